@@ -1,0 +1,19 @@
+//! Layer 0: what every part stands on. Byte buffers, slots with generations, the timer wheel,
+//! endpoint strings and seedable random numbers. No clock, no socket, no file.
+
+mod endpoint;
+mod inbuf;
+mod outbuf;
+mod rng;
+mod slots;
+mod wheel;
+
+pub use endpoint::{ClientEndpoint, EndpointError, ServerEndpoint};
+pub use inbuf::InBuf;
+pub use outbuf::{Chunk, OutBuf};
+pub use rng::Rng;
+pub use slots::{Key, Slots};
+pub use wheel::{TimerKey, Wheel};
+
+/// Milliseconds of a monotonic clock since its loop started.
+pub type Tick = u64;

@@ -1,0 +1,8 @@
+//! Bellwether: a herd of application servers for news.
+//!
+//! One node is one process with one event loop on one core; a herd is nodes joined by peer links.
+//! Modules stand in layers; each imports only from lower ones (`tests/tidy.rs` holds it so).
+//! Read ARCHITECTURE.md first, then `reactor`, then `node`.
+
+pub mod base;
+pub mod update;
