@@ -5,4 +5,5 @@
 //! Read ARCHITECTURE.md first, then `reactor`, then `node`.
 
 pub mod base;
+pub mod metrics;
 pub mod update;
