@@ -5,5 +5,6 @@
 //! Read ARCHITECTURE.md first, then `reactor`, then `node`.
 
 pub mod base;
+pub mod config;
 pub mod metrics;
 pub mod update;

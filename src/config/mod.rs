@@ -1,0 +1,95 @@
+//! Layer 1: what an operator may say, and what is wrong with how they said it.
+//!
+//! Owns the configuration file: its keys, the limits with their bounds, and one-line errors that
+//! name file, line, key and the nearest known key. Loads the file; opens nothing else.
+
+mod document;
+mod error;
+mod limits;
+mod read;
+#[cfg(test)]
+mod tests;
+mod values;
+mod write;
+
+pub use error::ConfigError;
+pub use limits::{Limit, Limits};
+pub use values::{ClosePolicy, Durability, PeerKind, Service, ValueError};
+
+use crate::base::{ClientEndpoint, ServerEndpoint};
+use std::path::{Path, PathBuf};
+
+/// The configuration of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The node's name in the herd: 1 to 64 bytes, no white space, no control characters.
+    pub name: String,
+    /// Where it keeps its store.
+    pub dir: PathBuf,
+    /// What a write waits for unless it says otherwise.
+    pub durability: Durability,
+    /// Allows peers and peer listeners beyond this machine, in clear text.
+    pub insecure_peers: bool,
+    /// Where it serves what.
+    pub listen: Vec<Listen>,
+    /// Whom it dials.
+    pub peers: Vec<Peer>,
+    /// Every limit.
+    pub limits: Limits,
+}
+
+/// One listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// What is spoken there.
+    pub service: Service,
+    /// Where.
+    pub endpoint: ServerEndpoint,
+    /// When a connection of the line protocol is closed; [`ClosePolicy::Never`] for others.
+    pub close: ClosePolicy,
+}
+
+/// One peer to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name in the herd, or of the foreign server.
+    pub name: String,
+    /// Where it listens for peers.
+    pub endpoint: ClientEndpoint,
+    /// What is spoken with it.
+    pub kind: PeerKind,
+}
+
+impl Config {
+    /// A node of this name that keeps its store in `dir`: no listener, no peer, defaults.
+    pub fn new(name: impl Into<String>, dir: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            dir: dir.into(),
+            durability: Durability::Local,
+            insecure_peers: false,
+            listen: Vec::new(),
+            peers: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Reads a file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::unread(&file, &error))?;
+        Self::parse(&text, &file)
+    }
+
+    /// Reads TOML text; `file` is its name in errors.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        read::config(text, file)
+    }
+
+    /// The TOML text that [`Config::parse`] reads back as this; limits at their defaults are left
+    /// out.
+    pub fn to_toml(&self) -> String {
+        write::config(self)
+    }
+}

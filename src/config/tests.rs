@@ -1,0 +1,441 @@
+//! Tests of this module.
+
+use super::*;
+use proptest::prelude::*;
+
+const MINIMAL: &str = "name = \"Hill\"\ndir = \"d\"\n";
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, "herd.toml")
+}
+
+/// The error of a minimal configuration (two lines) and `more` behind it.
+fn error(more: &str) -> String {
+    parse(&format!("{MINIMAL}{more}")).unwrap_err().to_string()
+}
+
+#[test]
+fn every_key_is_read() {
+    let text = r#"
+name = "Hill"
+dir = "data/hill"
+durability = "none"
+insecure_peers = true
+[[listen]]
+protocol = "http"
+endpoint = "tcp:8001:interface=0.0.0.0"
+[[listen]]
+protocol = "line"
+endpoint = "tcp:9001"
+close = "idle:150ms"
+[[listen]]
+protocol = "peer"
+endpoint = "unix:/run/hill:mode=600"
+[[listen]]
+protocol = "at"
+endpoint = "tcp:0"
+[[peer]]
+name = "Jaquez"
+endpoint = "tcp:10.0.0.1:7002"
+[[peer]]
+name = "Ball"
+endpoint = "tcp:127.0.0.1:12000"
+kind = "at"
+per_update = true
+[limits]
+idle_ms = 5_000
+peer_window_bytes = 0x20000
+[places]
+[retention]
+"#;
+    let config = parse(text).unwrap();
+    assert_eq!((&config.name[..], config.durability), ("Hill", Durability::None));
+    assert_eq!(config.dir, Path::new("data/hill"));
+    assert!(config.insecure_peers);
+    let services: Vec<_> = config.listen.iter().map(|l| (l.service, l.close)).collect();
+    assert_eq!(
+        services,
+        [
+            (Service::Http, ClosePolicy::Never),
+            (Service::Line, ClosePolicy::Idle(150)),
+            (Service::Peer, ClosePolicy::Never),
+            (Service::At, ClosePolicy::Never),
+        ]
+    );
+    assert_eq!(config.listen[0].endpoint.to_string(), "tcp:8001:interface=0.0.0.0");
+    assert_eq!(config.peers[0].kind, PeerKind::Herd);
+    assert_eq!(config.peers[1].kind, PeerKind::At { per_update: true });
+    let mut limits = Limits::default();
+    (limits.idle_ms, limits.peer_window_bytes) = (5000, 0x20000);
+    assert_eq!(config.limits, limits);
+    assert_eq!(parse(&config.to_toml()), Ok(config));
+}
+
+#[test]
+fn little_need_be_said() {
+    let config = parse(MINIMAL).unwrap();
+    assert_eq!(config, Config::new("Hill", "d"));
+    assert_eq!(config.durability, Durability::Local);
+    assert_eq!(config.limits.line_bytes, 65_536);
+}
+
+#[test]
+fn unknown_keys_name_their_line_and_the_nearest_known_key() {
+    let table = [
+        ("durabilty = 1", "herd.toml:3: durabilty: unknown key; did you mean \"durability\"?"),
+        ("[limit]\n", "herd.toml:3: limit: unknown key; did you mean \"limits\"?"),
+        (
+            "[limits]\n\nidel_ms = 1",
+            "herd.toml:5: limits.idel_ms: unknown key; did you mean \"idle_ms\"?",
+        ),
+        (
+            "[[listen]]\nprotocol=\"http\"\nendpoint=\"tcp:1\"\n[[listen]]\nprotcol = \"http\"",
+            "herd.toml:7: listen.protcol: unknown key; did you mean \"protocol\"?",
+        ),
+        ("peer = [{ nam = \"x\" }]", "herd.toml:3: peer.nam: unknown key; did you mean \"name\"?"),
+        (
+            "listen = []\nzzzzzzzz = 1\nyyyyyyyy = 2",
+            "herd.toml:4: zzzzzzzz: unknown key; the nearest known one is \"name\"",
+        ),
+        (
+            "\"a b\\n\" = 1",
+            "herd.toml:3: \"a b\\n\": unknown key; the nearest known one is \"name\"",
+        ),
+        ("[places]\nuri = 3", "herd.toml:4: places.uri: unknown key; none is known here"),
+    ];
+    for (more, expected) in table {
+        assert_eq!(error(more), expected);
+    }
+}
+
+#[test]
+fn what_only_later_versions_can_do_is_refused_and_says_so() {
+    let listen = |protocol| format!("[[listen]]\nprotocol = {protocol:?}\nendpoint = \"tcp:1\"");
+    let table = [
+        (
+            "durability = 2".to_owned(),
+            "herd.toml:3: durability: 2 needs a later version: use \"none\" or \"local\"",
+        ),
+        (
+            "durability = \"majority\"".to_owned(),
+            "herd.toml:3: durability: majority needs a later version: use \"none\" or \"local\"",
+        ),
+        (
+            listen("nntp"),
+            "herd.toml:4: listen.protocol: \"nntp\" is not supported by this version: use \
+             \"http\", \"line\", \"at\" or \"peer\"",
+        ),
+        (
+            "[accounts]\nopen = true".to_owned(),
+            "herd.toml:3: accounts: accounts are not supported by this version: remove the section",
+        ),
+        (
+            "[[peer]]\nname=\"B\"\nendpoint=\"tcp:127.0.0.1:1\"\nkey=\"x\"".to_owned(),
+            "herd.toml:6: peer.key: keys are not supported by this version: remove it, and see \
+             insecure_peers",
+        ),
+        (
+            "[[peer]]\nname=\"B\"\nendpoint=\"tcp:127.0.0.1:1\"\nkind=\"nntp\"".to_owned(),
+            "herd.toml:6: peer.kind: \"nntp\" is not supported by this version: use \"herd\" or \
+             \"at\"",
+        ),
+        (
+            "[places]\nurl = \"http://x\"".to_owned(),
+            "herd.toml:4: places.url: place services are not supported by this version: remove it",
+        ),
+        (
+            "[retention]\ndays = 3".to_owned(),
+            "herd.toml:4: retention.days: retention is not supported by this version: everything \
+             is kept",
+        ),
+        (
+            "[[listen]]\nprotocol = \"http\"\nendpoint = \"tls:/d:port=1\"".to_owned(),
+            "herd.toml:5: listen.endpoint: tls endpoints are not supported by this version: use \
+             tcp, tcp6, unix",
+        ),
+    ];
+    for (more, expected) in table {
+        assert_eq!(error(&more), expected);
+    }
+}
+
+#[test]
+fn wrong_values_are_named_with_what_is_expected() {
+    let table = [
+        (
+            "durability = \"disk\"",
+            "herd.toml:3: durability: \"disk\" is no durability: use \"none\", \"local\", a number \
+             of nodes from 1, or \"majority\"",
+        ),
+        (
+            "durability = 1.5",
+            "herd.toml:3: durability: must be a string or a whole number, not a number with a \
+             fraction",
+        ),
+        (
+            "insecure_peers = \"yes\"",
+            "herd.toml:3: insecure_peers: must be true or false, not a string",
+        ),
+        (
+            "[listen]\n",
+            "herd.toml:3: listen: must be a list of tables: write [[listen]], not a table",
+        ),
+        (
+            "listen = [1]",
+            "herd.toml:3: listen: must be a list of tables: write [[listen]], not a whole number",
+        ),
+        ("limits = 3", "herd.toml:3: limits: must be a table: write [limits], not a whole number"),
+        ("[[listen]]\nendpoint = \"tcp:1\"", "herd.toml:3: listen.protocol: is missing"),
+        ("\n[[listen]]\nprotocol = \"http\"", "herd.toml:4: listen.endpoint: is missing"),
+        (
+            "[[listen]]\nprotocol = \"htp\"\nendpoint = \"tcp:1\"",
+            "herd.toml:4: listen.protocol: \"htp\" is no protocol; did you mean \"http\"?",
+        ),
+        (
+            "[[listen]]\nprotocol = \"http\"\nendpoint = \"tcp:http\"",
+            "herd.toml:5: listen.endpoint: \"http\" is not a valid port",
+        ),
+        (
+            "[[listen]]\nprotocol = \"http\"\nendpoint = \"tcp:1\"\nclose = \"never\"",
+            "herd.toml:6: listen.close: belongs to the line protocol, not to http",
+        ),
+        (
+            "[[listen]]\nprotocol = \"line\"\nendpoint = \"tcp:1\"\nclose = \"idle:+5ms\"",
+            "herd.toml:6: listen.close: \"idle:+5ms\" is no close policy: use \"never\", \
+             \"answered\" or \"idle:150ms\"",
+        ),
+        (
+            "[[peer]]\nname = \"B\"\nendpoint = \"tcp:127.0.0.1:1\"\nkind = \"hrd\"",
+            "herd.toml:6: peer.kind: \"hrd\" is no kind of peer; did you mean \"herd\"?",
+        ),
+        (
+            "[[peer]]\nname = \"B\"\nendpoint = \"tcp:127.0.0.1:1\"\nper_update = true",
+            "herd.toml:6: peer.per_update: belongs to peers of kind \"at\"",
+        ),
+        (
+            "[[peer]]\nname = \"B C\"\nendpoint = \"tcp:127.0.0.1:1\"",
+            "herd.toml:4: peer.name: \"B C\" has white space or control characters in it",
+        ),
+    ];
+    for (more, expected) in table {
+        assert_eq!(error(more), expected);
+    }
+}
+
+#[test]
+fn a_node_has_a_name_and_a_directory() {
+    let table = [
+        ("dir = \"d\"", "f:1: name: is missing"),
+        ("name = \"a\"", "f:1: dir: is missing"),
+        ("dir = \"d\"\nname = \"\"", "f:2: name: must have 1 to 64 bytes, not 0"),
+        (
+            "name = \"a\\tb\"\ndir = \"d\"",
+            "f:1: name: \"a\\tb\" has white space or control characters in it",
+        ),
+        ("name = 3", "f:1: name: must be a string in quotes, not a whole number"),
+        ("name = \"a\"\ndir = \"\"", "f:2: dir: is empty: name the directory of the node's store"),
+    ];
+    for (text, expected) in table {
+        assert_eq!(Config::parse(text, "f").unwrap_err().to_string(), expected);
+    }
+    let long = format!("name = \"{}\"\ndir = \"d\"", "é".repeat(33));
+    let expected = "f:1: name: must have 1 to 64 bytes, not 66";
+    assert_eq!(Config::parse(&long, "f").unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn listeners_and_peers_must_not_get_in_each_others_way() {
+    let listen = |a: &str, b: &str| {
+        let one = |e: &str| format!("[[listen]]\nprotocol = \"http\"\nendpoint = '{e}'\n");
+        parse(&format!("{MINIMAL}{}{}", one(a), one(b))).map_err(|error| error.to_string())
+    };
+    let taken = |endpoint: &str| {
+        Err(format!("herd.toml:8: listen.endpoint: {endpoint} is taken by the http listener above"))
+    };
+    assert_eq!(listen("tcp:1", "tcp:1"), taken("tcp:1:interface=127.0.0.1"));
+    assert_eq!(listen("tcp:1", "tcp:1:interface=0.0.0.0"), taken("tcp:1:interface=0.0.0.0"));
+    assert_eq!(listen("unix:/a", "unix:/a:mode=600"), taken("unix:/a:mode=600"));
+    assert!(listen("tcp:0", "tcp:0").is_ok());
+    assert!(listen("tcp:1", "tcp6:1").is_ok());
+    assert!(listen("unix:/a", "unix:/b").is_ok());
+
+    let peer = |name: &str, port: u16| {
+        format!("[[peer]]\nname = \"{name}\"\nendpoint = \"tcp:127.0.0.1:{port}\"\n")
+    };
+    assert_eq!(error(&peer("Hill", 1)), "herd.toml:4: peer.name: \"Hill\" is this node's own name");
+    assert_eq!(
+        error(&[peer("B", 1), peer("B", 2)].concat()),
+        "herd.toml:7: peer.name: \"B\" is the name of a peer above"
+    );
+    assert_eq!(
+        error(&[peer("B", 1), peer("C", 1)].concat()),
+        "herd.toml:8: peer.endpoint: tcp:127.0.0.1:1 is where peer \"B\" is"
+    );
+}
+
+#[test]
+fn peers_beyond_this_machine_must_be_allowed() {
+    let peer = "[[peer]]\nname = \"B\"\nendpoint = \"tcp:10.0.0.1:7001\"\n";
+    assert_eq!(
+        error(peer),
+        "herd.toml:5: peer.endpoint: tcp:10.0.0.1:7001 is beyond this machine, where peer links \
+         are not yet encrypted: use a loopback or unix endpoint, or set insecure_peers = true on \
+         a network that you trust"
+    );
+    for service in ["peer", "at"] {
+        let listen = |ip: &str| {
+            let endpoint = format!("endpoint = \"tcp:7001:interface={ip}\"\n");
+            format!("[[listen]]\nprotocol = \"{service}\"\n{endpoint}")
+        };
+        assert!(error(&listen("0.0.0.0")).starts_with(
+            "herd.toml:5: listen.endpoint: tcp:7001:interface=0.0.0.0 is beyond this machine"
+        ));
+        assert!(parse(&format!("{MINIMAL}{}", listen("127.0.0.1"))).is_ok());
+        let allowed = format!("{MINIMAL}insecure_peers = true\n{peer}{}", listen("0.0.0.0"));
+        assert!(parse(&allowed).is_ok());
+    }
+}
+
+#[test]
+fn limits_keep_their_bounds_and_their_relations() {
+    let table = [
+        ("idle_ms = 5", "4: limits.idle_ms: must be within 100 and 86400000 (default 60000)"),
+        ("idle_ms = -1", "4: limits.idle_ms: must be within 100 and 86400000 (default 60000)"),
+        (
+            "peer_window_bytes = 4294967297",
+            "4: limits.peer_window_bytes: must be within 65536 and 268435456 (default 1048576)",
+        ),
+        (
+            "head_fields = 99999999999999999999999999999999999999999999",
+            "4: limits.head_fields: must be within 8 and 1024 (default 64)",
+        ),
+        ("idle_ms = \"1s\"", "4: limits.idle_ms: must be a whole number, not a string"),
+        (
+            "head_bytes = 4096",
+            "4: limits.head_bytes: head_bytes = 4096 is too small beside target_bytes: it must be \
+             at least 4352",
+        ),
+        (
+            "idle_ms = 100\ntarget_bytes = 65536",
+            "5: limits.target_bytes: head_bytes = 16384 is too small beside target_bytes: it must \
+             be at least 65792",
+        ),
+        (
+            "update_bytes = 2048",
+            "4: limits.update_bytes: update_bytes = 2048 is too small beside story_bytes: it must \
+             be at least 1048576",
+        ),
+        (
+            "segment_bytes = 1048576",
+            "4: limits.segment_bytes: segment_bytes = 1048576 is too small beside update_bytes: it \
+             must be at least 17825792",
+        ),
+        (
+            "heartbeat_ms = 3000",
+            "4: limits.heartbeat_ms: peer_silence_ms = 5000 is too small beside heartbeat_ms: it \
+             must be at least 6000",
+        ),
+        (
+            "redial_max_ms = 100",
+            "4: limits.redial_max_ms: redial_max_ms = 100 is too small beside redial_min_ms: it \
+             must be at least 200",
+        ),
+    ];
+    for (more, expected) in table {
+        assert_eq!(error(&format!("[limits]\n{more}")), format!("herd.toml:{expected}"));
+    }
+}
+
+#[test]
+fn the_table_of_limits_is_sound() {
+    let units = ["bytes", "ms", "s", "fields", "connections", "address"];
+    for (limit, value) in Limits::default().values() {
+        assert!((limit.min..=limit.max).contains(&limit.default), "{}", limit.name);
+        assert_eq!(value, limit.default);
+        assert!(limit.doc.ends_with('.') && !limit.doc.starts_with(' '), "{}", limit.name);
+        let unit = limit.name.rsplit('_').next().unwrap();
+        assert!(units.contains(&unit), "{} does not name its unit", limit.name);
+        for value in [limit.min, limit.max] {
+            let mut limits = Limits::default();
+            assert!(limits.set(limit.name, value));
+            let read = limits.values().find(|(other, _)| other.name == limit.name);
+            assert_eq!(read.unwrap().1, value, "{} does not fit its type", limit.name);
+        }
+    }
+    assert!(!Limits::default().set("nothing", 1));
+    assert!(Limits::default().clash().is_none());
+}
+
+#[test]
+fn what_is_not_toml_names_its_line() {
+    let table = [
+        ("name = \n", "f:1: not TOML: "),
+        ("name = \"a\"\nname = \"b\"", "f:2: not TOML: duplicate key"),
+        ("name = \"a\"\ndir = \"d", "f:2: not TOML: "),
+        ("[limits", "f:1: not TOML: "),
+        ("a = 1\n\n= 3", "f:3: not TOML: "),
+    ];
+    for (text, expected) in table {
+        let message = Config::parse(text, "f").unwrap_err().to_string();
+        assert!(message.starts_with(expected), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("none.toml");
+    let message = Config::load(&path).unwrap_err().to_string();
+    assert!(message.starts_with(&format!("{}: can't be read: ", path.display())), "{message}");
+    std::fs::write(&path, MINIMAL).unwrap();
+    assert_eq!(Config::load(&path), Ok(Config::new("Hill", "d")));
+}
+
+#[test]
+fn words_come_back_from_their_texts() {
+    for word in ["none", "local", "3", "majority"] {
+        assert_eq!(word.parse::<Durability>().unwrap().to_string(), word);
+    }
+    for bad in ["", "0", "+1", "-1", "Local", "4294967296"] {
+        assert!(bad.parse::<Durability>().is_err(), "{bad}");
+    }
+    for word in ["never", "answered", "idle:150ms"] {
+        assert_eq!(word.parse::<ClosePolicy>().unwrap().to_string(), word);
+    }
+    for bad in ["", "idle", "idle:", "idle:ms", "idle:0ms", "idle:1s", "idle:9999999999999999ms"] {
+        assert!(bad.parse::<ClosePolicy>().is_err(), "{bad}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_configuration_comes_back_from_its_text(
+        name in "[^\\s\\p{C}]{1,16}",
+        dir in "[^\\p{C}]{1,20}",
+        ports in prop::collection::btree_set(1..u16::MAX, 0..6),
+        idle_ms in 100..86_400_000_u64,
+    ) {
+        let mut config = Config::new(name.clone(), dir);
+        config.limits.idle_ms = idle_ms;
+        for (index, port) in ports.into_iter().enumerate() {
+            let service = Service::ALL[index % 4];
+            let is_line = service == Service::Line;
+            let close = if is_line { ClosePolicy::Answered } else { ClosePolicy::Never };
+            let endpoint = format!("tcp:{port}").parse().unwrap();
+            config.listen.push(Listen { service, endpoint, close });
+            let endpoint = format!("tcp:127.0.0.1:{port}").parse().unwrap();
+            let foreign = PeerKind::At { per_update: index == 3 };
+            let kind = if index % 2 == 0 { PeerKind::Herd } else { foreign };
+            config.peers.push(Peer { name: format!("{name}{index}"), endpoint, kind });
+        }
+        prop_assert_eq!(parse(&config.to_toml()), Ok(config));
+    }
+
+    #[test]
+    fn no_text_breaks_the_reader(text in "[a-z\\[\\]=\"\\n .0-9é]{0,80}") {
+        if let Err(error) = parse(&text) {
+            prop_assert_eq!(error.to_string().lines().count(), 1);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The values that have words of their own: durability, service, kind of peer, close policy.
+
+use super::error::hint;
+use std::fmt;
+use std::str::FromStr;
+
+/// A word that is not one of those expected; says which are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueError(String);
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ValueError {}
+
+/// What a write waits for before it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing: acknowledged from memory, on disk within 10 ms.
+    None,
+    /// The disk of its own node.
+    Local,
+    /// The disks of so many more nodes.
+    Nodes(u32),
+    /// The disks of most nodes.
+    Majority,
+}
+
+impl Durability {
+    /// Refuses what this version can't do yet.
+    pub fn supported(self) -> Result<Self, ValueError> {
+        match self {
+            Self::None | Self::Local => Ok(self),
+            Self::Nodes(_) | Self::Majority => {
+                let what = format!("{self} needs a later version: use \"none\" or \"local\"");
+                Err(ValueError(what))
+            }
+        }
+    }
+}
+
+impl FromStr for Durability {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let nodes = || {
+            let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse().ok().filter(|nodes: &u32| is_number && *nodes > 0)
+        };
+        match text {
+            "none" => Ok(Self::None),
+            "local" => Ok(Self::Local),
+            "majority" => Ok(Self::Majority),
+            _ => nodes().map(Self::Nodes).ok_or_else(|| {
+                ValueError(format!(
+                    "{text:?} is no durability: use \"none\", \"local\", a number of nodes from 1, \
+                     or \"majority\""
+                ))
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Local => f.write_str("local"),
+            Self::Nodes(nodes) => write!(f, "{nodes}"),
+            Self::Majority => f.write_str("majority"),
+        }
+    }
+}
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Service {
+    /// HTTP/1.1.
+    Http,
+    /// The line protocol, for clients.
+    Line,
+    /// AT lines from the servers of foreign herds.
+    At,
+    /// The herd's own links.
+    Peer,
+}
+
+impl Service {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Http, Self::Line, Self::At, Self::Peer];
+
+    /// Its word in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Line => "line",
+            Self::At => "at",
+            Self::Peer => "peer",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Service {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        if let Some(service) = Self::ALL.into_iter().find(|service| service.name() == text) {
+            return Ok(service);
+        }
+        Err(ValueError(match text {
+            "telnet" | "nntp" | "pb" => format!(
+                "{text:?} is not supported by this version: use \"http\", \"line\", \"at\" or \
+                 \"peer\""
+            ),
+            _ => {
+                let hint = hint(text, Self::ALL.map(Self::name));
+                format!("{text:?} is no protocol; {hint}")
+            }
+        }))
+    }
+}
+
+/// When a connection of the line protocol is closed by us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ClosePolicy {
+    /// It is not, however long the client is silent.
+    #[default]
+    Never,
+    /// After each answer.
+    Answered,
+    /// After an answer, once the client was silent for so many milliseconds.
+    Idle(u64),
+}
+
+impl FromStr for ClosePolicy {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let idle = || {
+            let ms = text.strip_prefix("idle:")?.strip_suffix("ms")?;
+            let is_number = !ms.is_empty() && ms.bytes().all(|byte| byte.is_ascii_digit());
+            ms.parse().ok().filter(|ms| is_number && (1..=86_400_000).contains(ms))
+        };
+        match text {
+            "never" => Ok(Self::Never),
+            "answered" => Ok(Self::Answered),
+            _ => idle().map(Self::Idle).ok_or_else(|| {
+                ValueError(format!(
+                    "{text:?} is no close policy: use \"never\", \"answered\" or \"idle:150ms\""
+                ))
+            }),
+        }
+    }
+}
+
+impl fmt::Display for ClosePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::Answered => f.write_str("answered"),
+            Self::Idle(ms) => write!(f, "idle:{ms}ms"),
+        }
+    }
+}
+
+/// What is spoken with a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerKind {
+    /// The herd's own links.
+    Herd,
+    /// AT lines: a server of a foreign herd.
+    At {
+        /// On a fresh connection for each report, as some of them expect.
+        per_update: bool,
+    },
+}
+
+impl PeerKind {
+    /// Its word in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Herd => "herd",
+            Self::At { .. } => "at",
+        }
+    }
+}
+
+impl FromStr for PeerKind {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "herd" => Ok(Self::Herd),
+            "at" => Ok(Self::At { per_update: false }),
+            "nntp" => {
+                let what = "\"nntp\" is not supported by this version: use \"herd\" or \"at\"";
+                Err(ValueError(what.to_owned()))
+            }
+            other => {
+                let hint = hint(other, ["herd", "at"]);
+                Err(ValueError(format!("{other:?} is no kind of peer; {hint}")))
+            }
+        }
+    }
+}

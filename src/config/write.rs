@@ -1,0 +1,51 @@
+//! A configuration as the TOML text that is read back as the same.
+
+use super::{ClosePolicy, Config, Durability, PeerKind};
+use std::fmt::{self, Write};
+
+pub(super) fn config(config: &Config) -> String {
+    let mut out = String::new();
+    let written = write_config(config, &mut out);
+    debug_assert!(written.is_ok(), "writing to a String does not fail");
+    out
+}
+
+fn write_config(config: &Config, out: &mut String) -> fmt::Result {
+    writeln!(out, "name = {}", quoted(&config.name))?;
+    writeln!(out, "dir = {}", quoted(&config.dir.to_string_lossy()))?;
+    match config.durability {
+        Durability::Nodes(nodes) => writeln!(out, "durability = {nodes}")?,
+        other => writeln!(out, "durability = \"{other}\"")?,
+    }
+    if config.insecure_peers {
+        writeln!(out, "insecure_peers = true")?;
+    }
+    for listen in &config.listen {
+        writeln!(out, "\n[[listen]]\nprotocol = \"{}\"", listen.service)?;
+        writeln!(out, "endpoint = {}", quoted(&listen.endpoint.to_string()))?;
+        if listen.close != ClosePolicy::Never {
+            writeln!(out, "close = \"{}\"", listen.close)?;
+        }
+    }
+    for peer in &config.peers {
+        writeln!(out, "\n[[peer]]\nname = {}", quoted(&peer.name))?;
+        writeln!(out, "endpoint = {}", quoted(&peer.endpoint.to_string()))?;
+        writeln!(out, "kind = \"{}\"", peer.kind.name())?;
+        if peer.kind == (PeerKind::At { per_update: true }) {
+            writeln!(out, "per_update = true")?;
+        }
+    }
+    let changed = config.limits.values().filter(|(limit, value)| limit.default != *value);
+    for (index, (limit, value)) in changed.enumerate() {
+        if index == 0 {
+            writeln!(out, "\n[limits]")?;
+        }
+        writeln!(out, "{} = {value}", limit.name)?;
+    }
+    Ok(())
+}
+
+/// A TOML string.
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
