@@ -7,4 +7,5 @@
 pub mod base;
 pub mod config;
 pub mod metrics;
+pub mod proto;
 pub mod update;

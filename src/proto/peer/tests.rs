@@ -1,0 +1,242 @@
+//! Tests of this module.
+
+use super::*;
+use crate::base::InBuf;
+use crate::update::{Dot, Epoch, Vector, VectorError};
+use proptest::prelude::*;
+
+const FRAME_BYTES_MAX: usize = 4096;
+
+/// A frame that owns what it says.
+#[derive(Clone, Debug)]
+enum Owned {
+    Hello(u16, String, [u64; 3], [u8; 32], u32),
+    Vector(bool, Vector),
+    Update(Vec<u8>),
+    Number(u8, u64),
+    Refuse(u8, String),
+    Synced,
+}
+
+impl Owned {
+    fn frame(&self) -> Frame<'_> {
+        match self {
+            Self::Hello(protocol, name, [epoch, instance, clock_ms], hash, window_bytes) => {
+                Frame::Hello(Hello {
+                    protocol: *protocol,
+                    name,
+                    epoch: Epoch(*epoch),
+                    instance: *instance,
+                    vector_hash: *hash,
+                    clock_ms: *clock_ms,
+                    window_bytes: *window_bytes,
+                })
+            }
+            Self::Vector(true, vector) => Frame::Vector(vector.clone()),
+            Self::Vector(false, vector) => Frame::Held(vector.clone()),
+            Self::Update(raw) => Frame::Update(raw),
+            Self::Number(0, number) => Frame::Credit(*number),
+            Self::Number(1, number) => Frame::Ping(*number),
+            Self::Number(_, number) => Frame::Pong(*number),
+            Self::Refuse(code, text) => Frame::Refuse { code: RefuseCode::from_code(*code), text },
+            Self::Synced => Frame::Synced,
+        }
+    }
+}
+
+fn vectors() -> impl Strategy<Value = Vector> {
+    prop::collection::vec((0..4_u64, 1..50_u64), 0..20).prop_map(|dots| {
+        let mut vector = Vector::new();
+        for (epoch, seq) in dots {
+            vector.insert(Dot { epoch: Epoch(epoch), seq });
+        }
+        vector
+    })
+}
+
+fn frames() -> impl Strategy<Value = Vec<Owned>> {
+    let hello = (any::<u16>(), "[a-zé]{1,32}", any::<[u64; 3]>(), any::<[u8; 32]>(), any::<u32>());
+    let frame = prop_oneof![
+        hello.prop_map(|(protocol, name, n, hash, w)| Owned::Hello(protocol, name, n, hash, w)),
+        (any::<bool>(), vectors()).prop_map(|(full, vector)| Owned::Vector(full, vector)),
+        prop::collection::vec(any::<u8>(), 1..300).prop_map(Owned::Update),
+        (0..3_u8, any::<u64>()).prop_map(|(kind, number)| Owned::Number(kind, number)),
+        (any::<u8>(), "\\PC{0,60}").prop_map(|(code, text)| Owned::Refuse(code, text)),
+        Just(Owned::Synced),
+    ];
+    prop::collection::vec(frame, 1..8)
+}
+
+/// Feeds bytes in pieces through a buffer that is never larger than the codec asks for, and checks
+/// each frame against `check`; returns how many came and the error that ended it.
+fn feed(
+    bytes: &[u8],
+    sizes: &[usize],
+    mut check: impl FnMut(usize, &Frame<'_>),
+) -> (usize, Option<FrameError>) {
+    let mut codec = PeerCodec::new(FRAME_BYTES_MAX);
+    let mut input = InBuf::new(codec.needed());
+    let mut count = 0;
+    let mut rest = bytes;
+    let mut sizes = sizes.iter().copied().cycle();
+    while !rest.is_empty() {
+        let piece = sizes.next().unwrap().min(rest.len());
+        let taken = input.push(&rest[..piece]);
+        assert!(taken > 0, "the codec asked for too small a buffer");
+        rest = &rest[taken..];
+        loop {
+            match codec.next(&mut input) {
+                Ok(Some(frame)) => check(count, &frame),
+                Ok(None) => break,
+                Err(error) => {
+                    assert_eq!(codec.next(&mut input), Err(error), "an error stays");
+                    return (count, Some(error));
+                }
+            }
+            count += 1;
+        }
+        input.set_cap(codec.needed());
+    }
+    (count, None)
+}
+
+fn fault(bytes: &[u8]) -> Option<FrameFault> {
+    let mut codec = PeerCodec::new(FRAME_BYTES_MAX);
+    let mut input = InBuf::new(1 << 20);
+    input.push(bytes);
+    codec.next(&mut input).err().map(|error| error.fault)
+}
+
+fn raw(kind: u8, body: &[u8]) -> Vec<u8> {
+    [&(body.len() as u32 + 1).to_be_bytes()[..], &[kind], body].concat()
+}
+
+proptest! {
+    #[test]
+    fn frames_come_back_however_their_bytes_are_cut(
+        frames in frames(), sizes in prop::collection::vec(1..40_usize, 1..6),
+    ) {
+        let mut bytes = Vec::new();
+        for frame in &frames {
+            frame.frame().encode(&mut bytes);
+        }
+        for sizes in [&sizes[..], &[1], &[bytes.len()]] {
+            let check = |index: usize, frame: &Frame<'_>| assert_eq!(*frame, frames[index].frame());
+            prop_assert_eq!(feed(&bytes, sizes, check), (frames.len(), None));
+        }
+    }
+
+    #[test]
+    fn any_bytes_give_the_same_frames_and_error_however_they_are_cut(
+        frames in frames(), at: prop::sample::Index, flip in 1..=255_u8,
+        sizes in prop::collection::vec(1..40_usize, 1..6),
+    ) {
+        let mut bytes = Vec::new();
+        for frame in &frames {
+            frame.frame().encode(&mut bytes);
+        }
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        let mut seen = Vec::new();
+        let at_once = feed(&bytes, &[bytes.len()], |_, frame| seen.push(format!("{frame:?}")));
+        let mut again = Vec::new();
+        let in_pieces = feed(&bytes, &sizes, |_, frame| again.push(format!("{frame:?}")));
+        prop_assert_eq!(at_once, in_pieces);
+        prop_assert_eq!(seen, again);
+    }
+
+    #[test]
+    fn random_bytes_never_break_the_codec(
+        kind in 0..12_u8, body in prop::collection::vec(any::<u8>(), 0..120),
+    ) {
+        feed(&raw(kind, &body), &[7], |_, frame| {
+            let mut again = Vec::new();
+            frame.encode(&mut again);
+            let is_later = matches!(frame, Frame::Hello(hello) if hello.protocol > PROTOCOL);
+            assert!(is_later || again == raw(kind, &body), "one form only");
+        });
+    }
+}
+
+#[test]
+fn a_length_is_judged_before_its_bytes_come() {
+    let mut codec = PeerCodec::new(100);
+    let mut input = InBuf::new(codec.needed());
+    input.push(&101_u32.to_be_bytes());
+    let fault = FrameFault::Large { bytes: 101, bytes_max: 100 };
+    assert_eq!(codec.next(&mut input), Err(FrameError { fault, offset: 0 }));
+    let text = codec.next(&mut input).unwrap_err().to_string();
+    assert_eq!(text, "a frame of 101 bytes, over the limit of 100 (at byte 0 of the link)");
+    assert_eq!(self::fault(&[0; 4]), Some(FrameFault::Empty));
+}
+
+#[test]
+fn the_buffer_grows_to_the_frame_at_hand_and_no_further() {
+    let mut codec = PeerCodec::new(100);
+    let mut input = InBuf::new(codec.needed());
+    assert_eq!(input.push(&raw(4, &[7; 99])), HEADER_BYTES);
+    assert_eq!(codec.next(&mut input), Ok(None));
+    assert_eq!(codec.needed(), 104);
+    input.set_cap(codec.needed());
+    assert_eq!(input.push(&[7; 200]), 99);
+    assert_eq!(codec.next(&mut input), Ok(Some(Frame::Update(&[7; 99]))));
+    assert_eq!((codec.needed(), codec.offset()), (HEADER_BYTES, 104));
+}
+
+#[test]
+fn each_rule_that_a_frame_can_break_has_its_name() {
+    let hello = Owned::Hello(1, "Hill".to_owned(), [1, 2, 3], [4; 32], 5);
+    let mut good = Vec::new();
+    hello.frame().encode(&mut good);
+    assert_eq!(fault(&good), None);
+    let body = &good[HEADER_BYTES..];
+    let with_name = |name: &[u8]| {
+        let rest = &body[2 + 1 + 4..];
+        raw(1, &[&body[..2], &[name.len() as u8], name, rest].concat())
+    };
+    let later = raw(1, &[&[0, 2], &body[2..], b"more"].concat());
+    assert_eq!(fault(&later), None, "a later version may say more in its hello");
+    let table: [(Vec<u8>, FrameFault); 14] = [
+        (raw(0, &[]), FrameFault::Type(0)),
+        (raw(10, b"x"), FrameFault::Type(10)),
+        (raw(6, &[0; 7]), FrameFault::Length { kind: 6, bytes: 7 }),
+        (raw(9, &[0]), FrameFault::Length { kind: 9, bytes: 1 }),
+        (raw(4, &[]), FrameFault::Length { kind: 4, bytes: 0 }),
+        (raw(1, &[body, b"more"].concat()), FrameFault::Trailing),
+        (raw(8, &[1, 3, b'a', b'b']), FrameFault::Truncated),
+        (raw(8, &[1, 1, b'a', b'b']), FrameFault::Trailing),
+        (raw(8, &[1, 1, 0xff]), FrameFault::Text),
+        (with_name(b"Hi\x07l"), FrameFault::Text),
+        (with_name(b"Hi l"), FrameFault::Text),
+        (with_name(&[b'x'; 65]), FrameFault::Text),
+        (raw(2, &[1]), FrameFault::Vector(VectorError::Truncated)),
+        (raw(3, &[0, 0]), FrameFault::Trailing),
+    ];
+    for (bytes, expected) in table {
+        assert_eq!(fault(&bytes), Some(expected));
+    }
+    assert_eq!(fault(&with_name(b"")), Some(FrameFault::Text));
+    assert_eq!(fault(&with_name(&[b'x'; 64])), None);
+}
+
+#[test]
+fn the_offset_of_an_error_is_where_its_frame_begins() {
+    let bytes = [raw(9, &[]), raw(6, &[0; 8]), raw(77, &[])].concat();
+    let (count, error) = feed(&bytes, &[3], |_, _| {});
+    assert_eq!((count, error), (2, Some(FrameError { fault: FrameFault::Type(77), offset: 18 })));
+}
+
+#[test]
+fn a_long_refusal_is_cut_at_a_character_and_a_shared_envelope_has_the_same_head() {
+    let mut bytes = Vec::new();
+    Frame::Refuse { code: RefuseCode::Busy, text: &"é".repeat(200) }.encode(&mut bytes);
+    let text = "é".repeat(127);
+    feed(&bytes, &[9], |_, frame| {
+        assert_eq!(*frame, Frame::Refuse { code: RefuseCode::Busy, text: &text });
+    });
+    let mut head = Vec::new();
+    put_update_head(&mut head, 7);
+    let mut whole = Vec::new();
+    Frame::Update(b"sevenby").encode(&mut whole);
+    assert_eq!([&head[..], b"sevenby"].concat(), whole);
+}
