@@ -8,4 +8,5 @@ pub mod base;
 pub mod config;
 pub mod metrics;
 pub mod proto;
+pub mod store;
 pub mod update;

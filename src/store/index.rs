@@ -1,0 +1,406 @@
+//! The index: sorted bytes to bytes. New entries stand in an overlay in memory; a checkpoint
+//! freezes it, writes it to the engine's file, and lets it go. Reads look through all three.
+//!
+//! Keys that start with an upper-case letter are the store's own, not to be asked for by
+//! [`Index::get`] and [`Index::scan`]; the others belong to whoever derives them from updates. It
+//! holds nothing that the log cannot tell again.
+
+use super::engine::{Checkpoint, CheckpointDone, Engine};
+use super::error::StoreError;
+use super::frame::Place;
+use crate::update::{Cid, Dot, Epoch, Hlc, Update};
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::ops::Bound;
+use std::sync::{Arc, Weak};
+
+pub(super) type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+/// A key with its value; `None` where it is deleted.
+pub(super) type Item = Result<(Vec<u8>, Option<Vec<u8>>), StoreError>;
+
+/// A key with its value.
+pub type KeyValue = (Vec<u8>, Vec<u8>);
+
+/// Which end of a range a scan starts from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// From the least key.
+    Up,
+    /// From the greatest key.
+    Down,
+}
+
+/// What an entry costs in memory beside its bytes, about.
+const ENTRY_COST_BYTES: usize = 96;
+/// What the two entries of an update cost in memory, about.
+const UPDATE_COST_BYTES: usize = 120;
+
+/// Entries that are not in the file yet; deletions among them. The store's own, two for each
+/// update, are kept as what they are: no allocation, and no pointer to follow at each comparison.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Overlay {
+    entries: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    dots: BTreeMap<Dot, (Place, Hlc)>,
+    cids: BTreeMap<Cid, Dot>,
+    bytes: usize,
+}
+
+impl Overlay {
+    fn set(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        let key_cost = key.len() + ENTRY_COST_BYTES;
+        self.bytes += key_cost + value.as_ref().map_or(0, Vec::len);
+        if let Some(before) = self.entries.insert(key, value) {
+            self.bytes -= key_cost + before.map_or(0, |value| value.len());
+        }
+    }
+
+    fn set_update(&mut self, dot: Dot, cid: Cid, place: (Place, Hlc)) {
+        self.cids.insert(cid, dot);
+        if self.dots.insert(dot, place).is_none() {
+            self.bytes += UPDATE_COST_BYTES;
+        }
+    }
+
+    /// Takes in what was set after all that is here.
+    fn extend(&mut self, newer: Self) {
+        for (key, value) in newer.entries {
+            self.set(key, value);
+        }
+        let before = self.dots.len();
+        self.dots.extend(newer.dots);
+        self.cids.extend(newer.cids);
+        self.bytes += (self.dots.len() - before) * UPDATE_COST_BYTES;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.dots.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Calls `write` with each key and value, as they stand in the file, by key.
+    pub(super) fn each(
+        &self,
+        mut write: impl FnMut(&[u8], Option<&[u8]>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let is_before = |key: &[u8]| key < &[CID_TABLE][..];
+        let mut entries = self.entries.iter().peekable();
+        while let Some((key, value)) = entries.next_if(|(key, _)| is_before(key)) {
+            write(key, value.as_deref())?;
+        }
+        for (cid, dot) in &self.cids {
+            write(&cid_key(*cid), Some(&dot_key(*dot)[1..]))?;
+        }
+        for (dot, place) in &self.dots {
+            write(&dot_key(*dot), Some(&place_value(*place)))?;
+        }
+        entries.try_for_each(|(key, value)| write(key, value.as_deref()))
+    }
+
+    fn range(
+        &self,
+        bounds: Bounds<'_>,
+        direction: Direction,
+    ) -> Box<dyn Iterator<Item = Item> + '_> {
+        let items = self
+            .entries
+            .range::<[u8], _>(bounds)
+            .map(|(key, value)| Ok((key.clone(), value.clone())));
+        match direction {
+            Direction::Up => Box::new(items),
+            Direction::Down => Box::new(items.rev()),
+        }
+    }
+
+    /// The entries of dots, as they stand in the file.
+    fn range_of_dots(&self, from: Dot, to: Dot) -> impl Iterator<Item = Item> + '_ {
+        let row = |(dot, place): (&Dot, &(Place, Hlc))| {
+            Ok((dot_key(*dot).to_vec(), Some(place_value(*place).to_vec())))
+        };
+        self.dots.range(from..=to).map(row)
+    }
+}
+
+/// An overlay that no longer changes, on its way to the file.
+struct Frozen {
+    overlay: Arc<Overlay>,
+    /// The log must be on disk up to here before the file may say what follows from it.
+    end: Place,
+    /// Alive while a checkpoint of it is out.
+    out: Weak<()>,
+}
+
+/// The index of a store.
+pub struct Index {
+    overlay: Overlay,
+    frozen: Option<Frozen>,
+    /// What the last checkpoint took into the file. The next one frees it on its thread, as
+    /// letting go of many small pieces of memory takes long.
+    spent: Option<Arc<Overlay>>,
+    engine: Engine,
+    empty: Overlay,
+}
+
+impl Index {
+    pub(super) fn new(engine: Engine) -> Self {
+        let (overlay, empty) = (Overlay::default(), Overlay::default());
+        Self { overlay, frozen: None, spent: None, engine, empty }
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.overlays().find_map(|overlay| overlay.entries.get(key)) {
+            Some(value) => Ok(value.clone()),
+            None => self.engine.find(key),
+        }
+    }
+
+    /// Sets the value of a key.
+    pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.overlay.set(key, Some(value));
+    }
+
+    /// Removes a key; nothing happens if it is not there.
+    pub fn delete(&mut self, key: &[u8]) {
+        self.overlay.set(key.to_vec(), None);
+    }
+
+    /// Keys from `from` to `to` with their values, at most `limit`, in the direction's order.
+    /// Bounds that hold nothing, inverted ones too, give nothing.
+    pub fn scan(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        limit: usize,
+        direction: Direction,
+    ) -> Result<Vec<KeyValue>, StoreError> {
+        if limit == 0 || is_empty((from, to)) {
+            return Ok(Vec::new());
+        }
+        let bounds = (from, to);
+        let frozen = self.frozen.as_ref().map_or(&self.empty, |frozen| &*frozen.overlay);
+        let mut overlay = self.overlay.range(bounds, direction);
+        let mut frozen = frozen.range(bounds, direction);
+        self.engine.scan(bounds, direction, |file| {
+            merge([&mut *overlay, &mut *frozen, file], limit, direction)
+        })
+    }
+
+    /// Has the index made again from the log at the next open: a row in it is not what was put.
+    pub fn condemn(&self) {
+        self.engine.condemn();
+    }
+
+    /// True when the index was found damaged: it takes no checkpoints any more, so it grows in
+    /// memory, until the store is opened again and makes it anew from the log.
+    pub fn is_broken(&self) -> bool {
+        self.engine.is_broken()
+    }
+
+    /// What the overlays cost in memory, in bytes, about.
+    pub(super) fn overlay_bytes(&self) -> usize {
+        self.overlay.bytes + self.frozen.as_ref().map_or(0, |frozen| frozen.overlay.bytes)
+    }
+
+    /// Makes an update findable at a place.
+    pub(super) fn put_update(&mut self, update: &Update, place: Place) {
+        self.overlay.set_update(update.dot(), update.cid(), (place, update.clock()));
+    }
+
+    /// The overlays, the newer one first.
+    fn overlays(&self) -> impl Iterator<Item = &Overlay> {
+        std::iter::once(&self.overlay).chain(self.frozen.as_ref().map(|frozen| &*frozen.overlay))
+    }
+
+    /// Where an update stands.
+    pub(super) fn place_of(&self, dot: Dot) -> Result<Option<Place>, StoreError> {
+        if let Some((place, _)) = self.overlays().find_map(|overlay| overlay.dots.get(&dot)) {
+            return Ok(Some(*place));
+        }
+        let Some(value) = self.engine.find(&dot_key(dot))? else { return Ok(None) };
+        Ok(Some(read_pair(&value)?).map(|(place, _)| Place(place)))
+    }
+
+    /// The dot of a content id.
+    pub(super) fn dot_of(&self, cid: Cid) -> Result<Option<Dot>, StoreError> {
+        if let Some(dot) = self.overlays().find_map(|overlay| overlay.cids.get(&cid)) {
+            return Ok(Some(*dot));
+        }
+        let Some(value) = self.engine.find(&cid_key(cid))? else { return Ok(None) };
+        let (epoch, seq) = read_pair(&value)?;
+        Ok(Some(Dot { epoch: Epoch(epoch), seq }))
+    }
+
+    /// Sequence numbers, places and moments of updates of one epoch, at most `limit`.
+    pub(super) fn places(
+        &self,
+        epoch: Epoch,
+        (from, to): (u64, u64),
+        limit: usize,
+    ) -> Result<Vec<(u64, Place, Hlc)>, StoreError> {
+        if limit == 0 || from > to {
+            return Ok(Vec::new());
+        }
+        let (from, to) = (Dot { epoch, seq: from }, Dot { epoch, seq: to });
+        let frozen = self.frozen.as_ref().map_or(&self.empty, |frozen| &*frozen.overlay);
+        let mut overlay = self.overlay.range_of_dots(from, to);
+        let mut frozen = frozen.range_of_dots(from, to);
+        let (from, to) = (dot_key(from), dot_key(to));
+        let bounds = (Bound::Included(&from[..]), Bound::Included(&to[..]));
+        let found = self.engine.scan(bounds, Direction::Up, |file| {
+            merge([&mut overlay, &mut frozen, file], limit, Direction::Up)
+        })?;
+        found
+            .iter()
+            .map(|(key, value)| {
+                let (_, seq) = read_pair(&key[1..])?;
+                let (place, clock) = read_pair(value)?;
+                Ok((seq, Place(place), Hlc(clock)))
+            })
+            .collect()
+    }
+
+    /// True when there is nothing that a checkpoint could write.
+    pub(super) fn is_empty(&self) -> bool {
+        self.overlay.is_empty() && self.frozen.is_none()
+    }
+
+    /// True when an overlay is frozen.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
+    }
+
+    /// True while a checkpoint is out.
+    pub(super) fn is_out(&self) -> bool {
+        self.frozen.as_ref().is_some_and(|frozen| frozen.out.strong_count() > 0)
+    }
+
+    /// Freezes the overlay. It describes the log up to `end`; `key` and `value` go with it.
+    pub(super) fn freeze(&mut self, end: Place, key: Vec<u8>, value: Vec<u8>) {
+        debug_assert!(self.frozen.is_none(), "one overlay is frozen at a time");
+        let mut overlay = std::mem::take(&mut self.overlay);
+        overlay.set(key, Some(value));
+        self.frozen = Some(Frozen { overlay: Arc::new(overlay), end, out: Weak::new() });
+    }
+
+    /// Puts the frozen overlay back under the newer one.
+    pub(super) fn thaw(&mut self) {
+        let Some(frozen) = self.frozen.take() else { return };
+        let newer = std::mem::replace(&mut self.overlay, Arc::unwrap_or_clone(frozen.overlay));
+        self.overlay.extend(newer);
+    }
+
+    /// Puts it back, unless its checkpoint is out: then the log is on disk as far as it tells.
+    pub(super) fn thaw_unless_out(&mut self) {
+        if !self.is_out() {
+            self.thaw();
+        }
+    }
+
+    /// The frozen overlay as work for a pool thread, once the log is on disk far enough.
+    pub(super) fn take_checkpoint(&mut self, durable_end: Place) -> Option<Checkpoint> {
+        let frozen = self.frozen.as_mut().filter(|frozen| frozen.end <= durable_end)?;
+        if frozen.out.strong_count() > 0 {
+            return None;
+        }
+        let token = Arc::new(());
+        frozen.out = Arc::downgrade(&token);
+        self.engine.checkpoint(Arc::clone(&frozen.overlay), self.spent.take(), token)
+    }
+
+    /// Takes back a checkpoint. One that is not the one that is out is left aside.
+    pub(super) fn finish_checkpoint(&mut self, done: CheckpointDone) -> Result<(), StoreError> {
+        let is_ours = |frozen: &Frozen| std::ptr::eq(frozen.out.as_ptr(), &raw const *done.token);
+        if !self.frozen.as_ref().is_some_and(is_ours) {
+            return Ok(());
+        }
+        if done.result.is_ok() {
+            self.spent = self.frozen.take().map(|frozen| frozen.overlay);
+        } else {
+            self.thaw();
+        }
+        self.engine.finish(done.result)
+    }
+}
+
+/// Takes the first `limit` living entries of sorted layers; an upper layer hides a lower one.
+fn merge(
+    layers: [&mut dyn Iterator<Item = Item>; 3],
+    limit: usize,
+    direction: Direction,
+) -> Result<Vec<KeyValue>, StoreError> {
+    let mut layers = layers.map(Iterator::peekable);
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let mut best: Option<(usize, &[u8])> = None;
+        for (index, layer) in layers.iter_mut().enumerate() {
+            let key = match layer.peek() {
+                None => continue,
+                Some(Ok((key, _))) => &key[..],
+                Some(Err(_)) => &[],
+            };
+            let is_before = |best: &[u8]| match direction {
+                Direction::Up => key < best,
+                Direction::Down => key > best,
+            };
+            // A failed layer is taken at once, for its error.
+            if key.is_empty() || best.is_none_or(|(_, best)| is_before(best)) {
+                best = Some((index, key));
+            }
+            if key.is_empty() {
+                break;
+            }
+        }
+        let Some(index) = best.map(|(index, _)| index) else { break };
+        let Some((key, value)) = layers[index].next().transpose()? else { break };
+        for layer in &mut layers[index + 1..] {
+            skip(layer, &key);
+        }
+        found.extend(value.map(|value| (key, value)));
+    }
+    Ok(found)
+}
+
+fn skip(layer: &mut Peekable<&mut dyn Iterator<Item = Item>>, key: &[u8]) {
+    layer.next_if(|item| item.as_ref().is_ok_and(|(found, _)| found == key));
+}
+
+/// True when no key can lie in the bounds.
+fn is_empty(bounds: Bounds<'_>) -> bool {
+    use Bound::{Excluded, Included, Unbounded};
+    match bounds {
+        (Unbounded, _) | (_, Unbounded) => false,
+        (Included(from), Included(to)) => from > to,
+        (Included(from) | Excluded(from), Included(to) | Excluded(to)) => from >= to,
+    }
+}
+
+/// The letters of the store's own keys.
+const CID_TABLE: u8 = b'C';
+const DOT_TABLE: u8 = b'D';
+
+fn dot_key(dot: Dot) -> [u8; 17] {
+    let mut key = [DOT_TABLE; 17];
+    key[1..9].copy_from_slice(&dot.epoch.0.to_be_bytes());
+    key[9..].copy_from_slice(&dot.seq.to_be_bytes());
+    key
+}
+
+fn cid_key(cid: Cid) -> [u8; 33] {
+    let mut key = [CID_TABLE; 33];
+    key[1..].copy_from_slice(&cid.0);
+    key
+}
+
+fn place_value((place, clock): (Place, Hlc)) -> [u8; 16] {
+    (u128::from(place.0) << 64 | u128::from(clock.0)).to_be_bytes()
+}
+
+/// The two numbers of an entry of the store's own.
+fn read_pair(bytes: &[u8]) -> Result<(u64, u64), StoreError> {
+    let pair: [u8; 16] = bytes.try_into().map_err(|_| StoreError::IndexBroken)?;
+    let both = u128::from_be_bytes(pair);
+    Ok(((both >> 64) as u64, both as u64))
+}

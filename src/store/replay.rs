@@ -1,0 +1,115 @@
+//! Reads chosen dots back out of the log, merged over the epochs by the hybrid clock: what a peer
+//! or a reader lacks, in an order fit to be shown. Memory is a few entries an epoch.
+
+use super::{Place, Store, StoreError};
+use crate::update::{Dot, Epoch, Hlc, Span, Update};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+
+const ENTRIES_AT_ONCE: usize = 16;
+
+/// A reading of spans. Updates come out in order of (clock, epoch, sequence number), but never out
+/// of order within an epoch, even where its clock is.
+#[derive(Debug)]
+pub struct Replay {
+    streams: Vec<Stream>,
+    /// The next update of each stream.
+    heads: BinaryHeap<Reverse<Head>>,
+    /// Streams whose next update has not been looked up.
+    idle: Vec<usize>,
+}
+
+/// An update that may come next: what it is ordered by, the index of its stream, and its place.
+type Head = (Hlc, Epoch, u64, usize, Place);
+
+/// What is left to read of one epoch.
+#[derive(Debug)]
+struct Stream {
+    epoch: Epoch,
+    spans: VecDeque<(u64, u64)>,
+    entries: VecDeque<(u64, Place, Hlc)>,
+    /// Its next update stands among the heads.
+    is_ahead: bool,
+}
+
+impl Replay {
+    /// A reading of these spans. Dots that the store does not hold are passed by.
+    pub fn new(spans: Vec<Span>) -> Self {
+        let mut epochs: BTreeMap<Epoch, Vec<(u64, u64)>> = BTreeMap::new();
+        for span in spans {
+            epochs.entry(span.epoch).or_default().push((span.from, span.to));
+        }
+        let streams: Vec<Stream> = epochs
+            .into_iter()
+            .map(|(epoch, mut spans)| {
+                spans.sort_unstable();
+                Stream { epoch, spans: spans.into(), entries: VecDeque::new(), is_ahead: false }
+            })
+            .collect();
+        Self { idle: (0..streams.len()).collect(), streams, heads: BinaryHeap::new() }
+    }
+
+    /// The next update; `None` when all were read. After an error the same update is tried again.
+    pub fn next(&mut self, store: &Store) -> Result<Option<Update>, StoreError> {
+        while let Some(&index) = self.idle.last() {
+            let stream = &mut self.streams[index];
+            if let Some((seq, place, clock)) = stream.next(store)? {
+                self.heads.push(Reverse((clock, stream.epoch, seq, index, place)));
+                stream.is_ahead = true;
+            }
+            self.idle.pop();
+        }
+        let Some(&Reverse((_, epoch, seq, index, place))) = self.heads.peek() else {
+            return Ok(None);
+        };
+        let dot = Dot { epoch, seq };
+        let update = match store.read(place, dot) {
+            // A failed batch gives pending updates new places.
+            Err(StoreError::BadPlace(_) | StoreError::Damaged { .. }) => store.get(dot)?,
+            read => read?,
+        };
+        self.heads.pop();
+        self.streams[index].is_ahead = false;
+        self.idle.push(index);
+        Ok(update)
+    }
+
+    /// Puts an update behind those of its epoch that are still to be read. False when there are
+    /// none: it may be given at once without being out of order.
+    pub fn defer(&mut self, dot: Dot) -> bool {
+        let found = self.streams.binary_search_by_key(&dot.epoch, |stream| stream.epoch);
+        let Ok(index) = found else { return false };
+        let stream = &mut self.streams[index];
+        if !stream.is_ahead && stream.entries.is_empty() && stream.spans.is_empty() {
+            return false;
+        }
+        let at = stream.spans.partition_point(|(_, to)| to.saturating_add(1) < dot.seq);
+        match stream.spans.get_mut(at) {
+            Some((_, to)) if to.checked_add(1) == Some(dot.seq) => *to = dot.seq,
+            Some((from, _)) if *from <= dot.seq => {}
+            // One that filled a gap before what is left, or far behind it.
+            _ => stream.spans.insert(at, (dot.seq, dot.seq)),
+        }
+        true
+    }
+}
+
+impl Stream {
+    /// Where the next update stands. Nothing is lost when it fails.
+    fn next(&mut self, store: &Store) -> Result<Option<(u64, Place, Hlc)>, StoreError> {
+        while self.entries.is_empty() {
+            let Some(span) = self.spans.front_mut() else { return Ok(None) };
+            let found = store.index.places(self.epoch, *span, ENTRIES_AT_ONCE)?;
+            match found.last() {
+                Some(&(last, ..)) if found.len() == ENTRIES_AT_ONCE && last < span.1 => {
+                    span.0 = last + 1;
+                }
+                _ => {
+                    self.spans.pop_front();
+                }
+            }
+            self.entries.extend(found);
+        }
+        Ok(self.entries.pop_front())
+    }
+}

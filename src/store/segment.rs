@@ -1,0 +1,225 @@
+//! The log's files for reading: their headers, where each one ends, and single frames by place.
+//! Reads only what is on disk for good, through caches bounded in bytes; never writes.
+
+use super::cache::Cache;
+use super::disk::{Disk, DiskFile};
+use super::error::{StoreError, at_file};
+use super::frame::segment_name;
+use super::frame::{FrameKind, HEAD_BYTES, HEADER_BYTES, Head, Header, HeaderError, Place};
+use crate::base::Chunk;
+use crate::update::Update;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const BLOCK_BYTES: u64 = 16 * 1024;
+const FILES_OPEN_MAX: usize = 32;
+/// What an update costs in the cache beside its bytes.
+const UPDATE_COST_BYTES: usize = 200;
+
+/// Reads segments.
+pub(super) struct Segments {
+    disk: Arc<dyn Disk>,
+    first: u32,
+    files: RefCell<Cache<u32, Arc<dyn DiskFile>>>,
+    headers: RefCell<BTreeMap<u32, Header>>,
+    blocks: RefCell<Cache<(u32, u64), Chunk>>,
+    updates: RefCell<Cache<Place, Update>>,
+}
+
+impl Segments {
+    /// Over the segments from number `first` on; the caches take at most `cache_bytes`.
+    pub(super) fn new(disk: Arc<dyn Disk>, first: u32, cache_bytes: usize) -> Self {
+        Self {
+            disk,
+            first,
+            files: RefCell::new(Cache::new(FILES_OPEN_MAX)),
+            headers: RefCell::default(),
+            blocks: RefCell::new(Cache::new(cache_bytes / 4)),
+            updates: RefCell::new(Cache::new(cache_bytes - cache_bytes / 4)),
+        }
+    }
+
+    /// The place of the log's first frame.
+    pub(super) fn start(&self) -> Place {
+        Place::new(self.first, HEADER_BYTES as u32)
+    }
+
+    /// An open segment.
+    pub(super) fn file(&self, number: u32) -> Result<Arc<dyn DiskFile>, StoreError> {
+        if let Some(file) = self.files.borrow_mut().find(number) {
+            return Ok(file);
+        }
+        let name = segment_name(number);
+        let file = match self.disk.open(&name, false) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(StoreError::SegmentMissing { segment: number });
+            }
+            other => at_file(&name, other)?,
+        };
+        self.files.borrow_mut().insert(number, Arc::clone(&file), 1);
+        Ok(file)
+    }
+
+    /// The header of a segment.
+    pub(super) fn header(&self, number: u32) -> Result<Header, StoreError> {
+        if let Some(header) = self.headers.borrow().get(&number) {
+            return Ok(*header);
+        }
+        let mut bytes = [0; HEADER_BYTES];
+        let file = self.file(number)?;
+        at_file(&segment_name(number), file.read_at(0, &mut bytes))?;
+        let header = match Header::decode(&bytes) {
+            Ok(header) if header.number == number => header,
+            Err(HeaderError::Version(version)) => {
+                return Err(StoreError::Version { segment: number, version });
+            }
+            _ => return Err(StoreError::Damaged { segment: number, offset: 0 }),
+        };
+        self.headers.borrow_mut().insert(number, header);
+        Ok(header)
+    }
+
+    /// Where the trusted part of a segment ends; `durable_end` is the log's end.
+    pub(super) fn end_of(&self, number: u32, durable_end: Place) -> Result<u32, StoreError> {
+        if number >= durable_end.segment() {
+            return Ok(durable_end.offset());
+        }
+        Ok(self.header(number + 1)?.before_end)
+    }
+
+    /// The update whose frame starts at `place`, and where the next frame starts.
+    pub(super) fn update_at(
+        &self,
+        place: Place,
+        durable_end: Place,
+    ) -> Result<(Update, Place), StoreError> {
+        match self.frame_at(place, durable_end)? {
+            (Some(update), next) => Ok((update, next)),
+            (None, _) => Err(StoreError::BadPlace(place)),
+        }
+    }
+
+    /// Keeps an update that has just come to the disk: it is about to be read.
+    pub(super) fn remember(&self, place: Place, update: &Update) {
+        let cost = update.raw().len() + UPDATE_COST_BYTES;
+        self.updates.borrow_mut().insert(place, update.clone(), cost);
+    }
+
+    /// The first update at or behind `place`, and where to go on; `None` at the log's end.
+    pub(super) fn update_from(
+        &self,
+        place: Place,
+        durable_end: Place,
+    ) -> Result<Option<(Update, Place)>, StoreError> {
+        let mut place = place.max(self.start());
+        while place < durable_end {
+            if place.offset() >= self.end_of(place.segment(), durable_end)? {
+                place = Place::new(place.segment() + 1, HEADER_BYTES as u32);
+                continue;
+            }
+            let (update, next) = self.frame_at(place, durable_end)?;
+            if let Some(update) = update {
+                return Ok(Some((update, next)));
+            }
+            place = next;
+        }
+        Ok(None)
+    }
+
+    /// The frame at `place`: its update, unless it is a mark; and where the next one starts.
+    fn frame_at(
+        &self,
+        place: Place,
+        durable_end: Place,
+    ) -> Result<(Option<Update>, Place), StoreError> {
+        if let Some(update) = self.updates.borrow_mut().find(place) {
+            let next = place.plus(HEAD_BYTES + update.raw().len());
+            return Ok((Some(update), next));
+        }
+        let (number, at) = (place.segment(), u64::from(place.offset()));
+        let damaged = StoreError::Damaged { segment: number, offset: at };
+        let end = u64::from(self.end_of(number, durable_end)?);
+        let mut head = [0; HEAD_BYTES];
+        if at + HEAD_BYTES as u64 > end || at < HEADER_BYTES as u64 {
+            return Err(StoreError::BadPlace(place));
+        }
+        self.read(number, at, &mut head, end)?;
+        let Some(head) = Head::parse(&head) else { return Err(damaged) };
+        if at + head.frame_bytes() as u64 > end {
+            return Err(damaged);
+        }
+        let mut payload: Chunk = std::iter::repeat_n(0, head.length).collect();
+        if let Some(bytes) = Arc::get_mut(&mut payload) {
+            self.read(number, at + HEAD_BYTES as u64, bytes, end)?;
+        }
+        if !head.is_whole(self.header(number)?.salt, &payload) {
+            return Err(damaged);
+        }
+        let next = place.plus(head.frame_bytes());
+        if head.kind != FrameKind::Update {
+            return Ok((None, next));
+        }
+        let update = Update::decode(payload).map_err(|_| damaged)?;
+        self.remember(place, &update);
+        Ok((Some(update), next))
+    }
+
+    /// The check of the frame at `place`, if a whole one is there. Looks past the caches: it is
+    /// asked before it is known where the log ends.
+    pub(super) fn check_at(&self, place: Place) -> Result<Option<u32>, StoreError> {
+        let number = place.segment();
+        let (file, salt) = (self.file(number)?, self.header(number)?.salt);
+        let (name, at) = (segment_name(number), u64::from(place.offset()));
+        let mut head = [0; HEAD_BYTES];
+        at_file(&name, file.read_at(at, &mut head))?;
+        let Some(head) = Head::parse(&head) else { return Ok(None) };
+        let mut payload = vec![0; head.length];
+        let read = at_file(&name, file.read_at(at + HEAD_BYTES as u64, &mut payload))?;
+        let is_whole = read == head.length && head.is_whole(salt, &payload);
+        Ok(is_whole.then_some(head.check))
+    }
+
+    /// Reads bytes that lie before `end`: small reads by way of whole blocks, large ones directly.
+    fn read(&self, number: u32, at: u64, out: &mut [u8], end: u64) -> Result<(), StoreError> {
+        if out.len() as u64 > BLOCK_BYTES {
+            return self.read_file(number, at, out);
+        }
+        let mut done = 0;
+        while done < out.len() {
+            let from = at + done as u64;
+            let (index, skip) = (from / BLOCK_BYTES, (from % BLOCK_BYTES) as usize);
+            let wanted = (BLOCK_BYTES as usize - skip).min(out.len() - done);
+            let block = self.block(number, index, skip + wanted, end)?;
+            out[done..done + wanted].copy_from_slice(&block[skip..skip + wanted]);
+            done += wanted;
+        }
+        Ok(())
+    }
+
+    /// A block of which at least `wanted` bytes are there.
+    fn block(&self, number: u32, index: u64, wanted: usize, end: u64) -> Result<Chunk, StoreError> {
+        if let Some(block) = self.blocks.borrow_mut().find((number, index))
+            && block.len() >= wanted
+        {
+            return Ok(block);
+        }
+        // Only bytes that are on disk for good are read: they never change any more.
+        let length = (end - index * BLOCK_BYTES).min(BLOCK_BYTES) as usize;
+        let mut block: Chunk = std::iter::repeat_n(0, length).collect();
+        if let Some(bytes) = Arc::get_mut(&mut block) {
+            self.read_file(number, index * BLOCK_BYTES, bytes)?;
+        }
+        self.blocks.borrow_mut().insert((number, index), Chunk::clone(&block), length);
+        Ok(block)
+    }
+
+    fn read_file(&self, number: u32, at: u64, out: &mut [u8]) -> Result<(), StoreError> {
+        let name = segment_name(number);
+        let count = at_file(&name, self.file(number)?.read_at(at, out))?;
+        if count < out.len() {
+            return Err(StoreError::Damaged { segment: number, offset: at + count as u64 });
+        }
+        Ok(())
+    }
+}

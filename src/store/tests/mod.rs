@@ -1,0 +1,101 @@
+//! What the store promises, over the simulated disk.
+
+mod basic;
+mod damage;
+mod model;
+mod size;
+
+use super::{Apply, Disk, OpenReport, SimDisk, Store, StoreError, StoreOptions};
+use crate::update::{Dot, Draft, Epoch, Hlc, Kind, Update};
+use std::sync::Arc;
+
+/// Small limits, so that short tests reach them.
+pub(super) fn options(epoch: u64) -> StoreOptions {
+    StoreOptions {
+        segment_bytes: 2048,
+        cache_bytes: 64 << 10,
+        index_cache_bytes: 1 << 20,
+        overlay_bytes_max: 4096,
+        salt: 7,
+        fresh_epoch: Epoch(epoch),
+    }
+}
+
+pub(super) fn disk(disk: &SimDisk) -> Arc<dyn Disk> {
+    Arc::new(disk.clone())
+}
+
+/// Opens and replays to the end.
+pub(super) fn open(
+    disk_of: &SimDisk,
+    epoch: u64,
+) -> Result<(Store, OpenReport, Vec<Update>), StoreError> {
+    let (mut store, report) = Store::open(disk(disk_of), options(epoch))?;
+    let replayed = replay_all(&mut store)?;
+    Ok((store, report, replayed))
+}
+
+pub(super) fn replay_all(store: &mut Store) -> Result<Vec<Update>, StoreError> {
+    let mut replayed = Vec::new();
+    loop {
+        let some = store.replay(3)?;
+        if some.is_empty() {
+            return Ok(replayed);
+        }
+        replayed.extend(some);
+    }
+}
+
+pub(super) fn update(dot: Dot, clock: u64, text: &str) -> Update {
+    Update::seal(Draft {
+        dot,
+        clock: Hlc(clock),
+        origin: "Hill",
+        kind: Kind::Data,
+        topic: "t",
+        media_type: "text/plain",
+        parents: Vec::new(),
+        previous: crate::update::Cid::ZERO,
+        payload: text.as_bytes(),
+    })
+    .unwrap()
+}
+
+/// Appends an own update.
+pub(super) fn own(store: &mut Store, text: &str, apply: Apply) -> Update {
+    let update = update(store.next_dot(), store.next_dot().seq, text);
+    store.append(&update, apply);
+    update
+}
+
+/// Appends an update of another origin.
+pub(super) fn relayed(store: &mut Store, seq: u64, text: &str) -> Update {
+    let update = update(Dot { epoch: Epoch(99), seq }, seq, text);
+    store.append(&update, Apply::Now);
+    update
+}
+
+pub(super) fn commit(store: &mut Store) {
+    while let Some(batch) = store.take_batch() {
+        store.finish(batch.run()).unwrap();
+    }
+}
+
+pub(super) fn checkpoint(store: &mut Store) -> bool {
+    match store.take_checkpoint() {
+        Some(work) => store.finish_checkpoint(work.run()).is_ok(),
+        None => false,
+    }
+}
+
+/// All that `read_from` gives from the start.
+pub(super) fn read_all(store: &Store) -> Vec<Update> {
+    let mut place = super::Place::START;
+    let mut all = Vec::new();
+    while let Some((update, next)) = store.read_from(place).unwrap() {
+        assert!(next > place);
+        all.push(update);
+        place = next;
+    }
+    all
+}
