@@ -8,5 +8,6 @@ pub mod base;
 pub mod config;
 pub mod metrics;
 pub mod proto;
+pub mod reactor;
 pub mod store;
 pub mod update;

@@ -1,0 +1,398 @@
+//! The real world: mio's poll, the system's sockets and clocks, signals. Decides nothing.
+
+use std::collections::BTreeMap;
+use std::fs::{Permissions, remove_file, set_permissions, symlink_metadata};
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::{Events, Interest, Poll, Token, Waker, event};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook_mio::v1_0::Signals;
+use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+
+use super::backend::{
+    AcceptError, Backend, Close, Event, Ground, PoolMode, Readiness, Resolve, Signal, Target, Wake,
+};
+use super::{Peer, Reactor};
+use crate::base::ServerEndpoint;
+
+/// A loop on the system's sockets.
+pub type OsReactor<S> = Reactor<OsBackend, S>;
+
+// No key of the loop has a generation of u32::MAX, so these are nobody else's tokens.
+const WAKE: Token = Token(usize::MAX);
+const SIGNALS: Token = Token(usize::MAX - 1);
+
+/// Events taken from the system at a time.
+const EVENTS_MAX: usize = 1024;
+
+/// Silence on a TCP connection after which the system asks whether the other end is there; the
+/// system's own default is two hours.
+const KEEPALIVE_TIME: Duration = Duration::from_mins(1);
+/// Between its questions. How many go unanswered before the connection is lost is the system's.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+// Error numbers that `io::ErrorKind` does not tell apart; Linux and the BSDs share them.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+const ENOMEM: i32 = 12;
+#[cfg(target_os = "linux")]
+const ENOBUFS: i32 = 105;
+#[cfg(not(target_os = "linux"))]
+const ENOBUFS: i32 = 55;
+
+/// The system's sockets under mio's poll.
+pub struct OsBackend {
+    poll: Poll,
+    events: Events,
+    waker: Arc<Waker>,
+    signals: Option<Signals>,
+    listeners: BTreeMap<u64, Listener>,
+    /// A descriptor to give up when there are no others.
+    reserve: Option<Socket>,
+    began: Instant,
+}
+
+/// How many descriptors this process may have open, after raising its soft limit to the hard one
+/// as far as the system allows.
+pub fn descriptors_max() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // Without the right to raise it, the soft limit is what there is.
+    let _ = setrlimit(Resource::Nofile, raised);
+    getrlimit(Resource::Nofile).current.map_or(usize::MAX, |current| current as usize)
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, PathBuf),
+}
+
+/// A TCP or Unix stream.
+#[derive(Debug)]
+pub enum OsSocket {
+    /// TCP over IPv4 or IPv6.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
+}
+
+impl OsBackend {
+    /// A poll and a waker; nothing is listened to, no signal is watched.
+    pub fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            waker,
+            signals: None,
+            listeners: BTreeMap::new(),
+            reserve: reserve(),
+            began: Instant::now(),
+        })
+    }
+
+    fn accept_any(&mut self, token: u64) -> io::Result<(OsSocket, Peer)> {
+        match self.listeners.get(&token) {
+            Some(Listener::Tcp(listener)) => {
+                let (stream, addr) = listener.accept()?;
+                Ok((OsSocket::Tcp(stream), Peer::Tcp(addr)))
+            }
+            Some(Listener::Unix(listener, _)) => {
+                let (stream, _) = listener.accept()?;
+                Ok((OsSocket::Unix(stream), Peer::Unix))
+            }
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+/// Any descriptor will do; a socket that is bound to nothing costs least.
+fn reserve() -> Option<Socket> {
+    Socket::new(Domain::UNIX, Type::DGRAM, None).ok()
+}
+
+impl Ground for OsBackend {
+    fn listen(&mut self, endpoint: &ServerEndpoint, token: u64) -> io::Result<Peer> {
+        let registry = self.poll.registry();
+        let (listener, local) = match endpoint {
+            ServerEndpoint::Tcp { addr, backlog } => {
+                let mut listener = TcpListener::from_std(bind_tcp(*addr, *backlog)?.into());
+                registry.register(&mut listener, Token(token as usize), Interest::READABLE)?;
+                let local = Peer::Tcp(listener.local_addr()?);
+                (Listener::Tcp(listener), local)
+            }
+            ServerEndpoint::Unix { path, mode, backlog } => {
+                let bound = OwnedFd::from(bind_unix(path, *mode, *backlog)?);
+                let mut listener = UnixListener::from_std(bound.into());
+                registry.register(&mut listener, Token(token as usize), Interest::READABLE)?;
+                (Listener::Unix(listener, path.clone()), Peer::Unix)
+            }
+        };
+        self.listeners.insert(token, listener);
+        Ok(local)
+    }
+
+    fn unlisten(&mut self, token: u64) {
+        if let Some(Listener::Unix(_, path)) = self.listeners.remove(&token)
+            && let Err(error) = remove_file(&path)
+        {
+            log::warn!("{}: {error}", path.display());
+        }
+    }
+
+    fn wall_ns(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        since.as_nanos() as u64
+    }
+}
+
+fn bind_tcp(addr: SocketAddr, backlog: u32) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&addr.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket)
+}
+
+/// Binds a path. A socket that a dead process left there is replaced; one that still answers, or a
+/// file of another kind, is not.
+fn bind_unix(path: &Path, mode: u32, backlog: u32) -> io::Result<Socket> {
+    let addr = SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    if let Err(error) = socket.bind(&addr) {
+        let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        let answer = probe.connect(&addr).map_err(|error| error.kind());
+        let leftover = symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket())
+            && answer == Err(io::ErrorKind::ConnectionRefused);
+        if !leftover {
+            return Err(error);
+        }
+        remove_file(path)?;
+        socket.bind(&addr)?;
+    }
+    set_permissions(path, Permissions::from_mode(mode))?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket)
+}
+
+impl Backend for OsBackend {
+    type Socket = OsSocket;
+
+    fn now_ns(&self) -> u64 {
+        self.began.elapsed().as_nanos() as u64
+    }
+
+    fn seed(&mut self) -> u64 {
+        getrandom::u64().unwrap_or_else(|_| self.wall_ns())
+    }
+
+    fn poll(&mut self, timeout_ms: Option<u64>, events: &mut Vec<Event>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout_ms.map(Duration::from_millis)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            other => other?,
+        }
+        for event in &self.events {
+            match event.token() {
+                WAKE => {}
+                SIGNALS => events.extend(self.signals.iter_mut().flat_map(pending)),
+                Token(token) => events.push(Event::Ready(Readiness {
+                    token: token as u64,
+                    readable: event.is_readable(),
+                    writable: event.is_writable(),
+                    read_closed: event.is_read_closed(),
+                    error: event.is_error(),
+                })),
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, token: u64) -> Result<(OsSocket, Peer), AcceptError> {
+        let (socket, peer) = self.accept_any(token).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => AcceptError::WouldBlock,
+            _ if matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOMEM | ENOBUFS)) => {
+                AcceptError::Exhausted(error)
+            }
+            _ => AcceptError::Again(error),
+        })?;
+        set_options(&socket);
+        Ok((socket, peer))
+    }
+
+    fn shed(&mut self, token: u64) -> bool {
+        if self.reserve.take().is_none() {
+            self.reserve = reserve();
+            return false;
+        }
+        let shed = self.accept_any(token).is_ok();
+        self.reserve = reserve();
+        shed
+    }
+
+    fn connect(&mut self, target: &Target) -> io::Result<OsSocket> {
+        let socket = match target {
+            Target::Tcp(addr) => OsSocket::Tcp(TcpStream::connect(*addr)?),
+            Target::Unix(path) => OsSocket::Unix(UnixStream::connect(path)?),
+        };
+        set_options(&socket);
+        Ok(socket)
+    }
+
+    fn connected(&mut self, socket: &mut OsSocket) -> io::Result<Option<Peer>> {
+        let (error, peer) = match socket {
+            OsSocket::Tcp(stream) => (stream.take_error()?, stream.peer_addr().map(Peer::Tcp)),
+            OsSocket::Unix(stream) => {
+                (stream.take_error()?, stream.peer_addr().map(|_| Peer::Unix))
+            }
+        };
+        if let Some(error) = error {
+            return Err(error);
+        }
+        match (peer, socket) {
+            // A free port in the range of our own outgoing ones may connect to itself.
+            (Ok(Peer::Tcp(addr)), OsSocket::Tcp(stream)) if stream.local_addr()? == addr => {
+                Err(io::ErrorKind::ConnectionRefused.into())
+            }
+            (Ok(peer), _) => Ok(Some(peer)),
+            (Err(error), _) if error.kind() == io::ErrorKind::NotConnected => Ok(None),
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn register(&mut self, socket: &mut OsSocket, token: u64) -> io::Result<()> {
+        let source: &mut dyn event::Source = match socket {
+            OsSocket::Tcp(stream) => stream,
+            OsSocket::Unix(stream) => stream,
+        };
+        let both = Interest::READABLE | Interest::WRITABLE;
+        source.register(self.poll.registry(), Token(token as usize), both)
+    }
+
+    fn read(&mut self, socket: &mut OsSocket, space: &mut [u8]) -> io::Result<usize> {
+        match socket {
+            OsSocket::Tcp(stream) => stream.read(space),
+            OsSocket::Unix(stream) => stream.read(space),
+        }
+    }
+
+    fn write(&mut self, socket: &mut OsSocket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match (socket, slices) {
+            (OsSocket::Tcp(stream), [one]) => stream.write(one),
+            (OsSocket::Tcp(stream), many) => stream.write_vectored(many),
+            (OsSocket::Unix(stream), many) => stream.write_vectored(many),
+        }
+    }
+
+    fn shutdown_write(&mut self, socket: &mut OsSocket) -> io::Result<()> {
+        match socket {
+            OsSocket::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            OsSocket::Unix(stream) => stream.shutdown(Shutdown::Write),
+        }
+    }
+
+    fn close(&mut self, socket: OsSocket, how: Close) {
+        // A Unix socket has no reset; it is closed with what the peer has not read still readable.
+        if let (Close::Reset, OsSocket::Tcp(stream)) = (how, &socket)
+            && let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO))
+        {
+            log::debug!("a connection is closed without a reset: {error}");
+        }
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        Arc::clone(&self.waker) as Arc<dyn Wake>
+    }
+
+    fn resolver(&self) -> Arc<dyn Resolve> {
+        Arc::new(SystemResolver)
+    }
+
+    fn pool(&self) -> PoolMode {
+        PoolMode::Threads
+    }
+
+    fn watch_signals(&mut self) -> io::Result<()> {
+        if self.signals.is_none() {
+            let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])?;
+            self.poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+            self.signals = Some(signals);
+        }
+        Ok(())
+    }
+}
+
+/// Signals that came since the last look.
+fn pending(signals: &mut Signals) -> Vec<Event> {
+    let known = signals.pending().filter_map(|number| match number {
+        SIGINT => Some(Signal::Interrupt),
+        SIGTERM => Some(Signal::Terminate),
+        SIGHUP => Some(Signal::Hangup),
+        SIGUSR1 => Some(Signal::User1),
+        _ => None,
+    });
+    known.map(Event::Signal).collect()
+}
+
+/// Replies are written whole, one write a turn: waiting for more would only add delay. And a
+/// connection that is silent for good reason is told from one whose network vanished.
+fn set_options(socket: &OsSocket) {
+    let OsSocket::Tcp(stream) = socket else { return };
+    if let Err(error) = stream.set_nodelay(true) {
+        log::debug!("TCP_NODELAY: {error}");
+    }
+    let probes = TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL);
+    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&probes) {
+        log::debug!("SO_KEEPALIVE: {error}");
+    }
+}
+
+impl Wake for Waker {
+    fn wake(&self) {
+        if let Err(error) = Waker::wake(self) {
+            log::error!("the loop cannot be woken: {error}");
+        }
+    }
+}
+
+/// The system's resolver.
+struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok((host, port).to_socket_addrs()?.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ends_of_a_tcp_connection_are_kept_alive_and_do_not_wait_for_more() {
+        let mut backend = OsBackend::new().unwrap();
+        let local = backend.listen(&"tcp:0".parse().unwrap(), 1).unwrap();
+        let Peer::Tcp(addr) = local else { panic!("not TCP") };
+        let dialled = backend.connect(&Target::Tcp(addr)).unwrap();
+        backend.poll(Some(5000), &mut Vec::new()).unwrap();
+        let (accepted, _) = backend.accept(1).unwrap();
+        for socket in [dialled, accepted] {
+            let OsSocket::Tcp(stream) = &socket else { panic!("not TCP") };
+            let options = SockRef::from(stream);
+            assert!(options.keepalive().unwrap() && options.tcp_nodelay().unwrap());
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Every limit of the loop, with its unit and default.
+
+use super::Class;
+
+/// The limits of one loop.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Out-buffer bytes at which a connection is no longer read and `more` says no, peers apart.
+    pub high_mark: usize,
+    /// Out-buffer bytes under which a full connection goes on.
+    pub low_mark: usize,
+    /// Out-buffer bytes above which a client is cut, see [`Settings::out_bytes_max`].
+    pub client_out_bytes_max: usize,
+    /// The same for subscribers.
+    pub subscriber_out_bytes_max: usize,
+    /// The same for peers.
+    pub peer_out_bytes_max: usize,
+    /// Bytes of one read, and of the storage that connections share.
+    pub read_bytes: usize,
+    /// Unconsumed bytes that a connection holds unless its protocol sets another cap.
+    pub input_bytes_max: usize,
+    /// Events that one connection may take in one turn.
+    pub events_per_turn: u32,
+    /// Connections that one listener accepts in one turn.
+    pub accepts_per_turn: u32,
+    /// Bytes written to one connection in one turn.
+    pub flush_bytes: usize,
+    /// A closing connection is dropped when it made no progress for this long.
+    pub linger_ms: u64,
+    /// A closing connection is dropped after this long, whatever its progress.
+    pub close_ms_max: u64,
+    /// Bytes read and thrown away from a closing connection before it is dropped.
+    pub linger_bytes: usize,
+    /// How long a stop waits for connections and holders before it drops them.
+    pub drain_ms: u64,
+    /// Accepted connections at a time; more are closed at once.
+    pub connections_max: usize,
+    /// Connections beyond `connections_max` that listeners of [`Class::Peer`] may accept.
+    pub peer_connections_reserve: usize,
+    /// Accepted connections at a time from one address; loopback and Unix are exempt.
+    pub per_address_max: u32,
+    /// How long a listener rests when descriptors or memory ran out.
+    pub accept_retry_ms: u64,
+    /// Threads for blocking jobs, started when first needed.
+    pub pool_threads: usize,
+    /// Jobs waiting or running before `offload` says no.
+    pub pool_queue_max: usize,
+    /// A turn that took at least this long is logged; 0: none is.
+    pub slow_turn_ms: u64,
+    /// Seed of the loop's random numbers; 0 lets the backend draw one.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            high_mark: 64 << 10,
+            low_mark: 16 << 10,
+            client_out_bytes_max: 1 << 20,
+            subscriber_out_bytes_max: 1 << 20,
+            peer_out_bytes_max: 4 << 20,
+            read_bytes: 64 << 10,
+            input_bytes_max: 64 << 10,
+            events_per_turn: 256,
+            accepts_per_turn: 64,
+            flush_bytes: 256 << 10,
+            linger_ms: 5_000,
+            close_ms_max: 60_000,
+            linger_bytes: 256 << 10,
+            drain_ms: 10_000,
+            connections_max: 16_384,
+            peer_connections_reserve: 64,
+            per_address_max: 1_024,
+            accept_retry_ms: 100,
+            pool_threads: 4,
+            pool_queue_max: 1_024,
+            slow_turn_ms: 250,
+            seed: 0,
+        }
+    }
+}
+
+impl Settings {
+    /// The hard cap of the out-buffer. One write may go past it, of any size; once past it, the
+    /// connection is lost with [`Lost::Slow`](super::Lost::Slow) if a high mark's worth of bytes
+    /// is added and the socket does not take enough, or a cap's worth whatever the socket does.
+    pub fn out_bytes_max(&self, class: Class) -> usize {
+        match class {
+            Class::Client => self.client_out_bytes_max,
+            Class::Subscriber => self.subscriber_out_bytes_max,
+            Class::Peer => self.peer_out_bytes_max,
+        }
+    }
+
+    /// Panics when limits contradict each other: the operator is told at start, not at night.
+    pub(super) fn check(&self) {
+        assert!(self.high_mark > 0, "high_mark is zero: every connection would be full");
+        assert!(self.low_mark <= self.high_mark, "low_mark is above high_mark");
+        for class in Class::ALL {
+            let cap = self.out_bytes_max(class);
+            assert!(self.high_mark <= cap, "high_mark is above the hard cap of {}", class.label());
+        }
+        assert!(self.read_bytes > 0 && self.input_bytes_max > 0, "nothing could be read");
+        assert!(self.events_per_turn > 0 && self.accepts_per_turn > 0, "a budget is zero");
+        assert!(self.flush_bytes > 0 && self.pool_threads > 0, "a budget is zero");
+    }
+}
+
+/// How a listener treats the connections it accepts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ListenOptions {
+    /// Their class at first.
+    pub class: Class,
+    /// They are lost with [`Lost::Idle`](super::Lost::Idle) when nothing went in or out for this
+    /// long.
+    pub idle_ms: Option<u64>,
+}
+
+/// How a connector treats its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectOptions {
+    /// Its class at first; [`Class::Peer`] unless said otherwise.
+    pub class: Class,
+    /// It is lost with [`Lost::Idle`](super::Lost::Idle) when nothing went in or out for this long.
+    pub idle_ms: Option<u64>,
+    /// How long to try, look-up of the name included, unless the endpoint itself says.
+    pub timeout_ms: u64,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self { class: Class::Peer, idle_ms: None, timeout_ms: 5_000 }
+    }
+}

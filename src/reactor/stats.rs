@@ -1,0 +1,112 @@
+//! What the loop counts. Plain numbers: the loop is their only writer.
+
+use super::{Class, Lost};
+use crate::metrics::{DURATION_NS_BOUNDS, Histogram};
+
+/// Counters since the loop was made, and gauges as of the end of its last turn.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LoopStats {
+    /// Turns of the loop.
+    pub turns: u64,
+    /// How long each turn worked, sleep left out, in nanoseconds.
+    pub turn_ns: Histogram,
+    /// Connections accepted and given a protocol.
+    pub accepted: u64,
+    /// Connections closed at once: `connections_max`, `per_address_max`, or no protocol.
+    pub refused: u64,
+    /// Accepts that failed for one connection.
+    pub accept_errors: u64,
+    /// Times that descriptors or memory ran out at an accept.
+    pub accept_exhausted: u64,
+    /// Connections made.
+    pub connected: u64,
+    /// Connectors whose connection never came up.
+    pub connect_failed: u64,
+    /// Open connections (gauge).
+    pub open: [u64; 3],
+    /// Connections lost, by class and reason.
+    pub lost: [[u64; 9]; 3],
+    /// Bytes read.
+    pub bytes_in: u64,
+    /// Bytes written.
+    pub bytes_out: u64,
+    /// Read calls.
+    pub reads: u64,
+    /// Write calls.
+    pub writes: u64,
+    /// Protocol methods, timers, jobs and calls that panicked.
+    pub panics: u64,
+    /// Jobs given to the pool.
+    pub jobs: u64,
+    /// Jobs refused because the pool was full.
+    pub jobs_refused: u64,
+    /// Jobs waiting or running (gauge).
+    pub jobs_waiting: u64,
+    /// Calls and job ends that came from other threads.
+    pub letters: u64,
+    /// Timers fired.
+    pub timers_fired: u64,
+    /// Timers armed (gauge).
+    pub timers_armed: u64,
+    /// Turns longer than `slow_turn_ms`.
+    pub slow_turns: u64,
+}
+
+impl LoopStats {
+    pub(super) fn new() -> Self {
+        Self {
+            turns: 0,
+            turn_ns: Histogram::new(DURATION_NS_BOUNDS),
+            accepted: 0,
+            refused: 0,
+            accept_errors: 0,
+            accept_exhausted: 0,
+            connected: 0,
+            connect_failed: 0,
+            open: [0; 3],
+            lost: [[0; 9]; 3],
+            bytes_in: 0,
+            bytes_out: 0,
+            reads: 0,
+            writes: 0,
+            panics: 0,
+            jobs: 0,
+            jobs_refused: 0,
+            jobs_waiting: 0,
+            letters: 0,
+            timers_fired: 0,
+            timers_armed: 0,
+            slow_turns: 0,
+        }
+    }
+
+    /// Connections of a class that were lost for a reason.
+    pub fn lost_by(&self, class: Class, reason: Lost) -> u64 {
+        self.lost[class as usize][reason as usize]
+    }
+
+    /// Connections lost for a reason, all classes.
+    pub fn lost_for(&self, reason: Lost) -> u64 {
+        Class::ALL.iter().map(|class| self.lost_by(*class, reason)).sum()
+    }
+
+    /// Connections open, all classes.
+    pub fn open_all(&self) -> u64 {
+        self.open.iter().sum()
+    }
+
+    pub(super) fn opened(&mut self, class: Class) {
+        self.open[class as usize] += 1;
+    }
+
+    pub(super) fn closed(&mut self, class: Class, reason: Lost) {
+        self.open[class as usize] -= 1;
+        self.lost[class as usize][reason as usize] += 1;
+    }
+
+    pub(super) fn reclassed(&mut self, from: Class, to: Class) {
+        self.open[from as usize] -= 1;
+        self.open[to as usize] += 1;
+    }
+}
