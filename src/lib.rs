@@ -7,6 +7,7 @@
 pub mod base;
 pub mod config;
 pub mod metrics;
+pub mod news;
 pub mod proto;
 pub mod reactor;
 pub mod store;

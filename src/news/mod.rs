@@ -1,0 +1,94 @@
+//! Layer 2: what readers see. Stories with their revisions, heads and conflicts; sections; the
+//! news near a place; position reports; and the JSON that all of it is shown in.
+//!
+//! Everything here is derived from updates and kept in the store's index ([`Shelf`]); the schema
+//! stands in `rows.rs`. Applying a set of updates in any order, any number of times, gives the same
+//! answers. No clock, no socket, no thread: a moment is always that of an update.
+
+mod edit;
+mod filter;
+mod globe;
+mod near;
+mod page;
+mod places;
+mod revision;
+mod rows;
+mod shelf;
+mod story;
+mod view;
+mod withdrawal;
+
+pub use edit::{Ask, Base, Condition, Conflict, Verdict, judge, judge_in};
+pub use filter::Filter;
+pub use globe::Located;
+pub use near::{Near, near, nearby_json};
+pub use page::{BadToken, Page, RevisionMark, StoryMark};
+pub use places::{ReportPage, read_report, report, report_time, reports};
+pub use revision::{FieldError, FieldFault, PayloadError, Revision, is_language, is_title};
+pub use shelf::Shelf;
+pub use story::{
+    Head, RevisionLine, RevisionPlace, SectionLine, Story, StoryLine, Withdrawn, history, list,
+    revision_place, sections, story,
+};
+pub use view::{HistoryView, RevisionView, SideView, StoriesView, UpdateView, at_text, is_textual};
+pub use withdrawal::Withdrawal;
+
+use crate::store::StoreError;
+use crate::update::{Cid, Kind, Update};
+
+/// The topic of revisions and withdrawals.
+pub const TOPIC_STORIES: &str = "stories";
+/// The topic of position reports.
+pub const TOPIC_PLACES: &str = "places";
+
+/// What an update did to what readers see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It was applied before.
+    Known,
+    /// Its payload or topic is not what its kind promises: it is kept and passed on, but shows
+    /// nothing.
+    Malformed(PayloadError),
+    /// A revision or a withdrawal changed a story.
+    Story(StoryChange),
+    /// A position report; false when a newer one of its id is held.
+    Report {
+        /// It is now the report of its id.
+        is_newest: bool,
+    },
+    /// Bytes on a topic: nothing to index.
+    Data,
+}
+
+/// How a story stands after an update that changed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoryChange {
+    /// The story.
+    pub title: String,
+    /// The section of its head; empty when it has none.
+    pub section: String,
+    /// Its head; none when it is withdrawn before a revision came.
+    pub head: Option<Cid>,
+    /// The head is another one than before.
+    pub is_new_head: bool,
+    /// This was the first update of the title.
+    pub is_created: bool,
+    /// How many heads stand beside the head.
+    pub conflicts: u32,
+    /// It is withdrawn, for good.
+    pub is_withdrawn: bool,
+}
+
+/// Takes an update into the index: once or often, in any order.
+pub fn apply(shelf: &mut impl Shelf, update: &Update) -> Result<Applied, StoreError> {
+    match (update.kind(), update.topic()) {
+        (Kind::Revision, TOPIC_STORIES) => story::apply_revision(shelf, update),
+        (Kind::Withdrawal, TOPIC_STORIES) => story::apply_withdrawal(shelf, update),
+        (Kind::Report, TOPIC_PLACES) => places::apply_report(shelf, update),
+        (Kind::Data, _) => Ok(Applied::Data),
+        _ => Ok(Applied::Malformed(PayloadError::Topic)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
