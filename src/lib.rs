@@ -6,6 +6,7 @@
 
 pub mod base;
 pub mod config;
+pub mod herd;
 pub mod metrics;
 pub mod news;
 pub mod proto;
