@@ -11,5 +11,6 @@ pub mod metrics;
 pub mod news;
 pub mod proto;
 pub mod reactor;
+pub mod serve;
 pub mod store;
 pub mod update;

@@ -1,0 +1,467 @@
+//! The protocol of one HTTP/1.1 connection: requests in order, one at a time under way, answers in
+//! the same order. Owns what the connection waits for and until when; which answer a request gets
+//! is `dispatch`'s affair, and what bytes mean `proto::http`'s.
+//!
+//! While an answer is due later (a write waits for the disk, a poll for news) the transport is
+//! paused: what is pipelined behind stays where it is. The loop's idle limit ends silent
+//! connections; the one timer holds whichever other limit runs: head, body, wait, or the next
+//! comment of a stream.
+
+use super::answer::Answer;
+use super::dispatch::{Begun, begin};
+use super::problem::Problem;
+use super::status::HELLO;
+use super::stream::{Stream, Wish};
+use super::updates::Poll;
+use super::write::{Progress, Write};
+use crate::base::{InBuf, Tick};
+use crate::config::Limits;
+use crate::proto::http::{
+    Awaiting, BodyLength, CONTINUE, Event, Head, HttpError, HttpErrorKind, HttpLimits, Method,
+    ReplyTo, RequestCodec, Status,
+};
+use crate::reactor::{Ctx, Factory, Lost, Outcome, Peer, Protocol};
+use crate::serve::{Desk, RouteLabel, Ticket};
+use std::marker::PhantomData;
+
+/// A body that nobody wants is read and dropped up to this size, so that the connection can go on;
+/// behind a larger one it is closed.
+const UNWANTED_BODY_BYTES_MAX: u64 = 64 * 1024;
+/// A write whose disk is silent for so long is answered all the same.
+const SETTLE_MS_MAX: u64 = 30_000;
+/// What the input must hold at least, so that bodies come in large pieces.
+const INPUT_BYTES: usize = 64 * 1024;
+
+/// What the connection is about.
+#[derive(Debug)]
+enum Phase {
+    /// Between requests, in a head, or in a body that nobody wants.
+    Ready,
+    /// In the body of a write.
+    Body(Box<Write>),
+    /// A write waits for the disk.
+    Settling(Box<Write>),
+    /// A long poll waits for news.
+    Polling(Box<Poll>),
+    /// A stream flows until someone closes.
+    Streaming(Box<Stream>),
+}
+
+/// One HTTP connection over a node.
+#[derive(Debug)]
+pub struct HttpConnection<D> {
+    codec: RequestCodec,
+    phase: Phase,
+    /// How the request under way is to be answered.
+    to: ReplyTo,
+    /// What the request under way counts as.
+    label: RouteLabel,
+    /// When the head under way was first seen unfinished.
+    head_since: Option<Tick>,
+    /// When the body under way began.
+    body_since: Tick,
+    /// What the tally counts as kept of the body under way, until the request has its answer.
+    body_kept: u64,
+    /// The timer runs.
+    timed: bool,
+    desk: PhantomData<fn(&mut D)>,
+}
+
+/// The factory of a listener that speaks HTTP.
+pub fn factory<D: Desk>() -> impl Factory<D> + 'static {
+    |_: &Peer, desk: &mut D| -> Box<dyn Protocol<D>> {
+        Box::new(HttpConnection::new(&desk.config().limits))
+    }
+}
+
+impl<D: Desk> HttpConnection<D> {
+    /// A connection at its first byte.
+    pub fn new(limits: &Limits) -> Self {
+        let limits = HttpLimits {
+            head_bytes_max: limits.head_bytes,
+            fields_max: limits.head_fields,
+            target_bytes_max: limits.target_bytes,
+            ..HttpLimits::default()
+        };
+        Self {
+            codec: RequestCodec::new(limits),
+            phase: Phase::Ready,
+            to: ReplyTo::FAULT,
+            label: RouteLabel::Malformed,
+            head_since: None,
+            body_since: 0,
+            body_kept: 0,
+            timed: false,
+            desk: PhantomData,
+        }
+    }
+
+    fn on_head(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, head: &Head<'_>) {
+        self.to = head.reply_to();
+        self.head_since = None;
+        let reads = matches!(head.method, Method::Get | Method::Head);
+        if reads && head.target.path() == "/hello" && head.body.is_empty() {
+            self.hello(cx, desk);
+        } else {
+            self.route(cx, desk, head);
+        }
+    }
+
+    /// The plain path: one copy out of a static, no allocation, nothing looked up.
+    #[inline]
+    fn hello(&self, cx: &mut Ctx<'_, D>, desk: &mut D) {
+        let wall_ns = cx.wall_ns();
+        let tally = desk.tally();
+        tally.on_answer(RouteLabel::Hello, Status::OK);
+        HELLO.put(cx.transport().out().tail(), self.to, tally.date(wall_ns));
+        if !self.to.keep_alive {
+            cx.transport().close();
+        }
+    }
+
+    fn route(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, head: &Head<'_>) {
+        self.body_since = cx.now();
+        let begun = begin(cx, desk, head, &mut self.label);
+        if !matches!(begun, Ok(Begun::Write(_))) {
+            self.pass_over_body(head);
+        }
+        match begun {
+            Ok(Begun::Answer(answer)) => self.answer(cx, desk, &answer),
+            Ok(Begun::Write(write)) => {
+                if head.expect_continue && !head.body.is_empty() {
+                    cx.transport().write(CONTINUE);
+                }
+                self.phase = Phase::Body(write);
+            }
+            Ok(Begun::Poll(poll)) => self.poll(cx, desk, poll),
+            Ok(Begun::Stream(wish)) => self.stream(cx, desk, *wish),
+            Err(problem) => self.answer(cx, desk, &problem.into()),
+        }
+    }
+
+    /// The body will not be used. A client that waits for leave to send it gets its answer instead,
+    /// and may send it or not: only the close tells what follows from what.
+    fn pass_over_body(&mut self, head: &Head<'_>) {
+        let is_long = match head.body {
+            BodyLength::None => false,
+            BodyLength::Length(bytes) => bytes > UNWANTED_BODY_BYTES_MAX,
+            BodyLength::Chunked | BodyLength::UntilClose => true,
+        };
+        let waits = head.expect_continue && !head.body.is_empty();
+        if is_long || waits {
+            self.to = self.to.closing();
+        }
+        self.codec.discard_body();
+    }
+
+    fn answer(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, answer: &Answer) {
+        let wall_ns = cx.wall_ns();
+        let tally = desk.tally();
+        tally.body_bytes -= std::mem::take(&mut self.body_kept);
+        tally.on_answer(self.label, answer.status());
+        answer.write(cx.transport().out(), self.to, tally.date(wall_ns));
+        if answer.closes() || !self.to.keep_alive {
+            cx.transport().close();
+        }
+    }
+
+    /// Answers bytes that break the rules, or come too slowly, and closes.
+    fn reject(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, problem: Problem) {
+        self.phase = Phase::Ready;
+        self.to = ReplyTo::FAULT;
+        self.answer(cx, desk, &problem.closing().into());
+    }
+
+    fn on_wire_error(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, error: HttpError) {
+        self.label = RouteLabel::Malformed;
+        let problem = Problem::new(error.status(), error.to_string());
+        self.reject(cx, desk, problem.with("offset", error.offset.into()));
+    }
+
+    fn on_body(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, piece: &[u8]) {
+        let Phase::Body(write) = &mut self.phase else { return };
+        let room = desk.config().limits.bodies_bytes.saturating_sub(desk.tally().body_bytes);
+        if let Err(problem) = write.on_body(piece, room) {
+            self.phase = Phase::Ready;
+            return self.answer(cx, desk, &problem.into());
+        }
+        self.body_kept += piece.len() as u64;
+        desk.tally().body_bytes += piece.len() as u64;
+    }
+
+    fn on_end(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
+        if !matches!(self.phase, Phase::Body(_)) {
+            return;
+        }
+        let Phase::Body(mut write) = std::mem::replace(&mut self.phase, Phase::Ready) else {
+            return;
+        };
+        match write.on_end(&desk.config().limits) {
+            Ok(()) => self.settle(cx, desk, write),
+            Err(problem) => self.answer(cx, desk, &problem.into()),
+        }
+    }
+
+    /// Takes a write as far as it goes; waits when it must.
+    fn settle(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, mut write: Box<Write>) {
+        let answer = match write.advance(cx, desk) {
+            Ok(Progress::Answer(answer)) => answer,
+            Ok(Progress::Wait(ticket)) => return self.wait_for_disk(cx, desk, write, ticket),
+            Err(problem) => problem.into(),
+        };
+        self.answer(cx, desk, &answer);
+    }
+
+    fn wait_for_disk(
+        &mut self,
+        cx: &mut Ctx<'_, D>,
+        desk: &mut D,
+        write: Box<Write>,
+        ticket: Ticket,
+    ) {
+        desk.await_ticket(ticket, cx.id());
+        self.phase = Phase::Settling(write);
+        self.pause(cx, SETTLE_MS_MAX);
+    }
+
+    fn poll(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, mut poll: Box<Poll>) {
+        match poll.look(desk) {
+            Ok(Some(answer)) => self.answer(cx, desk, &answer),
+            Ok(None) if poll.wait_ms == 0 || cx.draining() => {
+                self.answer(cx, desk, &poll.nothing());
+            }
+            Ok(None) => {
+                desk.attend(cx.id());
+                desk.tally().long_polls += 1;
+                self.pause(cx, poll.wait_ms);
+                self.phase = Phase::Polling(poll);
+            }
+            Err(problem) => self.answer(cx, desk, &problem.into()),
+        }
+    }
+
+    /// A poll that waited has its answer.
+    fn end_poll(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, answer: &Answer) {
+        desk.leave(cx.id());
+        desk.tally().long_polls -= 1;
+        self.resume(cx, desk);
+        self.answer(cx, desk, answer);
+    }
+
+    fn stream(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, wish: Wish) {
+        let wall_ns = cx.wall_ns();
+        desk.tally().on_answer(self.label, Status::OK);
+        let date = *desk.tally().date(wall_ns);
+        match Stream::begin(cx, desk, wish, self.to, &date) {
+            Some(stream) => {
+                self.phase = Phase::Streaming(Box::new(stream));
+                self.pump(cx, desk);
+            }
+            None if !self.to.keep_alive => cx.transport().close(),
+            None => {}
+        }
+    }
+
+    fn pump(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
+        let Phase::Streaming(stream) = &mut self.phase else { return };
+        if let Err(error) = stream.pump(cx, desk) {
+            // Cut off, not ended: the reader goes on elsewhere from its last cursor.
+            log::error!("a stream was cut: {error}");
+            cx.transport().abort();
+        }
+    }
+
+    /// Ends a stream in order: its reader goes on elsewhere, or has closed its side.
+    fn end_if_stream(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
+        match std::mem::replace(&mut self.phase, Phase::Ready) {
+            Phase::Streaming(stream) => {
+                desk.leave(cx.id());
+                desk.tally().streams -= 1;
+                stream.end(cx);
+            }
+            other => self.phase = other,
+        }
+    }
+
+    /// Stops reading until an answer is due, at the latest in `ms` milliseconds.
+    fn pause(&mut self, cx: &mut Ctx<'_, D>, ms: u64) {
+        let mut transport = cx.transport();
+        transport.pause();
+        transport.set_idle(None);
+        transport.set_timeout(Some(ms));
+        self.timed = true;
+    }
+
+    fn resume(&mut self, cx: &mut Ctx<'_, D>, desk: &D) {
+        self.phase = Phase::Ready;
+        let mut transport = cx.transport();
+        transport.set_timeout(None);
+        transport.set_idle(Some(desk.config().limits.idle_ms));
+        transport.resume();
+        self.timed = false;
+    }
+
+    /// More bytes are needed: sets the time in which they must come.
+    fn on_pause(&mut self, cx: &mut Ctx<'_, D>, desk: &D) {
+        let limits = &desk.config().limits;
+        let due = match self.codec.awaiting() {
+            Awaiting::Idle => {
+                self.head_since = None;
+                if std::mem::take(&mut self.timed) {
+                    cx.transport().set_timeout(None);
+                }
+                return;
+            }
+            Awaiting::Head if self.head_since.is_some() => return,
+            Awaiting::Head => {
+                self.head_since = Some(cx.now());
+                cx.now() + limits.head_ms
+            }
+            Awaiting::Body => {
+                let earned_ms = self.codec.body_bytes().saturating_mul(1000);
+                let earned_ms = earned_ms / limits.body_bytes_per_s.max(1);
+                self.body_since + limits.body_grace_ms + earned_ms
+            }
+        };
+        let ms = due.saturating_sub(cx.now());
+        cx.transport().set_timeout(Some(ms));
+        self.timed = true;
+    }
+
+    fn on_slow(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
+        let limits = &desk.config().limits;
+        let detail = if self.codec.awaiting() == Awaiting::Body {
+            let rate = limits.body_bytes_per_s;
+            let grace_ms = limits.body_grace_ms;
+            format!("a body comes with at least {rate} bytes a second after {grace_ms} ms")
+        } else {
+            self.label = RouteLabel::Malformed;
+            format!("a head comes within {} ms of its first byte", limits.head_ms)
+        };
+        self.reject(cx, desk, Problem::new(Status::REQUEST_TIMEOUT, detail));
+    }
+}
+
+impl<D: Desk> Protocol<D> for HttpConnection<D> {
+    fn made(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        let limits = &desk.config().limits;
+        let mut transport = cx.transport();
+        transport.set_idle(Some(limits.idle_ms));
+        transport.set_input_cap(limits.head_bytes.max(INPUT_BYTES));
+        Ok(())
+    }
+
+    fn received(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) -> Outcome {
+        while cx.more() {
+            if matches!(self.phase, Phase::Streaming(_)) {
+                // A stream is the last answer of its connection.
+                input.take_all();
+                break;
+            }
+            match self.codec.next(input) {
+                Ok(Some(Event::Head(head))) => {
+                    let is_whole = head.body.is_empty();
+                    self.on_head(cx, desk, &head);
+                    if is_whole && let Ok(Some(Event::End)) = self.codec.next(input) {
+                        self.on_end(cx, desk);
+                    }
+                }
+                Ok(Some(Event::Body(piece))) => self.on_body(cx, desk, piece),
+                Ok(Some(Event::End)) => self.on_end(cx, desk),
+                Ok(None) => {
+                    self.on_pause(cx, desk);
+                    break;
+                }
+                Err(error) => {
+                    self.on_wire_error(cx, desk, error);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn drained(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        self.pump(cx, desk);
+        Ok(())
+    }
+
+    /// The client has asked all it will ask; what it asked was answered before, or is cut short. A
+    /// stream has no end of its own: its reader's is one.
+    fn read_closed(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, _: &mut InBuf) -> Outcome {
+        match self.phase {
+            Phase::Streaming(_) => self.end_if_stream(cx, desk),
+            Phase::Settling(_) | Phase::Polling(_) => self.to = self.to.closing(),
+            Phase::Ready | Phase::Body(_) => {
+                if self.codec.awaiting() == Awaiting::Idle {
+                    cx.transport().close();
+                } else {
+                    let problem = Problem::malformed(HttpErrorKind::Truncated.text());
+                    self.label = RouteLabel::Malformed;
+                    self.reject(cx, desk, problem);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn timeout(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        let is_body = self.codec.awaiting() == Awaiting::Body;
+        match std::mem::replace(&mut self.phase, Phase::Ready) {
+            Phase::Settling(_) => {
+                self.resume(cx, desk);
+                self.answer(cx, desk, &Write::unsettled().into());
+            }
+            Phase::Polling(poll) => self.end_poll(cx, desk, &poll.nothing()),
+            Phase::Streaming(mut stream) => {
+                stream.comment(cx);
+                self.phase = Phase::Streaming(stream);
+            }
+            // Its request has its answer; only the body that nobody wants is still coming.
+            Phase::Ready if is_body => cx.transport().close(),
+            Phase::Ready | Phase::Body(_) => self.on_slow(cx, desk),
+        }
+        Ok(())
+    }
+
+    fn notified(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        match std::mem::replace(&mut self.phase, Phase::Ready) {
+            Phase::Settling(write) => {
+                self.resume(cx, desk);
+                self.settle(cx, desk, write);
+            }
+            Phase::Polling(mut poll) => match poll.look(desk) {
+                Ok(Some(answer)) => self.end_poll(cx, desk, &answer),
+                Ok(None) if cx.draining() => {
+                    self.to = self.to.closing();
+                    self.end_poll(cx, desk, &poll.nothing());
+                }
+                Ok(None) => self.phase = Phase::Polling(poll),
+                Err(problem) => self.end_poll(cx, desk, &problem.into()),
+            },
+            other => {
+                self.phase = other;
+                self.pump(cx, desk);
+                if cx.draining() {
+                    self.end_if_stream(cx, desk);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lost(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, _: Lost) {
+        desk.tally().body_bytes -= std::mem::take(&mut self.body_kept);
+        match self.phase {
+            Phase::Polling(_) => {
+                desk.leave(cx.id());
+                desk.tally().long_polls -= 1;
+            }
+            Phase::Streaming(_) => {
+                desk.leave(cx.id());
+                desk.tally().streams -= 1;
+            }
+            Phase::Ready | Phase::Body(_) | Phase::Settling(_) => {}
+        }
+    }
+}

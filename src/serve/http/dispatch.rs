@@ -1,0 +1,97 @@
+//! From a request's head to what becomes of it: an answer at once, a body to collect, a wait, a
+//! stream. No state: that is the connection's.
+
+use super::answer::Answer;
+use super::edit::Edit;
+use super::problem::Problem;
+use super::query::Query;
+use super::route::{Route, Verb};
+use super::stories::Asked;
+use super::stream::Wish;
+use super::topics::Post;
+use super::updates::Poll;
+use super::write::{Work, Write};
+use super::{site, status, stories};
+use crate::proto::http::{Head, Status, Target};
+use crate::reactor::Ctx;
+use crate::serve::{Desk, RouteLabel};
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(super) enum Begun {
+    Answer(Answer),
+    Write(Box<Write>),
+    Poll(Box<Poll>),
+    Stream(Box<Wish>),
+}
+
+/// Begins a request. The label is set as soon as the route is known, also for those refused.
+pub(super) fn begin<D: Desk>(
+    cx: &mut Ctx<'_, D>,
+    desk: &mut D,
+    head: &Head<'_>,
+    label: &mut RouteLabel,
+) -> Result<Begun, Problem> {
+    *label = RouteLabel::Unknown;
+    match head.target {
+        Target::Asterisk => {
+            let allow = "GET, HEAD, PUT, POST, OPTIONS";
+            return Ok(Begun::Answer(Answer::empty(Status::NO_CONTENT).field("Allow", allow)));
+        }
+        Target::Authority(_) => {
+            let problem = Problem::new(Status::NOT_IMPLEMENTED, "this is no proxy");
+            return Err(problem.closing());
+        }
+        Target::Origin { .. } | Target::Absolute { .. } => {}
+    }
+    let route = Route::find(head.target.path());
+    let route = route.map_err(|error| Problem::malformed(format!("the path: {error}")))?;
+    let route = route.ok_or_else(|| Problem::not_found("nothing is at this path"))?;
+    *label = route.label();
+    let Some(verb) = route.verb(head.method) else {
+        let allow = route.allow();
+        let problem = Problem::new(Status::METHOD_NOT_ALLOWED, format!("here go {allow}"));
+        return Err(problem.field("Allow", allow));
+    };
+    if verb == Verb::Options {
+        let answer = Answer::empty(Status::NO_CONTENT).field("Allow", route.allow());
+        return Ok(Begun::Answer(answer));
+    }
+    let asked = Asked { query: Query::read(head.target.query())?, fields: head.fields };
+    let work = match (verb, &route) {
+        (Verb::Put, Route::Story(title)) => Work::Edit(Box::new(Edit::begin(desk, title, &asked)?)),
+        (Verb::Post, Route::Topic(topic)) => Work::Post(Post::begin(desk, topic, &asked)?),
+        _ => return read(cx, desk, &route, &asked),
+    };
+    let write = Write::begin(work, head.body, &desk.config().limits)?;
+    Ok(Begun::Write(Box::new(write)))
+}
+
+fn read<D: Desk>(
+    cx: &mut Ctx<'_, D>,
+    desk: &mut D,
+    route: &Route,
+    asked: &Asked<'_>,
+) -> Result<Begun, Problem> {
+    let answer = match route {
+        Route::Updates => return Ok(Begun::Poll(Box::new(Poll::begin(desk, asked)?))),
+        Route::Stream => return Ok(Begun::Stream(Box::new(Wish::read(asked)?))),
+        // Only reached with a body or an odd form of the target: the plain one is answered before.
+        Route::Hello => status::hello(),
+        Route::Stories => stories::list(desk, asked)?,
+        Route::Story(title) => stories::read(desk, title, asked)?,
+        Route::History(title) => stories::history(desk, title, asked)?,
+        Route::Revision(id) => stories::revision(desk, id, asked)?,
+        Route::Herd => status::herd(cx, desk),
+        Route::Healthz => status::healthz(),
+        Route::Readyz => status::readyz(desk)?,
+        Route::Metrics => status::metrics(cx, desk),
+        Route::Front => site::front(desk, asked),
+        Route::StoryPage(title) => site::story(desk, title, asked),
+        Route::HistoryPage(title) => site::history(desk, title, asked),
+        Route::Stylesheet => site::stylesheet(),
+        // It has no verb that reads.
+        Route::Topic(_) => return Err(Problem::not_found("a topic is read with /v1/updates")),
+    };
+    Ok(Begun::Answer(answer))
+}

@@ -1,0 +1,313 @@
+//! What a PUT carries: the fields of a revision out of JSON, or a body as it is. Reads what it
+//! knows and walks over the rest, so that a body costs no more memory than its texts.
+
+use super::problem::Problem;
+use super::query::Query;
+use crate::news::{Located, Revision};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+
+/// Keys that an update has in our JSON and a writer can't set: what was read can be sent back.
+const READ_ONLY: [&str; 10] =
+    ["id", "origin", "seq", "at", "kind", "topic", "title", "base", "conflicts", "generation"];
+
+/// A revision as its writer sent it, not yet judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Draft {
+    headline: String,
+    section: String,
+    summary: String,
+    author: String,
+    language: String,
+    located: Option<Located>,
+    media_type: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Draft {
+    /// A body as it is; the query may name the other fields.
+    pub(super) fn plain(query: &Query<'_>) -> Self {
+        let text = |name| query.own(name).unwrap_or_default();
+        Self {
+            headline: text("headline"),
+            section: text("section"),
+            summary: text("summary"),
+            author: text("author"),
+            language: text("language"),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the body of a [`Draft::plain`]. Without a media type it is plain text if it is UTF-8.
+    pub(super) fn set_body(&mut self, media_type: Option<String>, body: Vec<u8>) {
+        let is_text = std::str::from_utf8(&body).is_ok();
+        let guess = if is_text { "text/plain" } else { "application/octet-stream" };
+        self.media_type = media_type.or_else(|| Some(guess.to_owned()));
+        self.body = body;
+    }
+
+    /// Reads a JSON object: 400 when it is none, 422 with the names of all fields that are wrong.
+    pub(super) fn from_json(bytes: &[u8]) -> Result<Self, Problem> {
+        let mut input = serde_json::Deserializer::from_slice(bytes);
+        let Members(members) = Members::deserialize(&mut input)
+            .and_then(|members| input.end().map(|()| members))
+            .map_err(|error| Problem::malformed(format!("the body is not as expected: {error}")))?;
+        let mut draft = Self::default();
+        let mut faults = Vec::new();
+        let mut bodies = 0;
+        for (name, value) in members {
+            if matches!(name.as_str(), "body" | "body_base64") && value != Member::Null {
+                bodies += 1;
+            }
+            if let Err(fault) = draft.take(&name, value) {
+                faults.push((name, fault.to_owned()));
+            }
+        }
+        if bodies == 0 {
+            faults.push(("body".to_owned(), "body or body_base64 is missing".to_owned()));
+        } else if bodies > 1 {
+            faults.push(("body".to_owned(), "body or body_base64, and once".to_owned()));
+        }
+        if faults.is_empty() { Ok(draft) } else { Err(Problem::fields(faults)) }
+    }
+
+    fn take(&mut self, name: &str, value: Member) -> Result<(), &'static str> {
+        if value == Member::Null || READ_ONLY.contains(&name) {
+            return Ok(());
+        }
+        match name {
+            "headline" => self.headline = value.text()?,
+            "section" => self.section = value.text()?,
+            "summary" => self.summary = value.text()?,
+            "author" => self.author = value.text()?,
+            "language" => self.language = value.text()?,
+            "media_type" => self.media_type = Some(value.text()?),
+            "body" => self.body = value.text()?.into_bytes(),
+            "body_base64" => {
+                let bytes = STANDARD.decode(value.text()?);
+                self.body = bytes.map_err(|_| "body_base64 is not base64 (RFC 4648, padded)")?;
+            }
+            "located" => self.located = Some(value.located()?),
+            _ => return Err("no field of this name is known"),
+        }
+        Ok(())
+    }
+
+    /// The media type of the body.
+    pub(super) fn media_type(&self) -> &str {
+        self.media_type.as_deref().unwrap_or("text/plain")
+    }
+
+    /// Bytes of the body.
+    pub(super) fn body_bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The revision that it would be.
+    pub(super) fn revision<'a>(&'a self, title: &'a str, generation: u32) -> Revision<'a> {
+        Revision {
+            generation,
+            title,
+            headline: &self.headline,
+            section: &self.section,
+            summary: &self.summary,
+            author: &self.author,
+            language: &self.language,
+            located: self.located,
+            body: &self.body,
+        }
+    }
+}
+
+/// The members of the object, in order.
+struct Members(Vec<(String, Member)>);
+
+/// A member's value as far as any field could want it.
+#[derive(Debug, PartialEq)]
+enum Member {
+    Null,
+    Text(String),
+    Number(f64),
+    /// An object with at least one of `lat` and `lon`.
+    Place {
+        lat: Option<f64>,
+        lon: Option<f64>,
+    },
+    Other,
+}
+
+impl Member {
+    fn text(self) -> Result<String, &'static str> {
+        match self {
+            Self::Text(text) => Ok(text),
+            _ => Err("must be a text"),
+        }
+    }
+
+    fn number(&self) -> Option<f64> {
+        if let Self::Number(number) = self { Some(*number) } else { None }
+    }
+
+    fn located(self) -> Result<Located, &'static str> {
+        let Self::Place { lat: Some(lat), lon: Some(lon) } = self else {
+            return Err("must be {\"lat\": degrees, \"lon\": degrees}");
+        };
+        Located::from_degrees(lat, lon).ok_or("lat is from -90 to 90, lon from -180 to 180 degrees")
+    }
+}
+
+/// Members beyond this many can only be unknown or repeated ones.
+const MEMBERS_MAX: usize = 64;
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<T: Deserializer<'de>>(input: T) -> Result<Self, T::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if members.len() == MEMBERS_MAX {
+                        return Err(serde::de::Error::custom("too many members"));
+                    }
+                    members.push((name, map.next_value_seed(MemberSeed)?));
+                }
+                Ok(Members(members))
+            }
+        }
+        input.deserialize_map(Object)
+    }
+}
+
+struct MemberSeed;
+
+impl<'de> DeserializeSeed<'de> for MemberSeed {
+    type Value = Member;
+
+    fn deserialize<T: Deserializer<'de>>(self, input: T) -> Result<Member, T::Error> {
+        input.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for MemberSeed {
+    type Value = Member;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Member, E> {
+        Ok(Member::Null)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Member, E> {
+        Ok(Member::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Member, E> {
+        Ok(Member::Text(text))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Member, E> {
+        Ok(Member::Other)
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Member, E> {
+        Ok(Member::Number(number as f64))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Member, E> {
+        Ok(Member::Number(number as f64))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Member, E> {
+        Ok(Member::Number(number))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Member, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Member::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Member, A::Error> {
+        let (mut lat, mut lon) = (None, None);
+        while let Some(name) = map.next_key::<String>()? {
+            match name.as_str() {
+                "lat" => lat = map.next_value_seed(MemberSeed)?.number(),
+                "lon" => lon = map.next_value_seed(MemberSeed)?.number(),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(Member::Place { lat, lon })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::http::answer::Answer;
+    use proptest::prelude::*;
+
+    fn status(json: &str) -> u16 {
+        Draft::from_json(json.as_bytes()).map_or_else(|p| Answer::from(p).status().code(), |_| 200)
+    }
+
+    #[test]
+    fn all_fields_are_read_and_what_was_read_can_be_sent_back() {
+        let json = r#"{"id": "x", "at": 1, "base": ["y"], "conflicts": [], "headline": "H",
+            "section": "S", "summary": null, "author": "A", "language": "en",
+            "media_type": "text/markdown", "located": {"lat": 1, "lon": -2.5}, "body": "B\u00e9"}"#;
+        let draft = Draft::from_json(json.as_bytes()).unwrap();
+        let revision = draft.revision("t", 3);
+        assert_eq!((revision.headline, revision.section, revision.author), ("H", "S", "A"));
+        assert_eq!((revision.summary, revision.language), ("", "en"));
+        assert_eq!(revision.body, "Bé".as_bytes());
+        assert_eq!(draft.media_type(), "text/markdown");
+        assert_eq!(revision.located, Located::from_degrees(1.0, -2.5));
+        let draft = Draft::from_json(br#"{"body_base64": "AP8="}"#).unwrap();
+        assert_eq!(draft.revision("t", 1).body, b"\x00\xff");
+        assert_eq!(draft.media_type(), "text/plain");
+    }
+
+    #[test]
+    fn what_is_no_object_is_malformed_and_what_is_no_field_is_named() {
+        for json in ["", "[]", "{", "{\"body\": \"x\"} x", "\"x\"", "{\"body\": \"\\ud800\"}"] {
+            assert_eq!(status(json), 400, "{json}");
+        }
+        for json in [
+            "{}",
+            r#"{"body": 1}"#,
+            r#"{"body": "x", "body_base64": "AA=="}"#,
+            r#"{"body": "x", "body": "y"}"#,
+            r#"{"body_base64": "A"}"#,
+            r#"{"body": "x", "titel": "y"}"#,
+            r#"{"body": "x", "located": {"lat": 91, "lon": 0}}"#,
+            r#"{"body": "x", "located": {"lat": 1}}"#,
+            r#"{"body": "x", "located": {"lat": "1", "lon": 2}}"#,
+            r#"{"body": "x", "located": [1, 2]}"#,
+            r#"{"body": "x", "headline": {}}"#,
+        ] {
+            assert_eq!(status(json), 422, "{json}");
+        }
+        let many: Vec<String> = (0..100).map(|n| format!("\"k{n}\": 1")).collect();
+        assert_eq!(status(&format!("{{{}}}", many.join(","))), 400);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, text in "[\\[{\":,a-b0-9}\\]]{0,40}") {
+            let _ = Draft::from_json(&bytes);
+            let _ = Draft::from_json(text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! `PUT /v1/stories/{title}`: a write of a story, from its head to its answer. The rule of edits is
+//! `news::judge`'s; here requests become its questions, and its verdicts answers.
+
+use super::answer::Answer;
+use super::draft::Draft;
+use super::problem::Problem;
+use super::stories::{Asked, damaged, gone, revision_update, tagged_cid};
+use super::write::{Made, Written, durability_of};
+use crate::config::Durability;
+use crate::news::{self, Ask, Condition, Conflict, SideView, Story, TOPIC_STORIES, Verdict};
+use crate::proto::http::{ContentType, Fields, Status, TagList, encode_segment};
+use crate::reactor::Ctx;
+use crate::serve::{Desk, Entry};
+use crate::update::{Cid, Kind};
+use serde_json::Value;
+
+/// A write under way.
+#[derive(Debug)]
+pub(super) struct Edit {
+    title: String,
+    /// Of the request; none when the client said nothing.
+    media_type: Option<String>,
+    is_json: bool,
+    draft: Draft,
+    base: Option<Cid>,
+    ask: Ask,
+    durability: Durability,
+}
+
+impl Edit {
+    /// Reads all that the head says; what is wrong with it is answered before the body comes.
+    pub(super) fn begin<D: Desk>(
+        desk: &D,
+        title: &str,
+        asked: &Asked<'_>,
+    ) -> Result<Self, Problem> {
+        if !news::is_title(title) {
+            let fault = "a title has 1 to 255 bytes and no control characters";
+            return Err(Problem::fields([("title".to_owned(), fault.to_owned())]));
+        }
+        let media_type = content_type(&asked.fields)?;
+        let is_json = media_type.as_ref().is_some_and(|media_type| is_json(media_type));
+        let ask = Ask {
+            base: None,
+            conflict: policy(asked.query.text("conflict"))?,
+            if_match: condition(&asked.fields, "if-match")?,
+            if_none_match: condition(&asked.fields, "if-none-match")?,
+        };
+        Ok(Self {
+            title: title.to_owned(),
+            draft: if is_json { Draft::default() } else { Draft::plain(&asked.query) },
+            is_json,
+            media_type,
+            base: asked.query.cid("base")?,
+            ask,
+            durability: durability_of(desk, &asked.query)?,
+        })
+    }
+
+    /// The most bytes that its body may have: JSON needs room for escapes or base64, and for the
+    /// other fields.
+    pub(super) fn body_bytes_max(&self, story_bytes: usize) -> usize {
+        // A byte of text takes up to six in JSON (\\u0000).
+        if self.is_json { story_bytes * 6 + 16 * 1024 } else { story_bytes }
+    }
+
+    /// Takes the whole body, and holds it to the limits of a story.
+    pub(super) fn on_body(&mut self, body: Vec<u8>, story_bytes: usize) -> Result<(), Problem> {
+        if self.is_json {
+            self.draft = Draft::from_json(&body)?;
+        } else {
+            self.draft.set_body(self.media_type.take(), body);
+        }
+        if self.draft.body_bytes() > story_bytes {
+            return Err(Problem::too_large(story_bytes));
+        }
+        let media_type = self.draft.media_type();
+        let is_sound = ContentType::parse(media_type.as_bytes()).is_ok();
+        if !is_sound || media_type.len() > 255 {
+            let fault = "is not a media type such as text/plain, of at most 255 bytes";
+            return Err(Problem::fields([("media_type".to_owned(), fault.to_owned())]));
+        }
+        let faults = self.draft.revision(&self.title, 1).faults();
+        if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
+    }
+
+    /// Whose write must be settled before this one can be judged.
+    pub(super) fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Judges the write as the story stands now, and makes it if it may be.
+    pub(super) fn publish<D: Desk>(
+        &self,
+        cx: &mut Ctx<'_, D>,
+        desk: &mut D,
+    ) -> Result<Made, Problem> {
+        let index = desk.store().index();
+        let (verdict, story) = news::judge_in(index, &self.title, self.base, self.ask.clone())?;
+        let (parents, generation, is_created) = match verdict {
+            Verdict::Create => (Vec::new(), 1, true),
+            Verdict::Edit { parents, generation } => (parents, generation, false),
+            refused => return Err(self.refused(desk, &refused, story.as_ref())),
+        };
+        let payload = self.draft.revision(&self.title, generation).encode()?;
+        let entry = Entry {
+            kind: Kind::Revision,
+            topic: TOPIC_STORIES,
+            media_type: self.draft.media_type(),
+            parents,
+            payload: &payload,
+        };
+        let receipt = desk.publish(cx, entry, self.durability)?;
+        Ok(Made { receipt, is_created })
+    }
+
+    /// The answer to a write that was made and is as safe as was asked.
+    pub(super) fn done<D: Desk>(&self, desk: &D, made: &Made) -> Answer {
+        let story = news::story(desk.store().index(), &self.title).unwrap_or_else(|fault| {
+            // The write is safe all the same: that is what its writer must hear.
+            log::error!("the heads of a story can't be read: {fault}");
+            None
+        });
+        let heads = story.iter().flat_map(|story| &story.heads).map(|head| head.cid);
+        let written = Written::new(desk, &made.receipt, self.durability);
+        let status = if made.is_created { Status::CREATED } else { Status::OK };
+        Answer::json(status, &written.of_story(&self.title, heads))
+            .field("Location", format!("/v1/stories/{}", encode_segment(&self.title)))
+            .field("ETag", format!("\"{}\"", made.receipt.cid))
+    }
+
+    fn refused<D: Desk>(&self, desk: &D, verdict: &Verdict, story: Option<&Story>) -> Problem {
+        match verdict {
+            Verdict::Conflict { base, theirs } => self.conflict(desk, *base, *theirs),
+            Verdict::Unmet => {
+                let detail = "If-Match or If-None-Match does not hold for the story's head";
+                let problem = Problem::new(Status::PRECONDITION_FAILED, detail);
+                match story.and_then(Story::head) {
+                    Some(head) => problem
+                        .with("head", head.cid.to_string().into())
+                        .field("ETag", format!("\"{}\"", head.cid)),
+                    None => problem.with("head", Value::Null),
+                }
+            }
+            Verdict::BaseRequired => {
+                let detail = "the story exists: name the revision that you edited with ?base=ID or \
+                              If-Match, or say what to do with ?conflict=keep or overwrite";
+                let head = story.and_then(Story::head).map(|head| head.cid.to_string());
+                Problem::new(Status::PRECONDITION_REQUIRED, detail).with("head", head.into())
+            }
+            Verdict::BaseElsewhere => bad_base("is a revision of another story"),
+            Verdict::BaseUnknown => bad_base("is no revision that is here"),
+            Verdict::Withdrawn => match story.and_then(|story| story.withdrawn.as_ref()) {
+                Some(withdrawn) => gone(&self.title, withdrawn),
+                None => Problem::new(Status::GONE, "the story was withdrawn, for good"),
+            },
+            Verdict::Create | Verdict::Edit { .. } => {
+                Problem::new(Status::INTERNAL_SERVER_ERROR, "the write was judged in two ways")
+            }
+        }
+    }
+
+    /// 409 with all that a writer needs to settle it.
+    fn conflict<D: Desk>(&self, desk: &D, base: Option<Cid>, theirs: Cid) -> Problem {
+        let side = |cid: Cid| -> Result<Value, Problem> {
+            let update = revision_update(desk, cid)?;
+            news::Revision::decode(update.payload()).map_err(|error| damaged(cid, &error))?;
+            Ok(SideView::of(&update).and_then(|view| serde_json::to_value(view).ok()).into())
+        };
+        let revision = self.draft.revision(&self.title, 1);
+        let yours = serde_json::to_value(SideView::of_draft(&revision, self.draft.media_type()));
+        // A base that is no longer held is shown as none: the other two sides still help.
+        let base = base.and_then(|cid| side(cid).ok());
+        match side(theirs) {
+            Ok(theirs) => {
+                let detail = "the story was edited since: `base` is what you edited, `theirs` what \
+                              stands now; edit that, or send ?conflict=keep or overwrite";
+                Problem::new(Status::CONFLICT, detail)
+                    .with("base", base.into())
+                    .with("yours", yours.unwrap_or_default())
+                    .with("theirs", theirs)
+            }
+            Err(problem) => problem,
+        }
+    }
+}
+
+fn bad_base(fault: &str) -> Problem {
+    Problem::fields([("base".to_owned(), format!("base {fault}"))])
+}
+
+fn policy(text: Option<&str>) -> Result<Option<Conflict>, Problem> {
+    match text {
+        None => Ok(None),
+        Some("fail") => Ok(Some(Conflict::Fail)),
+        Some("keep") => Ok(Some(Conflict::Keep)),
+        Some("overwrite") => Ok(Some(Conflict::Overwrite)),
+        Some("merge") => {
+            let detail = "conflict=merge comes with a later version: use fail, keep or overwrite";
+            Err(Problem::new(Status::NOT_IMPLEMENTED, detail))
+        }
+        Some(_) => Err(Problem::malformed("conflict is fail, keep, overwrite or merge")),
+    }
+}
+
+/// The tags of a condition as revisions. A malformed one could let a write through that it was
+/// meant to stop: 400.
+fn condition(fields: &Fields<'_>, name: &'static str) -> Result<Condition, Problem> {
+    let list = TagList::read(fields, name);
+    match list.map_err(|error| Problem::malformed(format!("{name}: {error}")))? {
+        None => Ok(Condition::Absent),
+        Some(TagList::Any) => Ok(Condition::Any),
+        Some(TagList::Tags(tags)) => {
+            // If-Match compares strongly: a weak tag matches nothing.
+            let counts = |weak: bool| !weak || name == "if-none-match";
+            let tags = tags.iter().filter(|tag| counts(tag.weak));
+            Ok(Condition::Ids(tags.filter_map(|tag| tagged_cid(tag.opaque)).collect()))
+        }
+    }
+}
+
+/// The media type of a request's content: 415 when it is malformed, or coded in a way that we do
+/// not undo.
+pub(super) fn content_type(fields: &Fields<'_>) -> Result<Option<String>, Problem> {
+    let unsupported = |detail| Problem::new(Status::UNSUPPORTED_MEDIA_TYPE, detail);
+    if fields
+        .first("content-encoding")
+        .is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity"))
+    {
+        return Err(unsupported("send the body without Content-Encoding"));
+    }
+    if fields.all("content-type").nth(1).is_some() {
+        return Err(unsupported("two Content-Type fields: send one"));
+    }
+    let Some(value) = fields.first("content-type") else { return Ok(None) };
+    let parsed = ContentType::parse(value);
+    let parsed = parsed.map_err(|_| unsupported("Content-Type is not a media type"))?;
+    if parsed.as_str().len() > 255 {
+        return Err(unsupported("a media type has at most 255 bytes"));
+    }
+    Ok(Some(parsed.as_str().to_owned()))
+}
+
+fn is_json(media_type: &str) -> bool {
+    ContentType::parse(media_type.as_bytes()).is_ok_and(|parsed| parsed.is(super::answer::JSON))
+}

@@ -1,0 +1,25 @@
+//! HTTP/1.1 over a node: contract.md's routes. [`factory`] makes one [`HttpConnection`] a client.
+//!
+//! From the outside in: `connection` keeps one request at a time under way; `dispatch` finds what
+//! becomes of it; `stories`, `write` (`edit`, `topics`), `updates`, `stream`, `status` and `site`
+//! answer. `route`, `query`, `draft`, `problem` and `answer` are the words they share.
+
+mod answer;
+mod connection;
+mod dispatch;
+mod draft;
+mod edit;
+mod problem;
+mod query;
+mod route;
+mod site;
+mod status;
+mod stories;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod topics;
+mod updates;
+mod write;
+
+pub use connection::{HttpConnection, factory};

@@ -1,0 +1,140 @@
+//! What went wrong, as `application/problem+json` (RFC 9457). Each is made where it is found and
+//! says what to do about it; nothing here decides.
+
+use super::answer::Answer;
+use crate::news::FieldError;
+use crate::proto::http::Status;
+use crate::serve::Refusal;
+use crate::store::StoreError;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// Why a request is not answered as it wished. Small: most requests have none.
+#[derive(Debug)]
+pub(super) struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    status: Status,
+    object: Object,
+    fields: Vec<(&'static str, String)>,
+    closes: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Object {
+    /// `about:blank` says: the title is the status's own (RFC 9457, 4.2.1).
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(flatten)]
+    members: Map<String, Value>,
+}
+
+impl Problem {
+    /// A problem with one sentence for the reader.
+    pub(super) fn new(status: Status, detail: impl Into<String>) -> Self {
+        Self(Box::new(Parts {
+            status,
+            object: Object {
+                r#type: "about:blank",
+                title: status.reason(),
+                status: status.code(),
+                detail: detail.into(),
+                members: Map::new(),
+            },
+            fields: Vec::new(),
+            closes: false,
+        }))
+    }
+
+    /// Adds a member to the JSON object.
+    pub(super) fn with(mut self, name: &str, value: Value) -> Self {
+        self.0.object.members.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Adds a field to the answer's head.
+    pub(super) fn field(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.0.fields.push((name, value.into()));
+        self
+    }
+
+    /// The connection is closed behind it.
+    pub(super) fn closing(mut self) -> Self {
+        self.0.closes = true;
+        self
+    }
+
+    /// 400: the request itself is malformed.
+    pub(super) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(Status::BAD_REQUEST, detail)
+    }
+
+    /// 404.
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(Status::NOT_FOUND, detail)
+    }
+
+    /// 422 with the names of the fields and what is wrong with each.
+    pub(super) fn fields(faults: impl IntoIterator<Item = (String, String)>) -> Self {
+        let fields: Vec<Value> = faults
+            .into_iter()
+            .map(|(field, detail)| json!({"field": field, "detail": detail}))
+            .collect();
+        let detail = "the fields named in `fields` can't stand as they are";
+        Self::new(Status::UNPROCESSABLE_CONTENT, detail).with("fields", Value::Array(fields))
+    }
+
+    /// 413, and the close: the body is not read.
+    pub(super) fn too_large(bytes_max: usize) -> Self {
+        let detail = format!("a body here has at most {bytes_max} bytes");
+        Self::new(Status::CONTENT_TOO_LARGE, detail).with("bytes_max", bytes_max.into()).closing()
+    }
+
+    /// 503 with the time after which to try again.
+    pub(super) fn later(detail: impl Into<String>, retry_after_s: u64) -> Self {
+        Self::new(Status::SERVICE_UNAVAILABLE, detail)
+            .field("Retry-After", retry_after_s.to_string())
+    }
+}
+
+impl From<Problem> for Answer {
+    fn from(problem: Problem) -> Self {
+        let parts = *problem.0;
+        let mut answer = Self::problem(parts.status, &parts.object);
+        for (name, value) in parts.fields {
+            answer = answer.field(name, value);
+        }
+        if parts.closes { answer.closing() } else { answer }
+    }
+}
+
+/// Bad fields of a revision, all of them.
+impl From<Vec<FieldError>> for Problem {
+    fn from(faults: Vec<FieldError>) -> Self {
+        Self::fields(faults.iter().map(|fault| (fault.field.to_owned(), fault.to_string())))
+    }
+}
+
+/// The index failed: not the reader's fault, and the log keeps the cause for the operator.
+impl From<StoreError> for Problem {
+    fn from(fault: StoreError) -> Self {
+        log::error!("a request failed: {fault}");
+        Self::new(Status::INTERNAL_SERVER_ERROR, "this node can't read its index: try another node")
+    }
+}
+
+/// The log failed: as above.
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let detail = refusal.to_string();
+        match refusal {
+            Refusal::Busy(ms) => Self::later(detail, ms.div_ceil(1000).max(1)),
+            Refusal::Failing => Self::later(detail, 5),
+            Refusal::Draining => Self::later(detail, 1),
+            Refusal::Malformed => Self::new(Status::UNPROCESSABLE_CONTENT, detail),
+        }
+    }
+}

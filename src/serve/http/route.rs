@@ -1,0 +1,182 @@
+//! Which resource a path names, and what may be done with it. Pure: a path in, a route out.
+
+use crate::proto::http::{MalformedEscape, Method, path_segments};
+use crate::serve::RouteLabel;
+use std::borrow::Cow;
+
+/// A resource. Titles, ids and topics stand decoded, and are not yet checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Hello,
+    Front,
+    StoryPage(String),
+    HistoryPage(String),
+    Stylesheet,
+    Stories,
+    Story(String),
+    History(String),
+    Revision(String),
+    Topic(String),
+    Updates,
+    Stream,
+    Herd,
+    Healthz,
+    Readyz,
+    Metrics,
+}
+
+/// What a method may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Read,
+    Put,
+    Post,
+    Options,
+}
+
+impl Route {
+    /// The route of a path as it was sent; `None` when there is none.
+    pub(super) fn find(path: &str) -> Result<Option<Self>, MalformedEscape> {
+        let segments: Vec<Cow<'_, str>> = path_segments(path).collect::<Result<_, _>>()?;
+        let segments: Vec<&str> = segments.iter().map(|segment| &**segment).collect();
+        let own = |text: &str| text.to_owned();
+        Ok(Some(match segments[..] {
+            [""] => Self::Front,
+            ["hello"] => Self::Hello,
+            ["style.css"] => Self::Stylesheet,
+            ["healthz"] => Self::Healthz,
+            ["readyz"] => Self::Readyz,
+            ["metrics"] => Self::Metrics,
+            ["stories", title] if !title.is_empty() => Self::StoryPage(own(title)),
+            ["stories", title, "history"] => Self::HistoryPage(own(title)),
+            ["v1", "stories"] => Self::Stories,
+            ["v1", "stories", title] if !title.is_empty() => Self::Story(own(title)),
+            ["v1", "stories", title, "history"] => Self::History(own(title)),
+            ["v1", "revisions", id] => Self::Revision(own(id)),
+            ["v1", "topics", topic] if !topic.is_empty() => Self::Topic(own(topic)),
+            ["v1", "updates"] => Self::Updates,
+            ["v1", "stream"] => Self::Stream,
+            ["v1", "herd"] => Self::Herd,
+            _ => return Ok(None),
+        }))
+    }
+
+    /// What the method does here; `None`: nothing, see [`Route::allow`].
+    pub(super) fn verb(&self, method: Method<'_>) -> Option<Verb> {
+        match (method, self) {
+            (Method::Options, _) => Some(Verb::Options),
+            (Method::Post, Self::Topic(_)) => Some(Verb::Post),
+            (Method::Put, Self::Story(_)) => Some(Verb::Put),
+            (Method::Get | Method::Head, Self::Topic(_)) => None,
+            (Method::Get | Method::Head, _) => Some(Verb::Read),
+            _ => None,
+        }
+    }
+
+    /// The value of `Allow`.
+    pub(super) fn allow(&self) -> &'static str {
+        match self {
+            Self::Story(_) => "GET, HEAD, PUT, OPTIONS",
+            Self::Topic(_) => "POST, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
+    }
+
+    /// Its name in the metrics.
+    pub(super) fn label(&self) -> RouteLabel {
+        match self {
+            Self::Hello => RouteLabel::Hello,
+            Self::Front => RouteLabel::Front,
+            Self::StoryPage(_) => RouteLabel::StoryPage,
+            Self::HistoryPage(_) => RouteLabel::HistoryPage,
+            Self::Stylesheet => RouteLabel::Stylesheet,
+            Self::Stories => RouteLabel::Stories,
+            Self::Story(_) => RouteLabel::Story,
+            Self::History(_) => RouteLabel::History,
+            Self::Revision(_) => RouteLabel::Revision,
+            Self::Topic(_) => RouteLabel::Topic,
+            Self::Updates => RouteLabel::Updates,
+            Self::Stream => RouteLabel::Stream,
+            Self::Herd => RouteLabel::Herd,
+            Self::Healthz => RouteLabel::Healthz,
+            Self::Readyz => RouteLabel::Readyz,
+            Self::Metrics => RouteLabel::Metrics,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_path_has_its_route() {
+        let title = |text: &str| text.to_owned();
+        for (path, route) in [
+            ("/", Some(Route::Front)),
+            ("/hello", Some(Route::Hello)),
+            ("/hello/", None),
+            ("/Hello", None),
+            ("//hello", None),
+            ("/stories", None),
+            ("/stories/", None),
+            ("/stories/a", Some(Route::StoryPage(title("a")))),
+            ("/stories/a/history", Some(Route::HistoryPage(title("a")))),
+            ("/style.css", Some(Route::Stylesheet)),
+            ("/v1/stories", Some(Route::Stories)),
+            ("/v1/stories/", None),
+            ("/v1/stories/a%2Fb%20c", Some(Route::Story(title("a/b c")))),
+            ("/v1/stories/a/b", None),
+            ("/v1/stories/%C3%A9t%C3%A9", Some(Route::Story(title("été")))),
+            ("/v1/stories/history", Some(Route::Story(title("history")))),
+            ("/v1/stories/a%2Fhistory", Some(Route::Story(title("a/history")))),
+            ("/v1/stories/a/history", Some(Route::History(title("a")))),
+            ("/v1/revisions/00", Some(Route::Revision(title("00")))),
+            ("/v1/topics/a+b", Some(Route::Topic(title("a+b")))),
+            ("/v1/updates", Some(Route::Updates)),
+            ("/v1/stream", Some(Route::Stream)),
+            ("/v1/herd", Some(Route::Herd)),
+            ("/v1", None),
+            ("/v2/herd", None),
+            ("/healthz", Some(Route::Healthz)),
+            ("/readyz", Some(Route::Readyz)),
+            ("/metrics", Some(Route::Metrics)),
+            ("", Some(Route::Front)),
+        ] {
+            assert_eq!(Route::find(path), Ok(route), "{path}");
+        }
+    }
+
+    #[test]
+    fn malformed_escapes_are_told_from_unknown_paths() {
+        for path in ["/v1/stories/%", "/v1/stories/%zz", "/v1/stories/%ff", "/%f0%9f"] {
+            assert_eq!(Route::find(path), Err(MalformedEscape), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_is_what_has_a_verb() {
+        let routes = [
+            Route::Hello,
+            Route::Story("a".into()),
+            Route::Topic("a".into()),
+            Route::Stream,
+            Route::HistoryPage("a".into()),
+        ];
+        for route in routes {
+            for (method, name) in [
+                (Method::Get, "GET"),
+                (Method::Head, "HEAD"),
+                (Method::Put, "PUT"),
+                (Method::Post, "POST"),
+                (Method::Delete, "DELETE"),
+                (Method::Options, "OPTIONS"),
+                (Method::Trace, "TRACE"),
+                (Method::Other("BREW"), "BREW"),
+            ] {
+                let allowed = route.allow().split(", ").any(|allowed| allowed == name);
+                assert_eq!(route.verb(method).is_some(), allowed, "{route:?} {name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Reading stories: lists, heads, older revisions, histories. JSON, or the body alone for clients
+//! that would rather have that.
+
+use super::answer::Answer;
+use super::problem::Problem;
+use super::query::Query;
+use crate::news::{self, HistoryView, Revision, RevisionView, StoriesView, Story, Withdrawn};
+use crate::proto::http::{Accept, ContentType, Fields, Status, TagList};
+use crate::serve::Desk;
+use crate::update::{Cid, Kind, Update};
+
+/// The most lines of one answer, and how many there are unless asked.
+const LIMIT_MAX: u64 = 500;
+const LIMIT_DEFAULT: u64 = 50;
+
+/// What a request asks apart from its route; its body, if it has one, is not here.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) query: Query<'a>,
+    pub(super) fields: Fields<'a>,
+}
+
+/// `/v1/stories`
+pub(super) fn list<D: Desk>(desk: &D, asked: &Asked<'_>) -> Result<Answer, Problem> {
+    let section = asked.query.text("section");
+    let before = asked.query.parsed("before")?;
+    let limit = asked.query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize;
+    let page = news::list(desk.store().index(), section, before.as_ref(), limit)?;
+    Ok(Answer::json(Status::OK, &StoriesView::from(&page)))
+}
+
+/// `/v1/stories/{title}/history`
+pub(super) fn history<D: Desk>(
+    desk: &D,
+    title: &str,
+    asked: &Asked<'_>,
+) -> Result<Answer, Problem> {
+    standing(desk, title)?;
+    let before = asked.query.parsed("before")?;
+    let limit = asked.query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize;
+    let page = news::history(desk.store().index(), title, before, limit)?;
+    Ok(Answer::json(Status::OK, &HistoryView::from(&page)))
+}
+
+/// `/v1/stories/{title}`
+pub(super) fn read<D: Desk>(desk: &D, title: &str, asked: &Asked<'_>) -> Result<Answer, Problem> {
+    let story = standing(desk, title)?;
+    let head = story.head().map(|head| head.cid);
+    let cid = match asked.query.cid("rev")? {
+        Some(cid) => revision_of(desk, title, cid)?,
+        None => head.ok_or_else(|| missing(title))?,
+    };
+    let conflicts = if head == Some(cid) { story.conflict_ids() } else { Vec::new() };
+    shown(desk, cid, &conflicts, asked)
+}
+
+/// `/v1/revisions/{id}`
+pub(super) fn revision<D: Desk>(desk: &D, id: &str, asked: &Asked<'_>) -> Result<Answer, Problem> {
+    let cid: Cid = id.parse().map_err(|error| Problem::malformed(format!("{error}")))?;
+    let place = news::revision_place(desk.store().index(), cid)?;
+    let place = place.ok_or_else(|| Problem::not_found("no revision of this id is here"))?;
+    let story = standing(desk, &place.title)?;
+    let is_head = story.head().is_some_and(|head| head.cid == cid);
+    let conflicts = if is_head { story.conflict_ids() } else { Vec::new() };
+    shown(desk, cid, &conflicts, asked)
+}
+
+/// The story as it stands, or why it can't be read: 404, 410.
+pub(super) fn standing<D: Desk>(desk: &D, title: &str) -> Result<Story, Problem> {
+    let story = news::story(desk.store().index(), title)?;
+    let story = story.ok_or_else(|| missing(title))?;
+    match &story.withdrawn {
+        Some(withdrawn) => Err(gone(title, withdrawn)),
+        None => Ok(story),
+    }
+}
+
+/// 404 for a story.
+pub(super) fn missing(title: &str) -> Problem {
+    Problem::not_found(format!("no story {title:?} is here"))
+}
+
+/// 410 with reason and time.
+pub(super) fn gone(title: &str, withdrawn: &Withdrawn) -> Problem {
+    Problem::new(Status::GONE, format!("the story {title:?} was withdrawn, for good"))
+        .with("reason", withdrawn.reason.clone().into())
+        .with("at", news::at_text(withdrawn.at).into())
+}
+
+/// `rev` if it is a revision of this story.
+fn revision_of<D: Desk>(desk: &D, title: &str, cid: Cid) -> Result<Cid, Problem> {
+    let place = news::revision_place(desk.store().index(), cid)?;
+    let is_here = place.is_some_and(|place| place.title == title);
+    let problem =
+        || Problem::not_found(format!("no revision {cid} of the story {title:?} is here"));
+    if is_here { Ok(cid) } else { Err(problem()) }
+}
+
+/// A revision in the form that the client wants.
+fn shown<D: Desk>(
+    desk: &D,
+    cid: Cid,
+    conflicts: &[Cid],
+    asked: &Asked<'_>,
+) -> Result<Answer, Problem> {
+    let update = revision_update(desk, cid)?;
+    let revision = Revision::decode(update.payload()).map_err(|error| damaged(cid, &error))?;
+    let alone = asked.query.text("as") == Some("body")
+        || prefers_body(&Accept::read(&asked.fields), update.media_type());
+    let tag = if alone { format!("\"{cid}-text\"") } else { format!("\"{cid}\"") };
+    let answer = if is_held(asked, cid) {
+        Answer::empty(Status::NOT_MODIFIED)
+    } else if alone {
+        let media_type = with_charset(update.media_type(), revision.body);
+        // What others wrote may be a page with scripts: it must not run as ours.
+        Answer::content(Status::OK, media_type, revision.body)
+            .field("Content-Security-Policy", "sandbox; default-src 'none'")
+    } else {
+        let view = RevisionView::of(&update, conflicts);
+        Answer::json(Status::OK, &view)
+    };
+    Ok(answer.field("ETag", tag).field("Vary", "Accept").field("Cache-Control", "no-cache"))
+}
+
+/// The update of a revision that the index knows.
+pub(super) fn revision_update<D: Desk>(desk: &D, cid: Cid) -> Result<Update, Problem> {
+    let update = desk.store().by_cid(cid)?.filter(|update| update.kind() == Kind::Revision);
+    update.ok_or_else(|| Problem::not_found(format!("the revision {cid} is no longer held here")))
+}
+
+/// A revision in the index whose payload does not read: never the reader's fault.
+pub(super) fn damaged(cid: Cid, error: &news::PayloadError) -> Problem {
+    log::error!("the revision {cid} does not read: {error}");
+    Problem::new(Status::INTERNAL_SERVER_ERROR, "this node can't read that revision")
+}
+
+/// True when If-None-Match names the revision, in any of its forms. A malformed list holds
+/// nothing, which costs the client no more than a body.
+fn is_held(asked: &Asked<'_>, cid: Cid) -> bool {
+    match TagList::read(&asked.fields, "if-none-match") {
+        Ok(Some(TagList::Any)) => true,
+        Ok(Some(TagList::Tags(tags))) => tags.iter().any(|tag| tagged_cid(tag.opaque) == Some(cid)),
+        Ok(None) | Err(_) => false,
+    }
+}
+
+/// The id in a tag: `ID`, or `ID-text` and the like.
+pub(super) fn tagged_cid(opaque: &str) -> Option<Cid> {
+    opaque.split_once('-').map_or(opaque, |(id, _)| id).parse().ok()
+}
+
+/// True when the client names the body's type, or for text plain text, and likes it better than
+/// JSON.
+fn prefers_body(accept: &Accept<'_>, media_type: &str) -> bool {
+    let Ok(parsed) = ContentType::parse(media_type.as_bytes()) else { return false };
+    let essence = format!("{}/{}", parsed.kind(), parsed.subtype());
+    let is_text = parsed.kind().eq_ignore_ascii_case("text");
+    let offers = [Some(&essence[..]), is_text.then_some("text/plain")];
+    let json = accept.quality(super::answer::JSON);
+    let liked = |offer: &&str| accept.names(offer) && accept.quality(offer) > json;
+    offers.iter().flatten().any(liked)
+}
+
+/// Text without a charset is labelled as UTF-8 if that is what it is.
+fn with_charset(media_type: &str, body: &[u8]) -> String {
+    let parsed = ContentType::parse(media_type.as_bytes());
+    let is_bare_text = parsed.is_ok_and(|parsed| {
+        parsed.kind().eq_ignore_ascii_case("text") && parsed.parameter("charset").is_none()
+    });
+    if is_bare_text && std::str::from_utf8(body).is_ok() {
+        format!("{media_type}; charset=utf-8")
+    } else {
+        media_type.to_owned()
+    }
+}

@@ -1,0 +1,397 @@
+//! A node's glue in a simulated world: real bytes through the loop, the store and the news, with a
+//! small desk between them whose disk answers when a test lets it.
+
+mod conditions;
+mod edits;
+mod news;
+mod pages;
+mod streams;
+mod wire;
+
+use crate::base::{Chunk, InBuf};
+use crate::config::{Config, Durability};
+use crate::herd::{Feed, Order};
+use crate::metrics::Exposition;
+use crate::news::{Revision, UpdateView, Withdrawal, apply};
+use crate::reactor::{
+    ConnId, ConnectOptions, Ctx, ListenOptions, Lost, Outcome, Peer, Protocol, Settings, SimFaults,
+    SimLoop, SimNode, SimWorld,
+};
+use crate::serve::{Desk, Entry, Receipt, Refusal, Settled, Tally, Ticket};
+use crate::store::{Apply, SimDisk, Store, StoreOptions};
+use crate::update::{Clock, Cursor, Draft, Epoch, Hlc, Kind, Update};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What a client has seen.
+#[derive(Default)]
+struct Seen {
+    conn: Option<ConnId>,
+    bytes: Vec<u8>,
+    lost: Option<Lost>,
+}
+
+/// The node of these tests.
+struct TestDesk {
+    config: Config,
+    store: Store,
+    clock: Clock,
+    tally: Tally,
+    tickets: u64,
+    /// Writes that wait for the disk: ticket, title.
+    open: Vec<(Ticket, Option<String>)>,
+    settled: BTreeMap<Ticket, Settled>,
+    waiting: Vec<(Ticket, ConnId)>,
+    attending: BTreeSet<ConnId>,
+    /// The disk answers only by [`Bench::disk`].
+    is_held: bool,
+    refusal: Option<Refusal>,
+    unready: Option<&'static str>,
+    clients: Vec<Seen>,
+}
+
+impl TestDesk {
+    fn new() -> Self {
+        let disk = Arc::new(SimDisk::new(1));
+        let options = StoreOptions { fresh_epoch: Epoch(7), ..StoreOptions::default() };
+        let (mut store, _) = Store::open(disk, options).unwrap();
+        store.mark_early();
+        let done = store.take_batch().unwrap().run();
+        store.finish(done).unwrap();
+        Self {
+            config: Config::new("node1", "nowhere"),
+            store,
+            clock: Clock::new(Hlc(0)),
+            tally: Tally::new(),
+            tickets: 0,
+            open: Vec::new(),
+            settled: BTreeMap::new(),
+            waiting: Vec::new(),
+            attending: BTreeSet::new(),
+            is_held: false,
+            refusal: None,
+            unready: None,
+            clients: Vec::new(),
+        }
+    }
+
+    fn reveal(&mut self, cx: &mut Ctx<'_, Self>, update: &Update) {
+        apply(self.store.index_mut(), update).unwrap();
+        for conn in &self.attending {
+            cx.transport_of(*conn).notify();
+        }
+    }
+
+    /// The disk answers for all that waits.
+    fn commit(&mut self, cx: &mut Ctx<'_, Self>, end: Settled) {
+        let open = std::mem::take(&mut self.open);
+        if end == Settled::Done {
+            let done = self.store.take_batch().unwrap().run();
+            for update in self.store.finish(done).unwrap().updates {
+                self.reveal(cx, &update);
+            }
+        }
+        for (ticket, _) in open {
+            self.settled.insert(ticket, end);
+        }
+        let settled = |ticket: &Ticket| self.settled.contains_key(ticket);
+        let (told, waiting) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|w| settled(&w.0));
+        self.waiting = waiting;
+        let told: Vec<(Ticket, ConnId)> = told;
+        for (_, conn) in told {
+            cx.transport_of(conn).notify();
+        }
+    }
+}
+
+impl Desk for TestDesk {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn publish(
+        &mut self,
+        cx: &mut Ctx<'_, Self>,
+        entry: Entry<'_>,
+        durability: Durability,
+    ) -> Result<Receipt, Refusal> {
+        if let Some(refusal) = self.refusal {
+            return Err(refusal);
+        }
+        let draft = Draft {
+            dot: self.store.next_dot(),
+            clock: self.clock.tick(cx.wall_ns() / 1_000_000),
+            origin: &self.config.name,
+            kind: entry.kind,
+            topic: entry.topic,
+            media_type: entry.media_type,
+            parents: entry.parents,
+            previous: self.store.tip(),
+            payload: entry.payload,
+        };
+        let update = Update::seal(draft).map_err(|_| Refusal::Malformed)?;
+        let (dot, cid) = (update.dot(), update.cid());
+        if durability == Durability::None {
+            self.store.append(&update, Apply::Now);
+            self.reveal(cx, &update);
+            return Ok(Receipt { dot, cid, ticket: None });
+        }
+        self.store.append(&update, Apply::OnCommit);
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        let title = match update.kind() {
+            Kind::Revision => Some(Revision::decode(update.payload()).unwrap().title.to_owned()),
+            _ => None,
+        };
+        self.open.push((ticket, title));
+        if !self.is_held && self.open.len() == 1 {
+            cx.call_later(2, |cx, desk| desk.commit(cx, Settled::Done));
+        }
+        Ok(Receipt { dot, cid, ticket: Some(ticket) })
+    }
+
+    fn writing(&self, title: &str) -> Option<Ticket> {
+        let mut open = self.open.iter();
+        open.find(|(_, of)| of.as_deref() == Some(title)).map(|(ticket, _)| *ticket)
+    }
+
+    fn settled(&self, ticket: Ticket) -> Option<Settled> {
+        self.settled.get(&ticket).copied()
+    }
+
+    fn await_ticket(&mut self, ticket: Ticket, conn: ConnId) {
+        self.waiting.push((ticket, conn));
+    }
+
+    fn feed(&self, after: Option<&Cursor>) -> Feed {
+        match after {
+            Some(Cursor(has)) => Feed::after(&self.store, has.clone(), Order::OldFirst),
+            None => Feed::live(&self.store),
+        }
+    }
+
+    fn attend(&mut self, conn: ConnId) {
+        self.attending.insert(conn);
+    }
+
+    fn leave(&mut self, conn: ConnId) {
+        self.attending.remove(&conn);
+    }
+
+    fn rendered(&mut self, update: &Update) -> Chunk {
+        serde_json::to_vec(&UpdateView::of(update, &[])).unwrap().into()
+    }
+
+    fn herd_view(&self, _: &Ctx<'_, Self>) -> Value {
+        serde_json::json!({"name": self.config.name, "nodes": [], "links": [], "vector": {}})
+    }
+
+    fn expose(&self, cx: &Ctx<'_, Self>, out: &mut Exposition) {
+        out.gauge("test_now_seconds", "The clock.", &[], cx.now() / 1000);
+    }
+
+    fn unready(&self) -> Option<&'static str> {
+        self.unready
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+}
+
+struct Client(usize);
+
+impl Protocol<TestDesk> for Client {
+    fn made(&mut self, cx: &mut Ctx<'_, TestDesk>, desk: &mut TestDesk) -> Outcome {
+        desk.clients[self.0].conn = Some(cx.id());
+        Ok(())
+    }
+
+    fn received(
+        &mut self,
+        _: &mut Ctx<'_, TestDesk>,
+        desk: &mut TestDesk,
+        input: &mut InBuf,
+    ) -> Outcome {
+        desk.clients[self.0].bytes.extend_from_slice(input.take_all());
+        Ok(())
+    }
+
+    fn lost(&mut self, _: &mut Ctx<'_, TestDesk>, desk: &mut TestDesk, reason: Lost) {
+        desk.clients[self.0].lost = Some(reason);
+    }
+}
+
+/// A node with clients, and the hand on their clock.
+struct Bench {
+    world: SimWorld,
+    node: SimLoop<TestDesk>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::over(1, SimFaults::none())
+    }
+
+    fn over(seed: u64, faults: SimFaults) -> Self {
+        let world = SimWorld::new(seed, faults);
+        let mut node = SimLoop::new(&world, "node", Settings::default(), TestDesk::new()).unwrap();
+        let endpoint = "tcp:80:interface=0.0.0.0".parse().unwrap();
+        let listened = node.with(|cx, _| {
+            cx.listen(&endpoint, ListenOptions::default(), crate::serve::http::factory())
+        });
+        listened.unwrap();
+        Self { world, node }
+    }
+
+    fn run(&mut self, ms: u64) {
+        let until = self.world.now() + ms;
+        self.world.run(&mut [&mut self.node], until).unwrap();
+    }
+
+    /// The loop's verbs, at the world's time.
+    fn with<R>(&mut self, f: impl FnOnce(&mut Ctx<'_, TestDesk>, &mut TestDesk) -> R) -> R {
+        self.node.turn().unwrap();
+        self.node.with(f)
+    }
+
+    fn connect(&mut self) -> usize {
+        let no = self.node.state.clients.len();
+        self.node.state.clients.push(Seen::default());
+        let endpoint = "tcp:127.0.0.1:80".parse().unwrap();
+        self.with(|cx, _| {
+            let client = move |_: &Peer, _: &mut TestDesk| -> Box<dyn Protocol<TestDesk>> {
+                Box::new(Client(no))
+            };
+            cx.connect(&endpoint, ConnectOptions::default(), client);
+        });
+        while self.node.state.clients[no].conn.is_none() {
+            self.run(10);
+        }
+        no
+    }
+
+    fn send(&mut self, no: usize, bytes: impl AsRef<[u8]>) {
+        let conn = self.node.state.clients[no].conn.unwrap();
+        self.with(|cx, _| cx.transport_of(conn).write(bytes.as_ref()));
+    }
+
+    fn half_close(&mut self, no: usize) {
+        let conn = self.node.state.clients[no].conn.unwrap();
+        self.with(|cx, _| cx.transport_of(conn).close_write());
+    }
+
+    /// Takes what came so far.
+    fn take(&mut self, no: usize) -> String {
+        String::from_utf8(std::mem::take(&mut self.node.state.clients[no].bytes)).unwrap()
+    }
+
+    fn is_closed(&self, no: usize) -> bool {
+        self.node.state.clients[no].lost.is_some()
+    }
+
+    /// One request on a connection of its own, and its answer.
+    fn ask(&mut self, request: impl AsRef<[u8]>) -> Reply {
+        let no = self.connect();
+        self.send(no, request);
+        self.run(100);
+        let text = self.take(no);
+        self.drop_client(no);
+        Reply::of(&text)
+    }
+
+    fn drop_client(&mut self, no: usize) {
+        let conn = self.node.state.clients[no].conn.unwrap();
+        self.with(|cx, _| cx.transport_of(conn).abort());
+        self.run(10);
+    }
+
+    fn get(&mut self, target: &str) -> Reply {
+        self.ask(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"))
+    }
+
+    fn put(&mut self, target: &str, fields: &str, body: &str) -> Reply {
+        self.ask(put(target, fields, body))
+    }
+
+    fn put_text(&mut self, target: &str, body: &str) -> Reply {
+        self.put(target, "Content-Type: text/plain\r\n", body)
+    }
+
+    /// The disk answers for all that waits.
+    fn disk(&mut self, end: Settled) {
+        self.with(|cx, desk| desk.commit(cx, end));
+    }
+
+    fn withdraw(&mut self, title: &str, reason: &str) {
+        let payload = Withdrawal { title, reason }.encode().unwrap();
+        self.with(|cx, desk| {
+            let entry = Entry {
+                kind: Kind::Withdrawal,
+                topic: "stories",
+                media_type: "application/octet-stream",
+                parents: Vec::new(),
+                payload: &payload,
+            };
+            desk.publish(cx, entry, Durability::None).unwrap();
+        });
+    }
+}
+
+fn put(target: &str, fields: &str, body: &str) -> String {
+    let length = body.len();
+    format!("PUT {target} HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: {length}\r\n\r\n{body}")
+}
+
+/// One answer.
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Reply {
+    #[track_caller]
+    fn of(text: &str) -> Self {
+        let (head, body) =
+            text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text:?}"));
+        let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+        Self { status: status.expect(head), head: head.to_owned(), body: body.to_owned() }
+    }
+
+    fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (found, value) = line.split_once(": ")?;
+            found.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+
+    #[track_caller]
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    #[track_caller]
+    fn id(&self) -> String {
+        self.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    #[track_caller]
+    fn is(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{self:?}");
+        if status >= 400 {
+            let problem = self.json();
+            assert_eq!(problem["status"], status);
+            assert_eq!(self.field("content-type"), Some("application/problem+json"));
+            assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
+        }
+        self
+    }
+}

@@ -1,0 +1,89 @@
+//! `/v1/updates`: the long poll. Answers with what stands behind a cursor, and waits for more only
+//! when there is nothing.
+
+use super::answer::{Answer, JSON};
+use super::problem::Problem;
+use super::query::Query;
+use super::stories::Asked;
+use crate::base::Chunk;
+use crate::herd::Feed;
+use crate::news::Filter;
+use crate::proto::http::Status;
+use crate::serve::Desk;
+use crate::update::Cursor;
+
+const WAIT_S_MAX: u64 = 60;
+const LIMIT_MAX: u64 = 1000;
+const LIMIT_DEFAULT: u64 = 100;
+/// An answer ends behind the update that takes it past this many bytes.
+const ANSWER_BYTES: usize = 1024 * 1024;
+/// How many updates one request may pass over before it is answered: the loop has others, and the
+/// cursor does not lose the way that was made.
+const LOOKED_AT_MAX: usize = 1000;
+
+/// A reader who waits for updates.
+#[derive(Debug)]
+pub(super) struct Poll {
+    feed: Feed,
+    filter: Filter,
+    limit: usize,
+    /// How long it would wait, in milliseconds.
+    pub(super) wait_ms: u64,
+}
+
+impl Poll {
+    /// Reads what is asked.
+    pub(super) fn begin<D: Desk>(desk: &D, asked: &Asked<'_>) -> Result<Self, Problem> {
+        let after = asked.query.cursor("after")?;
+        Ok(Self {
+            wait_ms: asked.query.number("wait", 0..=WAIT_S_MAX, 0)? * 1000,
+            limit: asked.query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize,
+            filter: filter(&asked.query),
+            feed: desk.feed(after.as_ref()),
+        })
+    }
+
+    /// The answer, once there is something to say.
+    pub(super) fn look<D: Desk>(&mut self, desk: &mut D) -> Result<Option<Answer>, Problem> {
+        let mut found = Vec::new();
+        let mut bytes = 0;
+        let mut looked_at = 0;
+        while found.len() < self.limit && bytes < ANSWER_BYTES && looked_at < LOOKED_AT_MAX {
+            let Some(update) = self.feed.next(desk.store())? else { break };
+            looked_at += 1;
+            if self.filter.matches(&update) {
+                let chunk = desk.rendered(&update);
+                bytes += chunk.len();
+                found.push(chunk);
+            }
+        }
+        let is_worth_it = !found.is_empty() || looked_at == LOOKED_AT_MAX;
+        Ok(is_worth_it.then(|| answer(&found, &self.feed.cursor())))
+    }
+
+    /// The answer when nothing came.
+    pub(super) fn nothing(&self) -> Answer {
+        answer(&[], &self.feed.cursor())
+    }
+}
+
+/// What a reader wants to see.
+pub(super) fn filter(query: &Query<'_>) -> Filter {
+    Filter { section: query.own("section"), topic: query.own("topic") }
+}
+
+/// `{updates, cursor, gap}`; nothing is dropped from the log yet, so there is never a gap.
+fn answer(updates: &[Chunk], cursor: &Cursor) -> Answer {
+    let bytes: usize = updates.iter().map(|chunk| chunk.len() + 1).sum();
+    let mut out = Vec::with_capacity(bytes + 256);
+    out.extend_from_slice(b"{\"updates\":[");
+    for (place, chunk) in updates.iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(chunk);
+    }
+    // A cursor is base64url or 0: nothing in it needs an escape.
+    out.extend_from_slice(format!("],\"cursor\":\"{cursor}\",\"gap\":null}}").as_bytes());
+    Answer::content(Status::OK, JSON, out).field("Cache-Control", "no-store")
+}

@@ -1,0 +1,141 @@
+//! Layer 3: the glue, one file a protocol: decoded events become calls of the node behind them,
+//! and its answers become encoded bytes. No protocol rule is kept here (that is `proto`'s), and no
+//! state that outlives a connection (that is the node's).
+
+pub mod at;
+pub mod http;
+pub mod line;
+mod pages;
+pub mod peer;
+mod tally;
+
+use crate::base::Chunk;
+use crate::config::{Config, Durability};
+use crate::herd::Feed;
+use crate::metrics::Exposition;
+use crate::reactor::{ConnId, Ctx};
+use crate::store::Store;
+use crate::update::{Cid, Cursor, Dot, Kind, Update};
+use std::fmt;
+
+pub use tally::{RouteLabel, Tally};
+
+/// Counts writes that wait for the disk, in the order in which they will be on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// A local update to be made: what a protocol knows of it.
+#[derive(Clone, Debug)]
+pub struct Entry<'a> {
+    /// What it says.
+    pub kind: Kind,
+    /// 1 to 255 bytes; "stories" for revisions, "places" for reports.
+    pub topic: &'a str,
+    /// 1 to 255 bytes.
+    pub media_type: &'a str,
+    /// The revisions that it follows.
+    pub parents: Vec<Cid>,
+    /// What is said.
+    pub payload: &'a [u8],
+}
+
+/// What became of an [`Entry`] that was not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The name of the new update.
+    pub dot: Dot,
+    /// Its content id.
+    pub cid: Cid,
+    /// Where to wait for the disk; `None` when its writer did not ask for that.
+    pub ticket: Option<Ticket>,
+}
+
+/// Why a write was not accepted. Nothing of it remains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The disk is full or failing; reads go on.
+    Failing,
+    /// Too much waits for the disk: try again in so many milliseconds.
+    Busy(u64),
+    /// The node is about to stop.
+    Draining,
+    /// The envelope's own limits: a topic or media type that is too long.
+    Malformed,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Failing => "this node can't write to its disk: reads go on, try another node",
+            Self::Busy(_) => "more waits for this node's disk than it may hold: try again soon",
+            Self::Draining => "this node is about to stop: try another node",
+            Self::Malformed => "a topic and a media type have 1 to 255 bytes",
+        })
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// How a write that waited for the disk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is on disk.
+    Done,
+    /// The disk failed: nothing of it remains.
+    Refused,
+}
+
+/// What the protocols ask of the node behind them. The node is the loop's shared state, so each
+/// call gets it as `&mut D`; nothing here blocks.
+pub trait Desk: Sized + 'static {
+    /// The node's configuration: name, limits, default durability.
+    fn config(&self) -> &Config;
+
+    /// The archive, to read from: updates, vectors, and the index that `news` reads.
+    fn store(&self) -> &Store;
+
+    /// Makes a local update: stamped, sealed, appended to the log, and on its way to the links as
+    /// its durability allows.
+    fn publish(
+        &mut self,
+        cx: &mut Ctx<'_, Self>,
+        entry: Entry<'_>,
+        durability: Durability,
+    ) -> Result<Receipt, Refusal>;
+
+    /// The write of this story that is on its way to the disk, if there is one: another edit must
+    /// wait for it, since it can't know yet what it edits.
+    fn writing(&self, title: &str) -> Option<Ticket>;
+
+    /// How a ticket ended; `None` while it waits. A ticket may be asked for more than once.
+    fn settled(&self, ticket: Ticket) -> Option<Settled>;
+
+    /// Asks that `conn` be notified once when the ticket is settled.
+    fn await_ticket(&mut self, ticket: Ticket, conn: ConnId);
+
+    /// A reader's way through all updates behind `after`, in order within each origin, parents
+    /// before children; without `after` it begins with what comes next.
+    fn feed(&self, after: Option<&Cursor>) -> Feed;
+
+    /// Asks that `conn` be notified whenever new updates can be read, until it is lost or
+    /// [`Desk::leave`]s.
+    fn attend(&mut self, conn: ConnId);
+
+    /// Ends [`Desk::attend`]; harmless when it was not attending.
+    fn leave(&mut self, conn: ConnId);
+
+    /// The update as contract.md's JSON, made once however many read it.
+    fn rendered(&mut self, update: &Update) -> Chunk;
+
+    /// `/v1/herd` as JSON: `{name, nodes, links, vector}`.
+    fn herd_view(&self, cx: &Ctx<'_, Self>) -> serde_json::Value;
+
+    /// Writes the node's own metrics (loop, store, herd), to stand beside those of the protocols.
+    fn expose(&self, cx: &Ctx<'_, Self>, out: &mut Exposition);
+
+    /// Why the node should get no new work; `None` when it is ready.
+    fn unready(&self) -> Option<&'static str>;
+
+    /// Counters that the protocols keep: one value for the whole node.
+    fn tally(&mut self) -> &mut Tally;
+}

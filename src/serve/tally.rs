@@ -1,0 +1,170 @@
+//! What the protocols count: requests by route and status, streams and long polls under way, line
+//! commands by verb. Plain numbers of one node, bumped on the loop; and the one `Date` line that
+//! all answers of a second share.
+
+use crate::metrics::Exposition;
+use crate::proto::http::{DATE_BYTES, DateCache, Status};
+use std::collections::BTreeMap;
+
+macro_rules! routes {
+    ($($name:ident = $label:literal,)*) => {
+        /// A route of HTTP as the metrics name it: titles and ids are left out, so that the number
+        /// of labels does not grow with the archive.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs)] // Each name is its label, and the labels are contract.md's routes.
+        pub enum RouteLabel {
+            $($name,)*
+        }
+
+        impl RouteLabel {
+            const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The text of the label.
+            pub fn text(self) -> &'static str {
+                match self {
+                    $(Self::$name => $label,)*
+                }
+            }
+        }
+    };
+}
+
+routes! {
+    Hello = "/hello",
+    Front = "/",
+    StoryPage = "/stories/{title}",
+    HistoryPage = "/stories/{title}/history",
+    Stylesheet = "/style.css",
+    Stories = "/v1/stories",
+    Story = "/v1/stories/{title}",
+    History = "/v1/stories/{title}/history",
+    Revision = "/v1/revisions/{id}",
+    Topic = "/v1/topics/{topic}",
+    Updates = "/v1/updates",
+    Stream = "/v1/stream",
+    Herd = "/v1/herd",
+    Healthz = "/healthz",
+    Readyz = "/readyz",
+    Metrics = "/metrics",
+    Unknown = "unknown",
+    Malformed = "malformed",
+}
+
+/// Counters of the protocols, one value for a node.
+#[derive(Debug)]
+pub struct Tally {
+    /// By route, in the order of [`RouteLabel::ALL`]: the statuses answered so far. A route
+    /// has a handful of them, and its most frequent one nearly always came first.
+    requests: Vec<Vec<(Status, u64)>>,
+    commands: BTreeMap<&'static str, u64>,
+    /// Event streams open now.
+    pub streams: u64,
+    /// Long polls that wait now.
+    pub long_polls: u64,
+    /// Bytes kept of the bodies of HTTP requests under way.
+    pub body_bytes: u64,
+    /// Updates sent over event streams.
+    pub stream_updates: u64,
+    dates: DateCache,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            requests: vec![Vec::new(); RouteLabel::ALL.len()],
+            commands: BTreeMap::new(),
+            streams: 0,
+            long_polls: 0,
+            body_bytes: 0,
+            stream_updates: 0,
+            dates: DateCache::new(0),
+        }
+    }
+}
+
+impl Tally {
+    /// Nothing counted.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Counts an answered request.
+    #[inline]
+    pub fn on_answer(&mut self, route: RouteLabel, status: Status) {
+        let counts = &mut self.requests[route as usize];
+        match counts.iter_mut().find(|(counted, _)| *counted == status) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((status, 1)),
+        }
+    }
+
+    /// How many requests of a route were answered with a status.
+    pub fn answers(&self, route: RouteLabel, status: Status) -> u64 {
+        let counts = &self.requests[route as usize];
+        counts.iter().find(|(counted, _)| *counted == status).map_or(0, |(_, count)| *count)
+    }
+
+    /// Counts a line command. `verb` comes from a closed list: never from the peer.
+    pub fn on_command(&mut self, verb: &'static str) {
+        *self.commands.entry(verb).or_default() += 1;
+    }
+
+    /// The `Date` of an answer at this wall time, in nanoseconds since 1970: written once a second.
+    #[inline]
+    pub fn date(&mut self, wall_ns: u64) -> &[u8; DATE_BYTES] {
+        self.dates.at(wall_ns / 1_000_000_000)
+    }
+
+    /// Writes all counters.
+    pub fn expose(&self, out: &mut Exposition) {
+        for (route, counts) in RouteLabel::ALL.iter().zip(&self.requests) {
+            for (status, count) in counts {
+                let code = status.code().to_string();
+                let labels = [("route", route.text()), ("status", &code[..])];
+                let help = "Requests answered, by route and status.";
+                out.counter("bellwether_http_requests_total", help, &labels, *count);
+            }
+        }
+        let help = "Event streams open now.";
+        out.gauge("bellwether_http_streams_open", help, &[], self.streams);
+        let help = "Long polls that wait now.";
+        out.gauge("bellwether_http_long_polls_waiting", help, &[], self.long_polls);
+        let help = "Bytes kept of the bodies of requests under way.";
+        out.gauge("bellwether_http_body_bytes", help, &[], self.body_bytes);
+        let help = "Updates sent over event streams.";
+        out.counter("bellwether_http_stream_updates_total", help, &[], self.stream_updates);
+        for (verb, count) in &self.commands {
+            let help = "Commands of the line protocol, by verb.";
+            out.counter("bellwether_line_commands_total", help, &[("verb", verb)], *count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_by_route_and_status() {
+        let mut tally = Tally::new();
+        for status in [Status::OK, Status::NOT_FOUND, Status::OK] {
+            tally.on_answer(RouteLabel::Story, status);
+        }
+        tally.on_answer(RouteLabel::Malformed, Status::BAD_REQUEST);
+        tally.on_command("IAMAT");
+        assert_eq!(tally.answers(RouteLabel::Story, Status::OK), 2);
+        assert_eq!(tally.answers(RouteLabel::Hello, Status::OK), 0);
+        let mut page = Exposition::new();
+        tally.expose(&mut page);
+        let page = page.finish();
+        for line in [
+            "bellwether_http_requests_total{route=\"/v1/stories/{title}\",status=\"200\"} 2",
+            "bellwether_http_requests_total{route=\"/v1/stories/{title}\",status=\"404\"} 1",
+            "bellwether_http_requests_total{route=\"malformed\",status=\"400\"} 1",
+            "bellwether_http_streams_open 0",
+            "bellwether_line_commands_total{verb=\"IAMAT\"} 1",
+        ] {
+            assert!(page.lines().any(|have| have == line), "{line}\n{page}");
+        }
+    }
+}
