@@ -9,6 +9,7 @@ pub mod config;
 pub mod herd;
 pub mod metrics;
 pub mod news;
+pub mod node;
 pub mod proto;
 pub mod reactor;
 pub mod serve;

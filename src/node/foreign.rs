@@ -1,0 +1,170 @@
+//! The node's side of foreign herds' servers: peers of kind `at`.
+
+use super::Node;
+use crate::base::ClientEndpoint;
+use crate::config::{ClosePolicy, Config, PeerKind, Service};
+use crate::herd::{Backoff, Feed};
+use crate::news;
+use crate::reactor::{Class, ConnectError, ConnectOptions, Ctx, Factory, Peer, Protocol};
+use crate::serve::at::{AtConnection, AtDesk, AtShot};
+use crate::serve::line::{Caller, LineConnection};
+use crate::store::StoreError;
+use crate::update::Kind;
+use std::net::IpAddr;
+
+/// One configured foreign server.
+#[derive(Debug)]
+pub(super) struct Foreign {
+    name: String,
+    endpoint: ClientEndpoint,
+    /// One connection for each update, as its own kind does it.
+    per_update: bool,
+    backoff: Backoff,
+    is_busy: bool,
+    said: Option<ConnectError>,
+    /// With `per_update`: its way through the log, and the line whose turn it is.
+    feed: Option<Feed>,
+    line: Option<Vec<u8>>,
+}
+
+impl Foreign {
+    /// One for each configured peer of kind `at`.
+    pub(super) fn of(config: &Config) -> Vec<Self> {
+        let peers = config.peers.iter();
+        peers
+            .filter_map(|peer| match peer.kind {
+                PeerKind::Herd => None,
+                PeerKind::At { per_update } => Some(Self {
+                    name: peer.name.clone(),
+                    endpoint: peer.endpoint.clone(),
+                    per_update,
+                    backoff: Backoff::new(config.limits.redial_min_ms, config.limits.redial_max_ms),
+                    is_busy: false,
+                    said: None,
+                    feed: None,
+                    line: None,
+                }),
+            })
+            .collect()
+    }
+
+    /// True when a connection from this address may say AT on any line listener. A loopback address
+    /// says nothing of who it is: such peers need a listener of kind `at`.
+    pub(super) fn is_at(&self, from: &Peer) -> bool {
+        let Peer::Tcp(from) = from else { return false };
+        let ClientEndpoint::Tcp { host, .. } = &self.endpoint else { return false };
+        !from.ip().is_loopback() && host.parse::<IpAddr>().is_ok_and(|ip| ip == from.ip())
+    }
+}
+
+struct DialForeign {
+    peer: usize,
+}
+
+impl Factory<Node> for DialForeign {
+    fn build(&mut self, _peer: &Peer, node: &mut Node) -> Option<Box<dyn Protocol<Node>>> {
+        let foreign = &mut node.foreign[self.peer];
+        if let Some(line) = foreign.line.take() {
+            return Some(Box::new(AtShot::new(self.peer, line)));
+        }
+        let line_bytes_max = node.config.limits.line_bytes;
+        Some(Box::new(AtConnection::new(self.peer, line_bytes_max)))
+    }
+
+    fn failed(&mut self, cx: &mut Ctx<'_, Node>, node: &mut Node, why: ConnectError) {
+        let foreign = &mut node.foreign[self.peer];
+        if foreign.said.replace(why) != Some(why) {
+            log::warn!("foreign server {} at {}: {why}; trying on", foreign.name, foreign.endpoint);
+        }
+        node.dial_foreign_later(cx, self.peer);
+    }
+}
+
+impl Node {
+    /// Begins with all foreign servers.
+    pub(super) fn dial_foreign_all(&mut self, cx: &mut Ctx<'_, Self>) {
+        for peer in 0..self.foreign.len() {
+            if self.foreign[peer].per_update {
+                self.foreign[peer].feed = Some(Feed::live(&self.store));
+            } else {
+                self.dial_foreign_later(cx, peer);
+            }
+        }
+    }
+
+    fn dial_foreign_later(&mut self, cx: &mut Ctx<'_, Self>, peer: usize) {
+        self.foreign[peer].is_busy = true;
+        let wait_ms = self.foreign[peer].backoff.fail(cx.rng());
+        cx.call_later(wait_ms, move |cx, node| node.dial_foreign(cx, peer));
+    }
+
+    fn dial_foreign(&mut self, cx: &mut Ctx<'_, Self>, peer: usize) {
+        if cx.draining() {
+            return;
+        }
+        let foreign = &mut self.foreign[peer];
+        foreign.is_busy = true;
+        let timeout_ms = foreign.endpoint.timeout_ms().unwrap_or(self.config.limits.connect_ms);
+        let options =
+            ConnectOptions { class: Class::Peer, timeout_ms, ..ConnectOptions::default() };
+        cx.connect(&foreign.endpoint, options, DialForeign { peer });
+    }
+
+    /// Sees whether there is a new report for servers that want a connection for each.
+    pub(super) fn feed_foreign(&mut self, cx: &mut Ctx<'_, Self>) {
+        for peer in 0..self.foreign.len() {
+            let foreign = &mut self.foreign[peer];
+            if !foreign.per_update || foreign.is_busy {
+                continue;
+            }
+            while foreign.line.is_none()
+                && let Some(feed) = &mut foreign.feed
+                && let Ok(Some(update)) = feed.next(&self.store)
+            {
+                if update.kind() == Kind::Report {
+                    foreign.line = Some(update.payload().to_vec());
+                }
+            }
+            if foreign.line.is_some() {
+                self.dial_foreign(cx, peer);
+            }
+        }
+    }
+
+    /// The protocol of a connection to a listener of `service`, line or at.
+    pub(super) fn line_connection(
+        &self,
+        peer: &Peer,
+        policy: ClosePolicy,
+        service: Service,
+    ) -> LineConnection {
+        let caller = if service == Service::At {
+            Caller::Server
+        } else if self.foreign.iter().any(|foreign| foreign.is_at(peer)) {
+            Caller::ClientOrServer
+        } else {
+            Caller::Client
+        };
+        LineConnection::new(self.config.limits.line_bytes, policy, caller)
+    }
+}
+
+impl AtDesk for Node {
+    fn sweep(&self, after: Option<&[u8]>, limit: usize) -> Result<news::ReportPage, StoreError> {
+        news::reports(self.store.index(), after, limit)
+    }
+
+    fn at_made(&mut self, peer: usize) {
+        self.foreign[peer].backoff.reset();
+        self.foreign[peer].said = None;
+    }
+
+    fn at_lost(&mut self, cx: &mut Ctx<'_, Self>, peer: usize) {
+        if self.foreign[peer].per_update {
+            self.foreign[peer].is_busy = false;
+            self.feed_foreign(cx);
+        } else if !cx.draining() {
+            self.dial_foreign_later(cx, peer);
+        }
+    }
+}
