@@ -5,6 +5,7 @@
 //! Read ARCHITECTURE.md first, then `reactor`, then `node`.
 
 pub mod base;
+pub mod cli;
 pub mod config;
 pub mod herd;
 pub mod metrics;

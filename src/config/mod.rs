@@ -13,6 +13,7 @@ mod values;
 mod write;
 
 pub use error::ConfigError;
+pub(crate) use error::distance;
 pub use limits::{Limit, Limits};
 pub use values::{ClosePolicy, Durability, PeerKind, Service, ValueError};
 

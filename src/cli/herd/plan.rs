@@ -1,0 +1,267 @@
+//! What a herd is made of, from the command line: names, ports, links, and each node's
+//! configuration. Pure, but for `write` and `check_ports`.
+
+use super::super::args::Args;
+use super::super::failure::Failure;
+use super::preset;
+use super::topology::{Shape, Topology};
+use crate::base::{ClientEndpoint, ServerEndpoint};
+use crate::config::{ClosePolicy, Config, Durability, Listen, Peer, PeerKind, Service};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+/// The most nodes of one herd command.
+const NODES_MAX: usize = 100;
+
+/// Connections of a listener that may wait to be accepted; the default of endpoint strings.
+const BACKLOG: u32 = 1024;
+
+/// One node of the herd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NodePlan {
+    /// Its name in the herd.
+    pub(super) name: String,
+    pub(super) http: SocketAddr,
+    pub(super) line: SocketAddr,
+    pub(super) peer: SocketAddr,
+    /// Where its configuration is written.
+    pub(super) file: PathBuf,
+    pub(super) config: Config,
+}
+
+/// First ports of each kind; node i has the i-th behind.
+#[derive(Debug, Clone, Copy)]
+struct Bases {
+    http: u16,
+    line: u16,
+    peer: u16,
+}
+
+/// What is the same for all nodes.
+struct Common<'a> {
+    shape: Shape,
+    bases: Bases,
+    dir: &'a Path,
+    durability: Durability,
+    close: ClosePolicy,
+}
+
+/// The nodes that the command line asks for; `dir` must be absolute, or the nodes' stores are
+/// relative to where they are started.
+pub(super) fn nodes(args: &Args, dir: &Path) -> Result<Vec<NodePlan>, Failure> {
+    let shape = shape(args)?;
+    let base = |long, default| args.number(long, default, 1..=u16::MAX);
+    let bases = Bases {
+        http: base("http-base", 8001)?,
+        line: base("line-base", 9001)?,
+        peer: base("peer-base", 7001)?,
+    };
+    bases.check(shape.names.len()).map_err(|what| args.wrong(&what))?;
+    let durability = match args.text("durability")? {
+        None => Durability::Local,
+        Some(text) => {
+            let parsed = text.parse().and_then(Durability::supported);
+            parsed.map_err(|error| args.wrong(&format!("--durability: {error}")))?
+        }
+    };
+    let close = match args.text("line-close")? {
+        None => ClosePolicy::Never,
+        Some(text) => {
+            text.parse().map_err(|error| args.wrong(&format!("--line-close: {error}")))?
+        }
+    };
+    let common = Common { shape, bases, dir, durability, close };
+    Ok((0..common.shape.names.len()).map(|node| common.node(node)).collect())
+}
+
+fn shape(args: &Args) -> Result<Shape, Failure> {
+    let word = args.one_of("topology", Topology::WORDS)?;
+    match args.text("preset")? {
+        Some(_) if word.is_some() || args.has("nodes") => {
+            Err(args.wrong("a preset has its own nodes and topology: leave the others out"))
+        }
+        Some(name) => preset::shape(name).map_err(|what| args.wrong(&what)),
+        None => {
+            let nodes = args.number("nodes", 5, 1..=NODES_MAX)?;
+            Ok(Topology::new(word, nodes).shape(nodes))
+        }
+    }
+}
+
+impl Bases {
+    fn check(self, nodes: usize) -> Result<(), String> {
+        let mut taken: Vec<(u16, u16, &str)> = Vec::new();
+        for (base, long) in
+            [(self.http, "--http-base"), (self.line, "--line-base"), (self.peer, "--peer-base")]
+        {
+            let last = u16::try_from(nodes - 1).ok().and_then(|more| base.checked_add(more));
+            let last = last.ok_or_else(|| format!("{long} {base}: no room for {nodes} ports"))?;
+            let clash = taken.iter().find(|(from, to, _)| base <= *to && *from <= last);
+            if let Some((_, _, other)) = clash {
+                return Err(format!("{long} {base}: its ports overlap those of {other}"));
+            }
+            taken.push((base, last, long));
+        }
+        Ok(())
+    }
+}
+
+impl Common<'_> {
+    fn node(&self, node: usize) -> NodePlan {
+        let at = |base, node| SocketAddr::from((Ipv4Addr::LOCALHOST, base + node as u16));
+        let name = self.shape.names[node].clone();
+        let http = at(self.bases.http, node);
+        let line = at(self.bases.line, node);
+        let peer = at(self.bases.peer, node);
+        let mut config = Config::new(name.clone(), self.dir.join(&name));
+        config.durability = self.durability;
+        for (service, addr) in [(Service::Http, http), (Service::Line, line), (Service::Peer, peer)]
+        {
+            let close = if service == Service::Line { self.close } else { ClosePolicy::Never };
+            let endpoint = ServerEndpoint::Tcp { addr, backlog: BACKLOG };
+            config.listen.push(Listen { service, endpoint, close });
+        }
+        // Both ends of a link dial, whoever comes first; the herd keeps one of two.
+        for other in self.shape.neighbours(node) {
+            let addr = at(self.bases.peer, other);
+            let host = addr.ip().to_string();
+            let endpoint = ClientEndpoint::Tcp { host, port: addr.port(), timeout_ms: None };
+            let name = self.shape.names[other].clone();
+            config.peers.push(Peer { name, endpoint, kind: PeerKind::Herd });
+        }
+        let file = self.dir.join(format!("{name}.toml"));
+        NodePlan { name, http, line, peer, file, config }
+    }
+}
+
+/// Writes each node's configuration, over that of an earlier herd in the directory.
+pub(super) fn write(nodes: &[NodePlan], dir: &Path) -> Result<(), Failure> {
+    let failed = |path: &Path, error| {
+        Failure::failed(format!("cannot write {}: {error}; choose a --dir", path.display()))
+    };
+    std::fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
+    for node in nodes {
+        let written = std::fs::write(&node.file, node.config.to_toml());
+        written.map_err(|error| failed(&node.file, error))?;
+    }
+    Ok(())
+}
+
+/// Says so if a port is taken, before any node is started.
+pub(super) fn check_ports(nodes: &[NodePlan]) -> Result<(), Failure> {
+    for node in nodes {
+        for (addr, what, long) in [
+            (node.http, "HTTP", "--http-base"),
+            (node.line, "line", "--line-base"),
+            (node.peer, "peer", "--peer-base"),
+        ] {
+            if let Err(error) = TcpListener::bind(addr) {
+                return Err(Failure::failed(format!(
+                    "{addr}, the {what} port of {}, cannot be had ({error}): stop the program \
+                     that holds it (an earlier herd?), or choose other ports with {long}",
+                    node.name
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+
+    fn planned(words: &[&str]) -> Result<Vec<NodePlan>, Failure> {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        nodes(&Args::parse("herd", super::super::OPTIONS, &words)?, Path::new("/tmp/h"))
+    }
+
+    #[test]
+    fn a_node_has_its_ports_its_store_and_both_ends_of_its_links() {
+        let nodes =
+            planned(&["--topology=line", "--nodes=3", "--line-close", "idle:150ms"]).unwrap();
+        let wanted = "\
+name = \"node2\"
+dir = \"/tmp/h/node2\"
+durability = \"local\"
+
+[[listen]]
+protocol = \"http\"
+endpoint = \"tcp:8002:interface=127.0.0.1\"
+
+[[listen]]
+protocol = \"line\"
+endpoint = \"tcp:9002:interface=127.0.0.1\"
+close = \"idle:150ms\"
+
+[[listen]]
+protocol = \"peer\"
+endpoint = \"tcp:7002:interface=127.0.0.1\"
+
+[[peer]]
+name = \"node1\"
+endpoint = \"tcp:127.0.0.1:7001\"
+kind = \"herd\"
+
+[[peer]]
+name = \"node3\"
+endpoint = \"tcp:127.0.0.1:7003\"
+kind = \"herd\"
+";
+        assert_eq!(nodes[1].config.to_toml(), wanted);
+        for node in &nodes {
+            assert_eq!(Config::parse(&node.config.to_toml(), "x").as_ref(), Ok(&node.config));
+        }
+        assert_eq!(nodes[2].file, Path::new("/tmp/h/node3.toml"));
+    }
+
+    #[test]
+    fn five_nodes_are_a_mesh_and_presets_have_their_own_names() {
+        let nodes = planned(&["--durability=none"]).unwrap();
+        assert!(nodes.len() == 5 && nodes.iter().all(|node| node.config.peers.len() == 4));
+        assert_eq!(nodes[0].config.durability, Durability::None);
+        let nodes = planned(&["--preset", "ucla-2022"]).unwrap();
+        assert_eq!(nodes[0].name, "Clark");
+        assert_eq!(nodes[4].http.port(), 8005);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_a_reason() {
+        for (words, wanted) in [
+            (&["--nodes=0"][..], "--nodes wants a number from 1 to 100"),
+            (&["--preset=ucla-2022", "--nodes=5"], "leave the others out"),
+            (&["--topology=star"], "wants one of ring, mesh, line"),
+            (&["--http-base=65533"], "no room for 5 ports"),
+            (&["--line-base=8005"], "overlap those of --http-base"),
+            (&["--durability=majority"], "later version"),
+            (&["--line-close=soon"], "no close policy"),
+        ] {
+            let failure = planned(words).unwrap_err();
+            assert!(failure.to_string().contains(wanted), "{failure}");
+            assert_eq!(failure.exit_code(), 2, "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_taken_port_is_named() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut nodes = planned(&["--nodes=1"]).unwrap();
+        nodes[0].http = taken.local_addr().unwrap();
+        let failure = check_ports(&nodes).unwrap_err();
+        assert!(failure.to_string().contains("the HTTP port of node1"), "{failure}");
+        assert!(failure.to_string().contains("--http-base"), "{failure}");
+    }
+
+    #[test]
+    fn configurations_are_written_where_they_belong() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut nodes = planned(&["--nodes=2"]).unwrap();
+        for node in &mut nodes {
+            node.file = dir.path().join(&node.name);
+        }
+        write(&nodes, dir.path()).unwrap();
+        assert_eq!(Config::load(&nodes[1].file).as_ref(), Ok(&nodes[1].config));
+        assert!(write(&nodes, &nodes[0].file).is_err());
+    }
+}

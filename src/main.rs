@@ -1,0 +1,7 @@
+//! The `bellwether` command: everything is in `bellwether::cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bellwether::cli::main()
+}
