@@ -1,0 +1,48 @@
+#!/bin/sh
+# Sees to it that the named tools are there, by Debian's packages where they are missing.
+# Usage: tests/deps.sh TOOL…     Does nothing, and asks for no rights, when all are there.
+set -eu
+
+present() {
+    case $1 in
+    venv) python3 -c 'import venv, ensurepip' 2>/dev/null ;;
+    *) command -v "$1" >/dev/null ;;
+    esac
+}
+
+package() {
+    case $1 in
+    venv) echo python3-venv ;;
+    node) echo nodejs ;;
+    taskset) echo util-linux ;;
+    *) echo "$1" ;;
+    esac
+}
+
+missing=
+for tool in "$@"; do
+    present "$tool" || missing="$missing $(package "$tool")"
+done
+[ -n "$missing" ] || exit 0
+
+give_up() {
+    echo "$0: these are needed and not here:$missing" >&2
+    echo "$0: $1; install them, then try again" >&2
+    exit 1
+}
+
+command -v apt-get >/dev/null || give_up "this system has no apt-get to install them with"
+sudo=
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || give_up "only root may install them and there is no sudo"
+    sudo=sudo
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq || give_up "apt-get update failed"
+# shellcheck disable=SC2086 # a list of packages
+$sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null ||
+    give_up "apt-get could not install them"
+for tool in "$@"; do
+    present "$tool" || give_up "$tool is still not found"
+done

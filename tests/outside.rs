@@ -1,0 +1,34 @@
+//! The program from outside: the binary is started as its users start it, and spoken to over its
+//! sockets. Nothing here reaches into a node; what is checked is what a stranger could see.
+
+#[path = "outside/guests.rs"]
+mod guests;
+#[path = "outside/harness.rs"]
+mod harness;
+#[path = "outside/process.rs"]
+mod process;
+#[path = "outside/raw.rs"]
+mod raw;
+#[path = "outside/speech.rs"]
+mod speech;
+#[path = "outside/wire.rs"]
+mod wire;
+
+#[path = "outside/at.rs"]
+mod at;
+#[path = "outside/clients.rs"]
+mod clients;
+#[path = "outside/commands.rs"]
+mod commands;
+#[path = "outside/crash.rs"]
+mod crash;
+#[path = "outside/disk.rs"]
+mod disk;
+#[path = "outside/durable.rs"]
+mod durable;
+#[path = "outside/herd.rs"]
+mod herd;
+#[path = "outside/http.rs"]
+mod http;
+#[path = "outside/line.rs"]
+mod line;
