@@ -17,7 +17,7 @@ help: ## list the targets
 
 run: ## start a herd of five nodes with real stories in it; ^C drains it
 	$(CARGO) build --release --locked
-	@T=$(T) HERD_DIR=$(HERD_DIR) examples/run-herd.sh
+	@exec env T=$(T) HERD_DIR=$(HERD_DIR) examples/run-herd.sh
 
 test: deps ## install what the tests need, then run them all
 	$(CARGO) test --locked
