@@ -1,6 +1,7 @@
 //! The values that have words of their own: durability, service, kind of peer, close policy.
 
 use super::error::hint;
+use crate::update::ASKED_MAJORITY;
 use std::fmt;
 use std::str::FromStr;
 
@@ -30,6 +31,18 @@ pub enum Durability {
 }
 
 impl Durability {
+    /// As an envelope says it ([`crate::update::Draft::asked`]).
+    pub fn asked(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Local => 1,
+            Self::Nodes(nodes) => {
+                u8::try_from(nodes).map_or(ASKED_MAJORITY - 1, |n| n.min(ASKED_MAJORITY - 2) + 1)
+            }
+            Self::Majority => ASKED_MAJORITY,
+        }
+    }
+
     /// Refuses what this version can't do yet.
     pub fn supported(self) -> Result<Self, ValueError> {
         match self {

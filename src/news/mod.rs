@@ -85,7 +85,7 @@ pub fn apply(shelf: &mut impl Shelf, update: &Update) -> Result<Applied, StoreEr
         (Kind::Revision, TOPIC_STORIES) => story::apply_revision(shelf, update),
         (Kind::Withdrawal, TOPIC_STORIES) => story::apply_withdrawal(shelf, update),
         (Kind::Report, TOPIC_PLACES) => places::apply_report(shelf, update),
-        (Kind::Data, _) => Ok(Applied::Data),
+        (Kind::Data | Kind::Charter, _) => Ok(Applied::Data),
         _ => Ok(Applied::Malformed(PayloadError::Topic)),
     }
 }

@@ -199,10 +199,12 @@ mod tests {
         let update = Update::seal(Draft {
             dot: Dot { epoch: Epoch(1), seq },
             clock: Hlc(seq),
+            asked: 1,
             origin: "Hill",
             kind: Kind::Revision,
             topic: TOPIC_STORIES,
             media_type: "text/plain",
+            alias: "",
             parents: vec![],
             previous: Cid::ZERO,
             payload: &payload.encode().unwrap(),

@@ -108,10 +108,12 @@ mod tests {
         Update::seal(Draft {
             dot: Dot { epoch: Epoch(1), seq },
             clock: Hlc(seq),
+            asked: 1,
             origin: "Hill",
             kind: Kind::Report,
             topic: TOPIC_PLACES,
             media_type: "text/plain",
+            alias: "",
             parents: vec![],
             previous: Cid::ZERO,
             payload: line,

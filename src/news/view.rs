@@ -141,7 +141,7 @@ impl<'a> UpdateView<'a> {
                     view.located = Some(Located { lat_udeg, lon_udeg }.into());
                 }
             }
-            Kind::Data => {}
+            Kind::Data | Kind::Charter => {}
         }
         view
     }
@@ -340,10 +340,12 @@ mod tests {
         Update::seal(Draft {
             dot: Dot { epoch: Epoch(1), seq: 7 },
             clock: Hlc::from_ms(1_795_310_880_042),
+            asked: 1,
             origin: "Hill",
             kind,
             topic,
             media_type,
+            alias: "",
             parents: if kind == Kind::Revision { vec![PARENT] } else { vec![] },
             previous: Cid::ZERO,
             payload,

@@ -139,7 +139,7 @@ impl Node {
                     }
                 }
                 Kind::Report => self.reports.forget(update.payload()),
-                Kind::Withdrawal | Kind::Data => {}
+                Kind::Withdrawal | Kind::Data | Kind::Charter => {}
             }
         }
     }

@@ -126,15 +126,22 @@ impl Node {
             || self.store.overlay_bytes() >= commit::OVERLAY_BYTES_MAX
     }
 
-    fn seal(&mut self, cx: &Ctx<'_, Self>, entry: &Entry<'_>) -> Result<Update, Refusal> {
+    fn seal(
+        &mut self,
+        cx: &Ctx<'_, Self>,
+        entry: &Entry<'_>,
+        durability: Durability,
+    ) -> Result<Update, Refusal> {
         let clock = self.clock.tick(cx.wall_ns() / 1_000_000);
         Update::seal(Draft {
             dot: self.store.next_dot(),
             clock,
+            asked: durability.asked(),
             origin: &self.config.name,
             kind: entry.kind,
             topic: entry.topic,
             media_type: entry.media_type,
+            alias: entry.alias,
             parents: entry.parents.clone(),
             previous: self.store.tip(),
             payload: entry.payload,
@@ -161,7 +168,7 @@ impl Desk for Node {
         if let Some(refusal) = self.refusal(cx) {
             return Err(refusal);
         }
-        let update = self.seal(cx, &entry)?;
+        let update = self.seal(cx, &entry, durability)?;
         let (dot, cid) = (update.dot(), update.cid());
         self.figures.accepted += 1;
         // What is flooded from memory may outlive our memory of it: the log has to say so first.

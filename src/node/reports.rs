@@ -59,6 +59,7 @@ impl Node {
             kind: Kind::Report,
             topic: news::TOPIC_PLACES,
             media_type: MEDIA_TYPE,
+            alias: "",
             parents: Vec::new(),
             payload: line,
         };

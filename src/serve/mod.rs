@@ -33,6 +33,8 @@ pub struct Entry<'a> {
     pub topic: &'a str,
     /// 1 to 255 bytes.
     pub media_type: &'a str,
+    /// Its name outside of the herd, 0 to 255 bytes; empty for none.
+    pub alias: &'a str,
     /// The revisions that it follows.
     pub parents: Vec<Cid>,
     /// What is said.
@@ -59,7 +61,7 @@ pub enum Refusal {
     Busy(u64),
     /// The node is about to stop.
     Draining,
-    /// The envelope's own limits: a topic or media type that is too long.
+    /// The envelope's own limits: a topic, media type or alias that is too long.
     Malformed,
 }
 

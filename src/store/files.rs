@@ -120,10 +120,12 @@ mod tests {
         let update = Update::seal(Draft {
             dot: Dot { epoch: Epoch(99), seq },
             clock: Hlc(seq),
+            asked: 1,
             origin: "Hill",
             kind: Kind::Data,
             topic: "t",
             media_type: "text/plain",
+            alias: "",
             parents: Vec::new(),
             previous: crate::update::Cid::ZERO,
             payload: &[b'x'; 300],

@@ -2,11 +2,13 @@
 //! under the hash. Other forms of the same content are refused.
 //!
 //! ```text
-//! u8 version = 1 · u8 kind · u64 epoch · u64 seq · u64 clock · u8+ origin · u8+ topic ·
-//! u8+ media type · u8 n, n × 32 parents (ascending) · 32 previous · u32 length · payload
+//! u8 version = 2 · u8 kind · u64 epoch · u64 seq · u64 clock · u8 asked · u8+ origin · u8+ topic ·
+//! u8+ media type · u8+ alias · u8 n, n × 32 parents (ascending) · 32 previous · u32 length · payload
 //! ```
 //! Numbers are big-endian; `u8+` is bytes behind a one-byte count. The cid is BLAKE3 over all up
-//! to and with the length, then the BLAKE3 hash of the payload: an erased payload leaves its cid.
+//! to and with the length, then the BLAKE3 hash of the payload. So an update whose payload was
+//! erased keeps its cid: it is written as a stub, version 0x82, with the 32 bytes of the payload's
+//! hash in the place of the payload.
 
 use super::{Cid, Dot, Epoch, Hlc, Reader, Truncated};
 use crate::base::Chunk;
@@ -17,7 +19,11 @@ pub const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024 + 64 * 1024;
 /// The longest name of an origin, in bytes.
 pub const ORIGIN_BYTES_MAX: usize = 64;
 const PARENTS_MAX: usize = 64;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Set in the version of a stub.
+const ERASED: u8 = 0x80;
+/// As [`Draft::asked`]: most nodes.
+pub const ASKED_MAJORITY: u8 = 255;
 
 /// What an update says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,22 +36,26 @@ pub enum Kind {
     Report,
     /// Bytes on a topic.
     Data,
+    /// An act on the herd's charter.
+    Charter,
 }
 
 impl Kind {
+    const ALL: [Self; 5] =
+        [Self::Revision, Self::Withdrawal, Self::Report, Self::Data, Self::Charter];
+
     fn code(self) -> u8 {
         match self {
             Self::Revision => 1,
             Self::Withdrawal => 2,
             Self::Report => 3,
             Self::Data => 4,
+            Self::Charter => 5,
         }
     }
 
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Revision, Self::Withdrawal, Self::Report, Self::Data]
-            .into_iter()
-            .find(|kind| kind.code() == code)
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
     }
 
     /// The name that contract.md gives it in JSON.
@@ -55,6 +65,7 @@ impl Kind {
             Self::Withdrawal => "withdrawal",
             Self::Report => "report",
             Self::Data => "data",
+            Self::Charter => "charter",
         }
     }
 }
@@ -110,6 +121,9 @@ pub struct Draft<'a> {
     pub dot: Dot,
     /// Its moment.
     pub clock: Hlc,
+    /// On how many disks its writer wants it before it counts as done: 0 none, 1 its origin's,
+    /// n those of n - 1 more nodes, [`ASKED_MAJORITY`] those of most nodes.
+    pub asked: u8,
     /// The name of the node where it began, 1 to [`ORIGIN_BYTES_MAX`] bytes.
     pub origin: &'a str,
     /// What it says.
@@ -118,6 +132,9 @@ pub struct Draft<'a> {
     pub topic: &'a str,
     /// 1 to 255 bytes.
     pub media_type: &'a str,
+    /// Its name outside of the herd (a Message-ID, an Atom id, a guid), 0 to 255 bytes: two
+    /// updates of one alias are the same to readers.
+    pub alias: &'a str,
     /// What it follows, in any order; at most 64.
     pub parents: Vec<Cid>,
     /// The cid of `seq - 1` of the same epoch; [`Cid::ZERO`] for the first.
@@ -136,6 +153,7 @@ pub struct Update {
     dot: Dot,
     clock: Hlc,
     kind: Kind,
+    asked: u8,
     marks: Marks,
 }
 
@@ -145,9 +163,20 @@ struct Marks {
     origin: (u32, u32),
     topic: (u32, u32),
     media_type: (u32, u32),
+    alias: (u32, u32),
     parents: (u32, u32),
     previous: u32,
     payload: u32,
+}
+
+/// What stands before a payload.
+struct Head {
+    dot: Dot,
+    clock: Hlc,
+    kind: Kind,
+    asked: u8,
+    is_erased: bool,
+    marks: Marks,
 }
 
 impl Update {
@@ -167,7 +196,8 @@ impl Update {
         out.extend_from_slice(&draft.dot.epoch.0.to_be_bytes());
         out.extend_from_slice(&draft.dot.seq.to_be_bytes());
         out.extend_from_slice(&draft.clock.0.to_be_bytes());
-        for text in [draft.origin, draft.topic, draft.media_type] {
+        out.push(draft.asked);
+        for text in [draft.origin, draft.topic, draft.media_type, draft.alias] {
             out.push(u8::try_from(text.len()).map_err(|_| EnvelopeError::Text)?);
             out.extend_from_slice(text.as_bytes());
         }
@@ -181,15 +211,37 @@ impl Update {
         Self::decode(out.into())
     }
 
-    /// Reads an envelope that fills `raw` exactly, and hashes it.
+    /// Reads an envelope or a stub that fills `raw` exactly, and hashes it.
     pub fn decode(raw: Chunk) -> Result<Self, EnvelopeError> {
-        let (dot, clock, kind, marks) = read_head(&raw)?;
-        let mut hasher = blake3::Hasher::new();
+        let Head { dot, clock, kind, asked, is_erased, marks } = read_head(&raw)?;
         let (head, payload) = raw.split_at(marks.payload as usize);
-        hasher.update(head);
-        hasher.update(blake3::hash(payload).as_bytes());
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&[VERSION]);
+        hasher.update(&head[1..]);
+        if is_erased {
+            hasher.update(payload);
+        } else {
+            hasher.update(blake3::hash(payload).as_bytes());
+        }
         let cid = Cid(*hasher.finalize().as_bytes());
-        Ok(Self { raw, cid, dot, clock, kind, marks })
+        Ok(Self { raw, cid, dot, clock, kind, asked, marks })
+    }
+
+    /// The stub of this update: the same name and id, nothing of what was said.
+    #[must_use]
+    pub fn erase(&self) -> Self {
+        if self.is_erased() {
+            return self.clone();
+        }
+        let mut raw = self.raw[..self.marks.payload as usize].to_vec();
+        raw[0] |= ERASED;
+        raw.extend_from_slice(blake3::hash(self.payload()).as_bytes());
+        Self { raw: raw.into(), ..self.clone() }
+    }
+
+    /// True when its payload was erased: what was said is gone, and [`Update::payload`] is empty.
+    pub fn is_erased(&self) -> bool {
+        self.raw[0] & ERASED != 0
     }
 
     /// The dot of an envelope, read without checking or hashing the rest: what cuts duplicates.
@@ -240,6 +292,16 @@ impl Update {
         self.text(self.marks.media_type)
     }
 
+    /// Its name outside of the herd; empty for none.
+    pub fn alias(&self) -> &str {
+        self.text(self.marks.alias)
+    }
+
+    /// On how many disks its writer wants it, as [`Draft::asked`].
+    pub fn asked(&self) -> u8 {
+        self.asked
+    }
+
     /// What it follows, ascending.
     pub fn parents(&self) -> impl Iterator<Item = Cid> + '_ {
         let (from, to) = self.marks.parents;
@@ -252,9 +314,9 @@ impl Update {
         self.raw[at..at + 32].try_into().map_or(Cid::ZERO, Cid)
     }
 
-    /// What is said.
+    /// What is said; nothing once it is erased.
     pub fn payload(&self) -> &[u8] {
-        &self.raw[self.marks.payload as usize..]
+        if self.is_erased() { &[] } else { &self.raw[self.marks.payload as usize..] }
     }
 
     fn text(&self, (from, to): (u32, u32)) -> &str {
@@ -269,31 +331,35 @@ impl fmt::Debug for Update {
     }
 }
 
-fn read_version(reader: &mut Reader<'_>) -> Result<(), EnvelopeError> {
-    match reader.u8()? {
-        VERSION => Ok(()),
-        other => Err(EnvelopeError::Version(other)),
+/// The version; true when it is that of a stub.
+fn read_version(reader: &mut Reader<'_>) -> Result<bool, EnvelopeError> {
+    let version = reader.u8()?;
+    match version & !ERASED {
+        VERSION => Ok(version & ERASED != 0),
+        _ => Err(EnvelopeError::Version(version)),
     }
 }
 
-fn read_head(raw: &[u8]) -> Result<(Dot, Hlc, Kind, Marks), EnvelopeError> {
+fn read_head(raw: &[u8]) -> Result<Head, EnvelopeError> {
     let at = |reader: &Reader<'_>| (raw.len() - reader.rest().len()) as u32;
     let mut reader = Reader::new(raw);
-    read_version(&mut reader)?;
+    let is_erased = read_version(&mut reader)?;
     let code = reader.u8()?;
     let kind = Kind::from_code(code).ok_or(EnvelopeError::Kind(code))?;
     let dot = Dot { epoch: Epoch(reader.u64()?), seq: reader.u64()? };
     if dot.seq == 0 {
         return Err(EnvelopeError::Seq);
     }
-    let clock = Hlc(reader.u64()?);
-    let mut text = |bytes_max: usize| {
+    let (clock, asked) = (Hlc(reader.u64()?), reader.u8()?);
+    let mut text = |bytes_max: usize, bytes_min: usize| {
         let bytes = reader.short()?;
-        let fits = (1..=bytes_max).contains(&bytes.len()) && std::str::from_utf8(bytes).is_ok();
+        let fits =
+            (bytes_min..=bytes_max).contains(&bytes.len()) && std::str::from_utf8(bytes).is_ok();
         let end = at(&reader);
         if fits { Ok((end - bytes.len() as u32, end)) } else { Err(EnvelopeError::Text) }
     };
-    let (origin, topic, media_type) = (text(ORIGIN_BYTES_MAX)?, text(255)?, text(255)?);
+    let (origin, topic) = (text(ORIGIN_BYTES_MAX, 1)?, text(255, 1)?);
+    let (media_type, alias) = (text(255, 1)?, text(255, 0)?);
     let count = usize::from(reader.u8()?);
     let start = at(&reader);
     let parents = reader.bytes(count * 32)?.as_chunks::<32>().0;
@@ -307,12 +373,13 @@ fn read_head(raw: &[u8]) -> Result<(Dot, Hlc, Kind, Marks), EnvelopeError> {
         return Err(EnvelopeError::Large);
     }
     let payload = at(&reader);
-    reader.bytes(length)?;
+    reader.bytes(if is_erased { 32 } else { length })?;
     if !reader.is_done() {
         return Err(EnvelopeError::Trailing);
     }
-    let marks = Marks { origin, topic, media_type, parents: (start, previous), previous, payload };
-    Ok((dot, clock, kind, marks))
+    let parents = (start, previous);
+    let marks = Marks { origin, topic, media_type, alias, parents, previous, payload };
+    Ok(Head { dot, clock, kind, asked, is_erased, marks })
 }
 
 #[cfg(test)]
@@ -324,10 +391,12 @@ mod tests {
         Draft {
             dot: Dot { epoch: Epoch(7), seq: 3 },
             clock: Hlc::from_ms(1_700_000_000_000),
+            asked: 1,
             origin: "Hill",
             kind: Kind::Revision,
             topic: "stories",
             media_type: "text/plain",
+            alias: "guid",
             parents,
             previous: Cid([9; 32]),
             payload,
@@ -365,6 +434,19 @@ mod tests {
             if let Ok(other) = Update::decode(flipped.into()) {
                 prop_assert_ne!(other.cid(), sealed.cid());
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_stub_keeps_name_and_id_and_nothing_of_what_was_said(payload: Vec<u8>) {
+            let whole = Update::seal(sample(&payload, vec![Cid([1; 32])])).unwrap();
+            let stub = whole.erase();
+            prop_assert_eq!((stub.cid(), stub.dot(), stub.alias()), (whole.cid(), whole.dot(), "guid"));
+            prop_assert!(stub.is_erased() && !whole.is_erased() && stub.payload().is_empty());
+            prop_assert_eq!(&stub.erase(), &stub);
+            let read = Update::decode(Chunk::clone(stub.raw())).unwrap();
+            prop_assert_eq!(read, stub);
         }
     }
 

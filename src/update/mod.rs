@@ -1,25 +1,33 @@
 //! Layer 0: what an update is. Dots, content ids, the hybrid clock, the canonical envelope, and
 //! the vectors that say which dots a node or a reader has. Pure values: no clock, no I/O.
 //!
-//! An epoch is 64 random bits made when a log is born; so `(epoch, seq)` names an update in the
-//! whole herd, and the origin's name rides along in the envelope for people.
+//! An epoch is the hash of its origin's key and of 64 random bits made when a log is born; so
+//! `(epoch, seq)` names an update in the whole herd, an epoch provably belongs to a key, and the
+//! origin's name rides along in the envelope for people. What an origin says is under its [`Seal`].
 
 mod cursor;
 mod envelope;
 mod hlc;
+mod key;
+mod seal;
 mod vector;
 mod wire;
 
 pub use cursor::{Cursor, CursorError};
-pub use envelope::{Draft, EnvelopeError, Kind, ORIGIN_BYTES_MAX, PAYLOAD_BYTES_MAX, Update};
+pub use envelope::{
+    ASKED_MAJORITY, Draft, EnvelopeError, Kind, ORIGIN_BYTES_MAX, PAYLOAD_BYTES_MAX, Update,
+};
 pub use hlc::{Clock, Hlc};
-pub use vector::{Span, Vector, VectorError};
+pub use key::{BadKey, PublicKey, Signature, SigningKey};
+pub use seal::{SEAL_UPDATES_MAX, Seal};
+pub use vector::{Span, Vector, VectorError, state_hash};
 pub use wire::{Reader, Truncated, put_varint};
 
 use std::fmt;
 use std::str::FromStr;
 
-/// 64 random bits, made when a log is born or its end can no longer be trusted; never used again.
+/// 64 bits of the hash of a key and a salt ([`Epoch::of`]), made when a log is born or its end can
+/// no longer be trusted; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Epoch(pub u64);
 

@@ -1,6 +1,6 @@
 //! Interval vectors: which dots someone has, as runs of sequence numbers by epoch.
 
-use super::{Dot, Epoch, Reader, Truncated, put_varint};
+use super::{Cid, Dot, Epoch, Reader, Truncated, put_varint};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -234,6 +234,19 @@ impl Vector {
         }
         Ok(runs)
     }
+}
+
+/// What two nodes compare: a hash of the dots held, and of the last id of each epoch. As each
+/// envelope names the id before it, equal hashes mean equal content, not just equal names.
+/// `tips` come in ascending order of their epochs.
+pub fn state_hash(held: &Vector, tips: impl IntoIterator<Item = (Epoch, Cid)>) -> [u8; 32] {
+    let mut bytes = Vec::new();
+    held.encode(&mut bytes);
+    for (epoch, cid) in tips {
+        bytes.extend_from_slice(&epoch.0.to_be_bytes());
+        bytes.extend_from_slice(&cid.0);
+    }
+    *blake3::hash(&bytes).as_bytes()
 }
 
 #[cfg(test)]

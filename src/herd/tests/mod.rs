@@ -22,10 +22,12 @@ fn update(dot: Dot, bytes: usize) -> Update {
     Update::seal(Draft {
         dot,
         clock: Hlc(dot.seq),
+        asked: 1,
         origin: "hill",
         kind: Kind::Data,
         topic: "weather",
         media_type: "text/plain",
+        alias: "",
         parents: Vec::new(),
         previous: Cid::ZERO,
         payload: &vec![b'x'; bytes],

@@ -21,6 +21,7 @@ fn say(cx: &mut Ctx<'_, Node>, node: &mut Node, durability: Durability) -> Recei
         kind: Kind::Data,
         topic: "weather",
         media_type: "text/plain",
+        alias: "",
         parents: Vec::new(),
         payload: b"rain",
     };

@@ -55,6 +55,7 @@ fn say(
         kind: Kind::Data,
         topic: "weather",
         media_type: "application/octet-stream",
+        alias: "",
         parents: Vec::new(),
         payload: &payload,
     };
@@ -97,6 +98,7 @@ fn revise(
         kind: Kind::Revision,
         topic: news::TOPIC_STORIES,
         media_type: "text/plain",
+        alias: "",
         parents,
         payload: &payload,
     };

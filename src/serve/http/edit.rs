@@ -107,6 +107,7 @@ impl Edit {
             kind: Kind::Revision,
             topic: TOPIC_STORIES,
             media_type: self.draft.media_type(),
+            alias: "",
             parents,
             payload: &payload,
         };

@@ -62,6 +62,7 @@ impl Post {
             kind: Kind::Data,
             topic: &self.topic,
             media_type: &self.media_type,
+            alias: "",
             parents: Vec::new(),
             payload: &self.body,
         };

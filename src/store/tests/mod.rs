@@ -50,10 +50,12 @@ pub(super) fn update(dot: Dot, clock: u64, text: &str) -> Update {
     Update::seal(Draft {
         dot,
         clock: Hlc(clock),
+        asked: 1,
         origin: "Hill",
         kind: Kind::Data,
         topic: "t",
         media_type: "text/plain",
+        alias: "",
         parents: Vec::new(),
         previous: crate::update::Cid::ZERO,
         payload: text.as_bytes(),

@@ -127,10 +127,12 @@ impl Desk for TestDesk {
         let draft = Draft {
             dot: self.store.next_dot(),
             clock: self.clock.tick(cx.wall_ns() / 1_000_000),
+            asked: durability.asked(),
             origin: &self.config.name,
             kind: entry.kind,
             topic: entry.topic,
             media_type: entry.media_type,
+            alias: entry.alias,
             parents: entry.parents,
             previous: self.store.tip(),
             payload: entry.payload,
@@ -336,6 +338,7 @@ impl Bench {
                 kind: Kind::Withdrawal,
                 topic: "stories",
                 media_type: "application/octet-stream",
+                alias: "",
                 parents: Vec::new(),
                 payload: &payload,
             };
