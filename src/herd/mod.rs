@@ -3,6 +3,7 @@
 //! vector for proof").
 
 mod backoff;
+mod charter;
 mod feed;
 mod link;
 mod roll;
@@ -10,6 +11,7 @@ mod roll;
 mod tests;
 
 pub use backoff::Backoff;
+pub use charter::{Act, ActError, Charter, MEMBERS_MAX, Named, Signed, Standing, TOPIC_CHARTER};
 pub use feed::{Feed, Order};
 pub use link::{Arrival, Link, LinkError, LinkSettings, LinkView};
 pub use roll::{Admission, Identity, Member, Roll};
