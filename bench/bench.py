@@ -16,6 +16,9 @@ import time
 
 from cases import CASES
 from harness import Bench, Broken
+from herd import HERD_CASES
+
+CASES = {**CASES, **HERD_CASES}
 
 
 def number(value):
@@ -74,6 +77,8 @@ def main():
     add("--smoke", action="store_true", help="a moment each: that it runs, not how fast")
     add("--target", default="target", help="cargo's target folder")
     add("--bellwether", help="the server to measure; default TARGET/release/bellwether")
+    add("--before", help="an earlier version of the server, for the case `before`")
+    add("--stopped-seconds", type=float, default=30, help="how long a node is stopped")
     options = parser.parse_args()
     if unknown := set(options.cases) - set(CASES):
         parser.error(f"no such case: {', '.join(sorted(unknown))}")

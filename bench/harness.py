@@ -24,7 +24,8 @@ class Broken(Exception):
 
 
 def pinned(core, command):
-    return ["taskset", "-c", str(core), *map(str, command)]
+    pin = [] if core is None else ["taskset", "-c", str(core)]
+    return [*pin, *map(str, command)]
 
 
 def free_port():
@@ -34,14 +35,14 @@ def free_port():
 
 
 class Server:
-    """A server process on its core, from its `ready` line on."""
+    """A server process on its core (None: on any), from its `ready` line on."""
 
-    def __init__(self, name, command, port, folder):
+    def __init__(self, name, command, port, folder, core=SERVER_CORE):
         self.name, self.port = name, port
         self.log = folder / f"{name.replace(' ', '-')}.log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                pinned(SERVER_CORE, command), stdout=subprocess.PIPE, stderr=log)
+                pinned(core, command), stdout=subprocess.PIPE, stderr=log)
         try:
             self.await_ready()
         except BaseException:
@@ -127,17 +128,19 @@ class Bench:
         self.smoke = options.smoke
         self.target = pathlib.Path(options.target).resolve()
         self.folder = self.target / "bench"
+        self.stopped_seconds = options.stopped_seconds
         self.bellwether_program = options.bellwether or self.target / "release/bellwether"
+        self.before_program = options.before
         self.rivals = self.target / "rivals/release"
         self.rows, self.aims, self.notes = [], [], []
         self.folder.mkdir(parents=True, exist_ok=True)
         if len(CORES) < 2:
             self.notes.append("one core only: server and load share it, the rates mean little")
 
-    def bellwether(self, durability):
+    def bellwether(self, durability, who="bellwether"):
         """A fresh node with an HTTP and a line listener."""
-        name = f"bellwether {durability}"
-        folder = self.folder / f"node-{durability}"
+        name = f"{who} {durability}"
+        folder = self.folder / f"node-{who}-{durability}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         http, line = free_port(), free_port()

@@ -14,5 +14,6 @@ pub mod node;
 pub mod proto;
 pub mod reactor;
 pub mod serve;
+pub mod sim;
 pub mod store;
 pub mod update;

@@ -2,6 +2,7 @@
 # Sees to it that the named tools are there, by Debian's packages where they are missing.
 # Usage: tests/deps.sh TOOL…     Does nothing, and asks for no rights, when all are there.
 set -eu
+PATH=$PATH:/usr/sbin:/sbin # where Debian keeps some tools from those who are not root
 
 present() {
     case $1 in
@@ -13,8 +14,10 @@ present() {
 package() {
     case $1 in
     venv) echo python3-venv ;;
+    c++) echo g++ ;;
     node) echo nodejs ;;
-    taskset) echo util-linux ;;
+    ip) echo iproute2 ;;
+    taskset | nsenter) echo util-linux ;;
     *) echo "$1" ;;
     esac
 }

@@ -26,9 +26,13 @@ mod crash;
 mod disk;
 #[path = "outside/durable.rs"]
 mod durable;
+#[path = "outside/erasure.rs"]
+mod erasure;
 #[path = "outside/herd.rs"]
 mod herd;
 #[path = "outside/http.rs"]
 mod http;
 #[path = "outside/line.rs"]
 mod line;
+#[path = "outside/net.rs"]
+mod net;

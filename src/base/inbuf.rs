@@ -23,6 +23,11 @@ impl InBuf {
         &self.bytes[self.start..self.end]
     }
 
+    /// The unconsumed bytes, to be changed in place.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.end]
+    }
+
     /// How many bytes are unconsumed.
     pub fn len(&self) -> usize {
         self.end - self.start

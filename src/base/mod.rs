@@ -4,6 +4,7 @@
 mod endpoint;
 mod inbuf;
 mod outbuf;
+pub(crate) mod plant;
 mod rng;
 mod slots;
 mod wheel;

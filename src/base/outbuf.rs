@@ -2,15 +2,20 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Immutable bytes shared by any number of out-buffers: encoded once, sent to many.
 pub type Chunk = Arc<[u8]>;
 
+/// Copying fewer bytes than these costs less than sharing them.
+const COPY_BELOW_BYTES: usize = 512;
+
 #[derive(Debug)]
 enum Piece {
     Copied(Vec<u8>),
     Shared(Chunk),
+    Part(Chunk, Range<usize>),
 }
 
 impl Piece {
@@ -18,6 +23,7 @@ impl Piece {
         match self {
             Self::Copied(bytes) => bytes,
             Self::Shared(chunk) => chunk,
+            Self::Part(chunk, range) => &chunk[range.clone()],
         }
     }
 }
@@ -66,7 +72,6 @@ impl OutBuf {
 
     /// Appends shared bytes without a copy; short ones are copied, which is cheaper.
     pub fn put_chunk(&mut self, chunk: &Chunk) {
-        const COPY_BELOW_BYTES: usize = 512;
         if chunk.len() < COPY_BELOW_BYTES {
             self.put(chunk);
             return;
@@ -74,6 +79,21 @@ impl OutBuf {
         self.seal();
         self.sealed += chunk.len();
         self.pieces.push_back(Piece::Shared(Chunk::clone(chunk)));
+    }
+
+    /// Appends a part of shared bytes without a copy; a short one is copied.
+    ///
+    /// # Panics
+    /// When the chunk does not reach so far.
+    pub fn put_part(&mut self, chunk: &Chunk, range: Range<usize>) {
+        let bytes = &chunk[range.clone()];
+        if bytes.len() < COPY_BELOW_BYTES {
+            self.put(bytes);
+            return;
+        }
+        self.seal();
+        self.sealed += bytes.len();
+        self.pieces.push_back(Piece::Part(Chunk::clone(chunk), range));
     }
 
     fn seal(&mut self) {
@@ -195,7 +215,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_out_buffer_sends_what_was_put_in_order(
-            steps in prop::collection::vec((0..4_u8, 0..1500_usize), 0..60),
+            steps in prop::collection::vec((0..5_u8, 0..1500_usize), 0..60),
         ) {
             let mut buffer = OutBuf::new();
             let mut model: Vec<u8> = Vec::new();
@@ -206,13 +226,17 @@ mod tests {
                     0 => buffer.put(&bytes),
                     1 => buffer.put_chunk(&bytes.clone().into()),
                     2 => buffer.tail().extend_from_slice(&bytes),
+                    3 => {
+                        let around: Chunk = [&[9; 7], &bytes[..], &[9; 5]].concat().into();
+                        buffer.put_part(&around, 7..7 + n);
+                    }
                     _ => {
                         let n = n.min(model.len());
                         buffer.advance(n);
                         model.drain(..n);
                     }
                 }
-                if verb < 3 {
+                if verb < 4 {
                     count += n as u32;
                     model.extend_from_slice(&bytes);
                 }

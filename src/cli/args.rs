@@ -158,6 +158,12 @@ impl Args {
         &self.free
     }
 
+    /// The arguments that are not options, as text.
+    pub(crate) fn words(&self) -> Result<Vec<&str>, Failure> {
+        let words = self.free.iter().map(|word| word.to_str());
+        words.map(|word| word.ok_or_else(|| self.wrong("say it in UTF-8"))).collect()
+    }
+
     /// The one argument that is no option, called `what` in messages.
     pub(crate) fn only(&self, what: &str) -> Result<&str, Failure> {
         let word = match self.free() {

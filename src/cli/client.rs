@@ -98,6 +98,31 @@ impl Node {
         self.answer(request.send(body))
     }
 
+    /// DELETE of a path; `if_head` is the revision that has to be the newest still.
+    pub(crate) fn delete(&self, path: &str, if_head: Option<&str>) -> Result<Answer, Unreachable> {
+        let request = self.agent.delete(format!("{}{path}", self.base));
+        let request = request.config().timeout_global(Some(ANSWER_TIMEOUT)).build();
+        let request = request.header("Accept", "application/json");
+        let request = match if_head {
+            Some(id) => request.header("If-Match", format!("\"{id}\"")),
+            None => request,
+        };
+        self.answer(request.call())
+    }
+
+    /// POST of `body`.
+    pub(crate) fn post(
+        &self,
+        path: &str,
+        media_type: &str,
+        body: &[u8],
+    ) -> Result<Answer, Unreachable> {
+        let request = self.agent.post(format!("{}{path}", self.base));
+        let request = request.config().timeout_global(Some(ANSWER_TIMEOUT)).build();
+        let request = request.header("Accept", "application/json").content_type(media_type);
+        self.answer(request.send(body))
+    }
+
     /// Opens a stream of server-sent events: its bytes, or the answer that refused it. A read of
     /// the stream fails after 45 s of silence.
     pub(crate) fn stream(

@@ -37,7 +37,8 @@ Options:
   -h, --help      this page
 
 Ends when it is interrupted, or when whoever reads its output goes away. What happens to the
-connection is told on stderr, and so is a gap: updates that the node no longer holds.
+connection is told on stderr, and so is a gap: updates that nobody holds any more, or that were
+left out because this reader was too slow for all of them.
 
 Examples:
   bellwether follow --node http://127.0.0.1:8001 --node http://127.0.0.1:8002
@@ -182,7 +183,7 @@ impl Follower {
                 "update" if self.json => writeln!(out, "{data}")?,
                 "update" => writeln!(out, "{}", line(&data))?,
                 "gap" if self.json => writeln!(out, "{{\"gap\":{data}}}")?,
-                "gap" => writeln!(notes, "follow: a gap, not held any more: {}", one_line(&data))?,
+                "gap" => writeln!(notes, "follow: {}", gap_line(&data))?,
                 _ => continue,
             }
             if !last_id.is_empty() {
@@ -190,6 +191,22 @@ impl Follower {
             }
         }
         Ok(out.flush()?)
+    }
+}
+
+/// A gap for people: how many, and how to read what of them is still held.
+fn gap_line(data: &str) -> String {
+    let gap: Value = serde_json::from_str(data).unwrap_or(Value::Null);
+    let updates = match gap["count"].as_u64() {
+        Some(1) => "1 update is".to_owned(),
+        Some(count) => format!("{count} updates are"),
+        None => "updates are".to_owned(),
+    };
+    match gap["from"].as_str() {
+        Some(from) => one_line(&format!(
+            "a gap: {updates} missing; those that are still held stand behind --after {from}"
+        )),
+        None => format!("a gap: {updates} missing"),
     }
 }
 
@@ -336,7 +353,11 @@ mod tests {
         assert_eq!(serde_json::from_str::<Value>(second).unwrap()["title"], "A");
         let (_, out, notes) = follow(&[&node], false, &|_| ());
         assert_eq!(out, "T o new: A\n");
-        assert!(notes.contains("a gap, not held any more: {\"count\":3}"));
+        assert!(notes.contains("follow: a gap: 3 updates are missing\n"), "{notes}");
+        let whole = gap_line(r#"{"from":"c1","to":"c2","count":1}"#);
+        assert!(
+            whole.starts_with("a gap: 1 update is missing; those") && whole.ends_with("--after c1")
+        );
     }
 
     #[test]

@@ -1,25 +1,29 @@
-//! Layer 5: the commands. Each is one module that parses its own arguments and talks to nodes over
+//! Layer 6: the commands. Each is one module that parses its own arguments and talks to nodes over
 //! HTTP only, so that it works against any herd of the same version, local or not.
 //!
 //! To add a command: write its module with a `COMMAND`, and name it in `COMMANDS`.
 
 mod args;
+mod charter;
 mod client;
 mod failure;
 mod follow;
 mod herd;
 mod history;
 mod import;
+mod key;
 mod leash;
 mod logging;
 mod nearest;
 mod publish;
 mod read;
 mod serve;
+mod sim;
 mod status;
 mod table;
 #[cfg(test)]
 mod testing;
+mod withdraw;
 
 use failure::Failure;
 use std::ffi::OsString;
@@ -46,8 +50,12 @@ const COMMANDS: &[Command] = &[
     publish::COMMAND,
     read::COMMAND,
     history::COMMAND,
+    withdraw::COMMAND,
     follow::COMMAND,
     status::COMMAND,
+    key::COMMAND,
+    charter::COMMAND,
+    sim::COMMAND,
 ];
 
 /// Runs the command that the process was started with. Exit code 0: done; 1: failed; 2: wrong

@@ -27,8 +27,9 @@ Options:
   --summary TEXT     what this revision is about, shown in the history
   --media-type TYPE  of the body (default: by the file's name, else text/plain)
   --base ID          the revision edited (bellwether history TITLE shows them)
-  --conflict POLICY  when the base is not the newest: fail (default), keep both,
-                     or overwrite, which needs no base
+  --conflict POLICY  when the base is not the newest: fail (default), merge the two (what is
+                     not given stays as it is), keep both, or overwrite, which needs no base
+  --alias NAME       its name elsewhere, like a Message-ID: published once, however often
   --durability W     when it counts as published: none or local (default: the node's)
   --json             print the node's whole answer
   -h, --help         this page
@@ -50,24 +51,31 @@ const OPTIONS: &[Opt] = &[
     args::value("media-type"),
     args::value("base"),
     args::value("conflict"),
+    args::value("alias"),
     args::value("durability"),
     args::flag("json"),
 ];
 
+/// A story with its fields goes out as this.
+const JSON: &str = "application/json";
+
 /// What `?conflict=` may be.
-const POLICIES: &[&str] = &["fail", "keep", "overwrite"];
+const POLICIES: &[&str] = &["fail", "merge", "keep", "overwrite"];
 
 fn run(given: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
     let args = Args::parse("publish", OPTIONS, given)?;
     let title = args.only("title")?;
-    let query = [
-        ("base", args.text("base")?),
-        ("conflict", args.one_of("conflict", POLICIES)?),
-        ("durability", args.text("durability")?),
-    ];
+    let conflict = args.one_of("conflict", POLICIES)?;
     let node = Node::new(&args.nodes()?[0])?;
     let file = args.raw("file").unwrap_or(OsStr::new("-"));
     let (media_type, body) = content(&args, read_body(file)?, media_type_of(file))?;
+    let query = [
+        ("base", args.text("base")?),
+        ("conflict", conflict),
+        ("durability", args.text("durability")?),
+        // Else it is in the JSON.
+        ("alias", args.text("alias")?.filter(|_| media_type != JSON)),
+    ];
     let path = with_query(&story_path(title), &query);
     let answer = node.put(&path, &media_type, &body, false)?;
     if !answer.is_success() {
@@ -147,11 +155,13 @@ fn content(
             ));
         }
     };
-    if let Some(media_type) = media_type {
-        story.insert("media_type".to_owned(), media_type.into());
+    for (key, text) in [("media_type", media_type), ("alias", args.text("alias")?)] {
+        if let Some(text) = text {
+            story.insert(key.to_owned(), text.into());
+        }
     }
     story.insert("body".to_owned(), body.into());
-    Ok(("application/json".to_owned(), Value::Object(story).to_string().into_bytes()))
+    Ok((JSON.to_owned(), Value::Object(story).to_string().into_bytes()))
 }
 
 /// The node's refusal, with what to do about it.
@@ -163,8 +173,8 @@ fn refused(answer: &Answer, title: &str) -> Failure {
             let theirs = plain(&json["theirs"]["id"]);
             let edit = if theirs.is_empty() { String::new() } else { format!(" {theirs}") };
             format!(
-                "{problem}; read the newest revision{edit}, then edit it with --base, or keep \
-                 both with --conflict keep"
+                "{problem}; read the newest revision{edit}, then edit it with --base, or try \
+                 --conflict merge, or keep both with --conflict keep"
             )
         }
         428 => format!(
@@ -204,14 +214,16 @@ mod tests {
         let file = dir.path().join("w.md");
         std::fs::write(&file, "# Rain\n").unwrap();
         let file = file.to_str().unwrap();
-        let words = ["A b", "--file", file, "--section", "s", "--base", "x y", "--conflict=keep"];
+        let words = ["A b", "--file", file, "--section", "s", "--base", "x y", "--conflict=merge"];
+        let words = [&words[..], &["--alias", "urn:1"]].concat();
         let (done, said) = publish(&node.url, &words);
         assert_eq!((done, &*said), (Ok(()), "abc\n"));
         let asked = receiver.recv().unwrap();
         assert_eq!(asked.method, "PUT");
-        assert_eq!(asked.target, "/v1/stories/A%20b?base=x%20y&conflict=keep");
+        assert_eq!(asked.target, "/v1/stories/A%20b?base=x%20y&conflict=merge");
         assert_eq!(asked.header("content-type"), Some("application/json"));
-        let wanted = r##"{"body":"# Rain\n","media_type":"text/markdown","section":"s"}"##;
+        let wanted =
+            r##"{"alias":"urn:1","body":"# Rain\n","media_type":"text/markdown","section":"s"}"##;
         assert_eq!(asked.json(), serde_json::from_str::<Value>(wanted).unwrap());
     }
 
@@ -226,8 +238,9 @@ mod tests {
         let file = dir.path().join("w.png");
         std::fs::write(&file, b"\x89PNG\xff").unwrap();
         let file = file.to_str().unwrap();
-        assert_eq!(publish(&node.url, &["P", "--file", file]).0, Ok(()));
+        assert_eq!(publish(&node.url, &["P", "--file", file, "--alias=urn:1"]).0, Ok(()));
         let asked = receiver.recv().unwrap();
+        assert_eq!(asked.target, "/v1/stories/P?alias=urn%3A1");
         assert_eq!(asked.header("content-type"), Some("image/png"));
         assert_eq!(asked.body, b"\x89PNG\xff");
         let refused = publish(&node.url, &["P", "--file", file, "--headline", "h"]).0;

@@ -50,7 +50,9 @@ fn run(given: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
         writeln!(
             io::stderr(),
             "this story has {count} more newest revision(s), edited at the same time: \
-             bellwether read {title:?} --json names them under conflicts"
+             bellwether read {title:?} --json names them under conflicts, and bellwether read \
+             {title:?} --rev ID | bellwether publish {title:?} --base ID --conflict merge brings \
+             one together with what is shown"
         )?;
     }
     Ok(())

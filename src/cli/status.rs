@@ -73,7 +73,7 @@ fn run(given: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
 fn show(out: &mut dyn Write, base: &str, herd: &Value) -> Result<(), Failure> {
     let cell = |value: &Value, key: &str| one_line(&plain(&value[key]));
     writeln!(out, "as {} ({base}) sees it", cell(herd, "name"))?;
-    let mut rows = vec![table::row(["NODE", "UP", "VERSION", "EPOCH", "LAST SEEN"])];
+    let mut rows = vec![table::row(["NODE", "UP", "VERSION", "EPOCH", "BEHIND", "LAST SEEN"])];
     for node in herd["nodes"].as_array().into_iter().flatten() {
         let up = match node["up"].as_bool() {
             Some(true) => "up".to_owned(),
@@ -81,7 +81,8 @@ fn show(out: &mut dyn Write, base: &str, herd: &Value) -> Result<(), Failure> {
             None => cell(node, "up"),
         };
         let (name, version) = (cell(node, "name"), cell(node, "version"));
-        rows.push(vec![name, up, version, cell(node, "epoch"), cell(node, "last_seen")]);
+        let (epoch, behind) = (cell(node, "epoch"), behind(&cell(node, "lag_updates")));
+        rows.push(vec![name, up, version, epoch, behind, cell(node, "last_seen")]);
     }
     table::write(out, &rows)?;
     let links = herd["links"].as_array().map_or(&[][..], Vec::as_slice);
@@ -91,10 +92,7 @@ fn show(out: &mut dyn Write, base: &str, herd: &Value) -> Result<(), Failure> {
     let mut rows = vec![table::row(["LINK", "STATE", "MODE", "BEHIND", "ROUND TRIP"])];
     for link in links {
         let ends = format!("{} - {}", cell(link, "from"), cell(link, "to"));
-        let behind = match cell(link, "lag_updates") {
-            lag if lag.is_empty() => lag,
-            lag => format!("{lag} updates"),
-        };
+        let behind = behind(&cell(link, "lag_updates"));
         let trip = match cell(link, "rtt_ms") {
             trip if trip.is_empty() => trip,
             trip => format!("{trip} ms"),
@@ -102,6 +100,11 @@ fn show(out: &mut dyn Write, base: &str, herd: &Value) -> Result<(), Failure> {
         rows.push(vec![ends, cell(link, "state"), cell(link, "mode"), behind, trip]);
     }
     Ok(table::write(out, &rows)?)
+}
+
+/// How many updates a node lacks; nothing when the answer does not say.
+fn behind(lag: &str) -> String {
+    if lag.is_empty() { String::new() } else { format!("{lag} updates") }
 }
 
 #[cfg(test)]
@@ -115,7 +118,8 @@ mod tests {
             assert_eq!(asked.target, "/v1/herd");
             let body = r#"{"name":"Hill","nodes":[{"name":"Hill","epoch":"a1","version":"0.1.0",
                 "up":true,"last_seen":null},{"name":"Jaquez","epoch":"b2","version":"0.1.0",
-                "up":false,"last_seen":"2026-11-21T10:00:00Z"}],"links":[{"from":"Hill",
+                "up":false,"lag_updates":7,"last_seen":"2026-11-21T10:00:00Z"}],
+                "links":[{"from":"Hill",
                 "to":"Jaquez","state":"up","mode":"flood","lag_updates":0,"rtt_ms":0.4}],
                 "vector":{}}"#;
             Reply::Json(200, "", body.to_owned())
@@ -124,9 +128,9 @@ mod tests {
         run(&["--node".into(), node.url.clone().into()], &mut out).unwrap();
         let wanted = format!(
             "as Hill ({}) sees it\n\
-             NODE    UP    VERSION  EPOCH  LAST SEEN\n\
+             NODE    UP    VERSION  EPOCH  BEHIND     LAST SEEN\n\
              Hill    up    0.1.0    a1\n\
-             Jaquez  down  0.1.0    b2     2026-11-21T10:00:00Z\n\
+             Jaquez  down  0.1.0    b2     7 updates  2026-11-21T10:00:00Z\n\
              LINK           STATE  MODE   BEHIND     ROUND TRIP\n\
              Hill - Jaquez  up     flood  0 updates  0.4 ms\n",
             node.url

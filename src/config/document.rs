@@ -2,6 +2,7 @@
 //! each was, so that every error names its place.
 
 use super::error::{ConfigError, hint};
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 use toml::Spanned;
@@ -33,22 +34,25 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Keys that a later version will know, and what to say until then; a `.` at the end stands for
-/// every key of a section.
-const LATER: [(&str, &str); 6] = [
+/// Keys that an earlier version knew or a later one will, and what to say of them; a `.` at the end
+/// stands for every key of a section.
+const ELSEWHERE: [(&str, &str); 5] = [
     ("accounts", "accounts are not supported by this version: remove the section"),
-    ("peer.key", "keys are not supported by this version: remove it, and see insecure_peers"),
+    (
+        "insecure_peers",
+        "is gone, since links are encrypted: remove it, and give each peer beyond this machine its \
+         key (bellwether key prints it)",
+    ),
     ("peer.accept", "news feeds are not supported by this version: remove it"),
     ("peer.offer", "news feeds are not supported by this version: remove it"),
     ("places.url", "place services are not supported by this version: remove it"),
-    ("retention.", "retention is not supported by this version: everything is kept"),
 ];
 
 /// One table of the file, all of whose keys are known.
 pub(super) struct Section<'a> {
     document: &'a Document<'a>,
     /// Its key; empty for the file itself.
-    name: &'static str,
+    name: Cow<'static, str>,
     at: usize,
     table: &'a DeTable<'a>,
 }
@@ -60,7 +64,7 @@ impl<'a> Section<'a> {
         table: &'a DeTable<'a>,
         known: &[&'static str],
     ) -> Result<Self, ConfigError> {
-        Self { document, name: "", at: 0, table }.checked(known)
+        Self { document, name: Cow::Borrowed(""), at: 0, table }.checked(known)
     }
 
     /// The error for the first key of the file that is not known.
@@ -70,8 +74,8 @@ impl<'a> Section<'a> {
         let key: &str = unknown.get_ref();
         let full = self.full(key);
         let is_it = |name: &str| full == name || (name.ends_with('.') && full.starts_with(name));
-        let later = LATER.iter().find(|(name, _)| is_it(name));
-        let what = match later {
+        let elsewhere = ELSEWHERE.iter().find(|(name, _)| is_it(name));
+        let what = match elsewhere {
             Some((_, what)) => (*what).to_owned(),
             None => format!("unknown key; {}", hint(key, known.iter().copied())),
         };
@@ -79,9 +83,7 @@ impl<'a> Section<'a> {
     }
 
     fn full(&self, key: &str) -> String {
-        // A key can be any text: what can't be printed plainly is shown as Rust shows it.
-        let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
-        let key = if plain { key.to_owned() } else { format!("{key:?}") };
+        let key = plain(key);
         if self.name.is_empty() { key } else { format!("{}.{key}", self.name) }
     }
 
@@ -170,7 +172,36 @@ impl<'a> Section<'a> {
         let expected = format!("a table: write [{key}]");
         let Some(table) = self.typed(key, &expected, DeValue::as_table)? else { return Ok(None) };
         let at = self.value(key).map_or(self.at, |value| value.span().start);
-        Self { document: self.document, name: key, at, table }.checked(known).map(Some)
+        Self { document: self.document, name: key.into(), at, table }.checked(known).map(Some)
+    }
+
+    /// Each `NAME = {}` of `[key]`, whatever its name, in the order of the file.
+    pub(super) fn named(
+        &self,
+        key: &'static str,
+        known: &[&'static str],
+    ) -> Result<Vec<(&'a str, Self)>, ConfigError> {
+        let expected = format!("a table: write [{key}]");
+        let outer = self.typed(key, &expected, DeValue::as_table)?;
+        let mut entries: Vec<_> = outer.into_iter().flat_map(|table| table.iter()).collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        let mut sections = Vec::new();
+        for (name, value) in entries {
+            let full = format!("{key}.{}", plain(name.get_ref()));
+            let at = name.span().start;
+            let Some(table) = value.get_ref().as_table() else {
+                let what = format!("must be a table, not {}", kind_of(value.get_ref()));
+                return Err(self.document.error(at, full, what));
+            };
+            let section = Self { document: self.document, name: full.into(), at, table };
+            sections.push((name.get_ref().as_ref(), section.checked(known)?));
+        }
+        Ok(sections)
+    }
+
+    /// An error at the section itself.
+    pub(super) fn wrong(&self, what: impl Display) -> ConfigError {
+        self.document.error(self.at, self.name.to_string(), what.to_string())
     }
 
     /// Each `[[key]]`, in order.
@@ -189,11 +220,18 @@ impl<'a> Section<'a> {
             };
             let table = value.get_ref().as_table().ok_or_else(wrong)?;
             let at = value.span().start;
-            let section = Self { document: self.document, name: key, at, table };
+            let section = Self { document: self.document, name: key.into(), at, table };
             sections.push(section.checked(known)?);
         }
         Ok(sections)
     }
+}
+
+/// A key as errors name it. It can be any text: what can't be printed plainly is shown as Rust
+/// shows it.
+fn plain(key: &str) -> String {
+    let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
+    if plain { key.to_owned() } else { format!("{key:?}") }
 }
 
 fn kind_of(value: &DeValue<'_>) -> &'static str {

@@ -88,6 +88,8 @@ limits! {
     body_grace_ms: u64 = 10_000, 100, HOUR_MS;
     /// How fast a request's body must come after that.
     body_bytes_per_s: u64 = 1024, 1, 1024 * MIB;
+    /// How long a TLS handshake may take.
+    handshake_ms: u64 = 10_000, 100, 600_000;
     /// How long an HTTP connection may be silent.
     idle_ms: u64 = 60_000, 100, DAY_MS;
     /// Connections at a time; 0: as `RLIMIT_NOFILE` allows, less a reserve.
@@ -101,15 +103,40 @@ limits! {
     /// How long a closed connection may take to accept its last bytes.
     linger_ms: u64 = 2000, 10, 600_000;
     /// What may wait for the disk before writers hear "later".
-    pending_bytes: usize = 32 * 1024 * 1024, 64 * KIB, 1024 * MIB;
+    pending_bytes: usize = 8 * 1024 * 1024, 64 * KIB, 1024 * MIB;
+    /// How long a write may wait for the writing of those before it, on a disk that was slow for a
+    /// second, before writers hear "later".
+    pending_ms: u64 = 50, 1, HOUR_MS;
+    /// How long a write waits for the disks of other nodes before it is answered all the same.
+    spread_ms: u64 = 5000, 10, HOUR_MS;
     /// What may wait in memory for one reader of a stream.
     subscriber_bytes: usize = 65_536, 4 * KIB, 64 * MIB;
+    /// How many updates a live reader may be behind before it gets the newest of each story only.
+    lag_updates: u64 = 1000, 1, 1_000_000_000;
+    /// How long a live reader may be behind before it gets the newest of each story only.
+    lag_ms: u64 = 10_000, 10, DAY_MS;
+    /// How long a reader of a stream may take nothing before it is cut.
+    stall_ms: u64 = 60_000, 100, DAY_MS;
     /// What a peer may send before we give it credit.
     peer_window_bytes: usize = 1024 * 1024, 64 * KIB, 256 * MIB;
+    /// How often both ends of a link compare all that they have.
+    digest_ms: u64 = 30_000, 100, DAY_MS;
+    /// What may wait in memory for the updates before it, from all peers together.
+    gate_bytes: usize = 8 * 1024 * 1024, 64 * KIB, 1024 * MIB;
+    /// What is kept in memory of what is new, for all links together.
+    ring_bytes: usize = 512 * 1024, 16 * KIB, 64 * MIB;
+    /// How many updates a second of one origin are pushed to peers; more are offered.
+    origin_updates_per_s: u64 = 20_000, 1, 1_000_000;
+    /// Up to how many new updates a second each is pushed on nearly all links.
+    calm_updates_per_s: u64 = 500, 0, 1_000_000;
+    /// Up to how many bytes of new updates a second each is pushed on nearly all links.
+    calm_bytes_per_s: u64 = 1024 * 1024, 0, 1024 * MIB;
     /// How long a dial to a peer may take.
     connect_ms: u64 = 5000, 10, 600_000;
     /// How often a quiet link is pinged.
     heartbeat_ms: u64 = 1000, 10, 600_000;
+    /// How often this node compares all that it holds with one of its peers.
+    audit_ms: u64 = 3_600_000, 100, DAY_MS;
     /// How long a link may be silent before it is cut and dialled anew.
     peer_silence_ms: u64 = 5000, 20, HOUR_MS;
     /// The first wait before a lost peer is dialled again; later ones double.
@@ -122,6 +149,10 @@ limits! {
     index_cache_bytes: usize = 32 * 1024 * 1024, MIB, 1024 * 1024 * MIB;
     /// A segment of the log.
     segment_bytes: u64 = 64 * 1024 * 1024, MIB, 1024 * MIB;
+    /// How often at most a segment of the log is written anew, without what was erased or dropped.
+    rewrite_ms: u64 = 10_000, 10, DAY_MS;
+    /// How often what is over its topic's retention is looked for.
+    retention_ms: u64 = 60_000, 10, DAY_MS;
     /// A turn of the loop that took longer is logged.
     turn_slow_ms: u64 = 50, 1, 600_000;
 }

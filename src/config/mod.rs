@@ -1,12 +1,15 @@
 //! Layer 1: what an operator may say, and what is wrong with how they said it.
 //!
 //! Owns the configuration file: its keys, the limits with their bounds, and one-line errors that
-//! name file, line, key and the nearest known key. Loads the file; opens nothing else.
+//! name file, line, key and the nearest known key. And the node's secret key. Loads these two
+//! files; opens nothing else.
 
 mod document;
 mod error;
+mod key;
 mod limits;
 mod read;
+mod retention;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -14,10 +17,13 @@ mod write;
 
 pub use error::ConfigError;
 pub(crate) use error::distance;
+pub use key::{KeyError, load_or_make_key};
 pub use limits::{Limit, Limits};
+pub use retention::Keep;
 pub use values::{ClosePolicy, Durability, PeerKind, Service, ValueError};
 
 use crate::base::{ClientEndpoint, ServerEndpoint};
+use crate::update::PublicKey;
 use std::path::{Path, PathBuf};
 
 /// The configuration of one node.
@@ -29,12 +35,15 @@ pub struct Config {
     pub dir: PathBuf,
     /// What a write waits for unless it says otherwise.
     pub durability: Durability,
-    /// Allows peers and peer listeners beyond this machine, in clear text.
-    pub insecure_peers: bool,
+    /// False: what its peers had before a link came up is not asked for; the node learns only what
+    /// is new. For comparison with herds that do so.
+    pub catch_up: bool,
     /// Where it serves what.
     pub listen: Vec<Listen>,
-    /// Whom it dials.
+    /// Whom it dials, or expects.
     pub peers: Vec<Peer>,
+    /// By topic how much is kept; what is over it may go. `*` is for all that are not named.
+    pub retention: Vec<(String, Keep)>,
     /// Every limit.
     pub limits: Limits,
 }
@@ -50,15 +59,17 @@ pub struct Listen {
     pub close: ClosePolicy,
 }
 
-/// One peer to dial.
+/// One peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// Its name in the herd, or of the foreign server.
     pub name: String,
-    /// Where it listens for peers.
-    pub endpoint: ClientEndpoint,
+    /// Where it listens for peers; `None`: it is known by its key, and dials us.
+    pub endpoint: Option<ClientEndpoint>,
     /// What is spoken with it.
     pub kind: PeerKind,
+    /// Its public key: links to and from a node of this name are with its owner only.
+    pub key: Option<PublicKey>,
 }
 
 impl Config {
@@ -68,9 +79,10 @@ impl Config {
             name: name.into(),
             dir: dir.into(),
             durability: Durability::Local,
-            insecure_peers: false,
+            catch_up: true,
             listen: Vec::new(),
             peers: Vec::new(),
+            retention: Vec::new(),
             limits: Limits::default(),
         }
     }

@@ -3,23 +3,15 @@
 use super::document::{Document, Section};
 use super::{
     ClosePolicy, Config, ConfigError, Durability, Limits, Listen, Peer, PeerKind, Service,
+    retention,
 };
 use crate::base::{ClientEndpoint, ServerEndpoint};
-use crate::update::ORIGIN_BYTES_MAX;
+use crate::update::{ORIGIN_BYTES_MAX, PublicKey};
 
-const ROOT_KEYS: [&str; 9] = [
-    "name",
-    "dir",
-    "durability",
-    "insecure_peers",
-    "listen",
-    "peer",
-    "limits",
-    "places",
-    "retention",
-];
+const ROOT_KEYS: [&str; 9] =
+    ["name", "dir", "durability", "catch_up", "listen", "peer", "limits", "places", "retention"];
 const LISTEN_KEYS: [&str; 3] = ["protocol", "endpoint", "close"];
-const PEER_KEYS: [&str; 4] = ["name", "endpoint", "kind", "per_update"];
+const PEER_KEYS: [&str; 5] = ["name", "endpoint", "kind", "key", "per_update"];
 
 pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigError> {
     let document = Document { file, text };
@@ -30,14 +22,14 @@ pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigError> {
     if dir.is_empty() {
         return Err(root.error("dir", "is empty: name the directory of the node's store"));
     }
-    let insecure_peers = root.flag("insecure_peers")?.unwrap_or(false);
     let durability = durability(&root)?;
-    let listen = listeners(&root, insecure_peers)?;
-    let peers = peers(&root, &name, insecure_peers)?;
+    let catch_up = root.flag("catch_up")?.unwrap_or(true);
+    let listen = listeners(&root)?;
+    let peers = peers(&root, &name)?;
     let limits = limits(&root)?;
     root.section("places", &[])?;
-    root.section("retention", &[])?;
-    Ok(Config { name, dir: dir.into(), durability, insecure_peers, listen, peers, limits })
+    let retention = retention::read(&root)?;
+    Ok(Config { name, dir: dir.into(), durability, catch_up, listen, peers, retention, limits })
 }
 
 fn name(section: &Section<'_>) -> Result<String, ConfigError> {
@@ -55,11 +47,10 @@ fn name(section: &Section<'_>) -> Result<String, ConfigError> {
 
 fn durability(root: &Section<'_>) -> Result<Durability, ConfigError> {
     let Some(word) = root.word("durability")? else { return Ok(Durability::Local) };
-    let durability = word.parse().and_then(Durability::supported);
-    durability.map_err(|error| root.error("durability", error))
+    word.parse().map_err(|error| root.error("durability", error))
 }
 
-fn listeners(root: &Section<'_>, insecure_peers: bool) -> Result<Vec<Listen>, ConfigError> {
+fn listeners(root: &Section<'_>) -> Result<Vec<Listen>, ConfigError> {
     let mut listeners: Vec<Listen> = Vec::new();
     for section in root.sections("listen", &LISTEN_KEYS)? {
         let service = section.required_parsed("protocol")?;
@@ -68,9 +59,12 @@ fn listeners(root: &Section<'_>, insecure_peers: bool) -> Result<Vec<Listen>, Co
             let what = format!("{endpoint} is taken by the {} listener above", other.service);
             return Err(section.error("endpoint", what));
         }
-        let is_peer = matches!(service, Service::Peer | Service::At);
-        if is_peer && !insecure_peers && !endpoint.is_local() {
-            return Err(section.error("endpoint", beyond(&endpoint.to_string())));
+        if service == Service::At && !endpoint.is_local() {
+            let what = format!(
+                "{endpoint} is beyond this machine, and whoever says AT moves anyone: use a \
+                 loopback or unix endpoint, or a line listener and a peer of kind \"at\""
+            );
+            return Err(section.error("endpoint", what));
         }
         let close: Option<ClosePolicy> = section.parsed("close")?;
         if close.is_some() && service != Service::Line {
@@ -95,18 +89,7 @@ fn collide(a: &ServerEndpoint, b: &ServerEndpoint) -> bool {
     }
 }
 
-fn beyond(endpoint: &str) -> String {
-    format!(
-        "{endpoint} is beyond this machine, where peer links are not yet encrypted: use a loopback \
-         or unix endpoint, or set insecure_peers = true on a network that you trust"
-    )
-}
-
-fn peers(
-    root: &Section<'_>,
-    own_name: &str,
-    insecure_peers: bool,
-) -> Result<Vec<Peer>, ConfigError> {
+fn peers(root: &Section<'_>, own_name: &str) -> Result<Vec<Peer>, ConfigError> {
     let mut peers: Vec<Peer> = Vec::new();
     for section in root.sections("peer", &PEER_KEYS)? {
         let name = name(&section)?;
@@ -116,16 +99,21 @@ fn peers(
         if peers.iter().any(|other| other.name == name) {
             return Err(section.error("name", format!("{name:?} is the name of a peer above")));
         }
-        let endpoint: ClientEndpoint = section.required_parsed("endpoint")?;
-        if let Some(other) = peers.iter().find(|other| same_place(&other.endpoint, &endpoint)) {
+        let kind = peer_kind(&section)?;
+        let endpoint: Option<ClientEndpoint> = section.parsed("endpoint")?;
+        let same = |other: &&Peer| match (&other.endpoint, &endpoint) {
+            (Some(other), Some(endpoint)) => same_place(other, endpoint),
+            _ => false,
+        };
+        if let (Some(endpoint), Some(other)) = (&endpoint, peers.iter().find(same)) {
             let what = format!("{endpoint} is where peer {:?} is", other.name);
             return Err(section.error("endpoint", what));
         }
-        if !insecure_peers && !endpoint.is_local() {
-            return Err(section.error("endpoint", beyond(&endpoint.to_string())));
+        let key = peer_key(&section, kind, endpoint.as_ref())?;
+        if let Some(other) = peers.iter().find(|other| key.is_some() && other.key == key) {
+            return Err(section.error("key", format!("is that of peer {:?}", other.name)));
         }
-        let kind = peer_kind(&section)?;
-        peers.push(Peer { name, endpoint, kind });
+        peers.push(Peer { name, endpoint, kind, key });
     }
     Ok(peers)
 }
@@ -150,6 +138,31 @@ fn peer_kind(section: &Section<'_>) -> Result<PeerKind, ConfigError> {
         }
         (PeerKind::At { .. }, Some(per_update)) => Ok(PeerKind::At { per_update }),
         (kind, None) => Ok(kind),
+    }
+}
+
+fn peer_key(
+    section: &Section<'_>,
+    kind: PeerKind,
+    endpoint: Option<&ClientEndpoint>,
+) -> Result<Option<PublicKey>, ConfigError> {
+    let key = section.parsed("key")?;
+    match (kind, endpoint) {
+        (PeerKind::At { .. }, _) if key.is_some() => {
+            Err(section.error("key", "belongs to peers of kind \"herd\""))
+        }
+        (_, None) if key.is_none() => {
+            let what = "is missing: only a peer of the herd that is known by its key may dial us";
+            Err(section.error("endpoint", what))
+        }
+        (PeerKind::Herd, Some(endpoint)) if key.is_none() && !endpoint.is_local() => {
+            let what = format!(
+                "is missing: {endpoint} is beyond this machine, and anyone might answer there \
+                 (bellwether key prints a node's)"
+            );
+            Err(section.error("key", what))
+        }
+        _ => Ok(key),
     }
 }
 

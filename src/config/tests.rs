@@ -20,7 +20,6 @@ fn every_key_is_read() {
 name = "Hill"
 dir = "data/hill"
 durability = "none"
-insecure_peers = true
 [[listen]]
 protocol = "http"
 endpoint = "tcp:8001:interface=0.0.0.0"
@@ -37,6 +36,7 @@ endpoint = "tcp:0"
 [[peer]]
 name = "Jaquez"
 endpoint = "tcp:10.0.0.1:7002"
+key = "0101010101010101010101010101010101010101010101010101010101010101"
 [[peer]]
 name = "Ball"
 endpoint = "tcp:127.0.0.1:12000"
@@ -51,7 +51,8 @@ peer_window_bytes = 0x20000
     let config = parse(text).unwrap();
     assert_eq!((&config.name[..], config.durability), ("Hill", Durability::None));
     assert_eq!(config.dir, Path::new("data/hill"));
-    assert!(config.insecure_peers);
+    assert_eq!(config.peers[0].key, Some(PublicKey([1; 32])));
+    assert_eq!(config.peers[1].key, None);
     let services: Vec<_> = config.listen.iter().map(|l| (l.service, l.close)).collect();
     assert_eq!(
         services,
@@ -113,14 +114,6 @@ fn what_only_later_versions_can_do_is_refused_and_says_so() {
     let listen = |protocol| format!("[[listen]]\nprotocol = {protocol:?}\nendpoint = \"tcp:1\"");
     let table = [
         (
-            "durability = 2".to_owned(),
-            "herd.toml:3: durability: 2 needs a later version: use \"none\" or \"local\"",
-        ),
-        (
-            "durability = \"majority\"".to_owned(),
-            "herd.toml:3: durability: majority needs a later version: use \"none\" or \"local\"",
-        ),
-        (
             listen("nntp"),
             "herd.toml:4: listen.protocol: \"nntp\" is not supported by this version: use \
              \"http\", \"line\", \"at\" or \"peer\"",
@@ -130,9 +123,9 @@ fn what_only_later_versions_can_do_is_refused_and_says_so() {
             "herd.toml:3: accounts: accounts are not supported by this version: remove the section",
         ),
         (
-            "[[peer]]\nname=\"B\"\nendpoint=\"tcp:127.0.0.1:1\"\nkey=\"x\"".to_owned(),
-            "herd.toml:6: peer.key: keys are not supported by this version: remove it, and see \
-             insecure_peers",
+            "insecure_peers = true".to_owned(),
+            "herd.toml:3: insecure_peers: is gone, since links are encrypted: remove it, and give \
+             each peer beyond this machine its key (bellwether key prints it)",
         ),
         (
             "[[peer]]\nname=\"B\"\nendpoint=\"tcp:127.0.0.1:1\"\nkind=\"nntp\"".to_owned(),
@@ -142,11 +135,6 @@ fn what_only_later_versions_can_do_is_refused_and_says_so() {
         (
             "[places]\nurl = \"http://x\"".to_owned(),
             "herd.toml:4: places.url: place services are not supported by this version: remove it",
-        ),
-        (
-            "[retention]\ndays = 3".to_owned(),
-            "herd.toml:4: retention.days: retention is not supported by this version: everything \
-             is kept",
         ),
         (
             "[[listen]]\nprotocol = \"http\"\nendpoint = \"tls:/d:port=1\"".to_owned(),
@@ -165,16 +153,12 @@ fn wrong_values_are_named_with_what_is_expected() {
         (
             "durability = \"disk\"",
             "herd.toml:3: durability: \"disk\" is no durability: use \"none\", \"local\", a number \
-             of nodes from 1, or \"majority\"",
+             of nodes from 1 to 253, or \"majority\"",
         ),
         (
             "durability = 1.5",
             "herd.toml:3: durability: must be a string or a whole number, not a number with a \
              fraction",
-        ),
-        (
-            "insecure_peers = \"yes\"",
-            "herd.toml:3: insecure_peers: must be true or false, not a string",
         ),
         (
             "[listen]\n",
@@ -274,26 +258,52 @@ fn listeners_and_peers_must_not_get_in_each_others_way() {
 }
 
 #[test]
-fn peers_beyond_this_machine_must_be_allowed() {
+fn peers_beyond_this_machine_need_a_key() {
     let peer = "[[peer]]\nname = \"B\"\nendpoint = \"tcp:10.0.0.1:7001\"\n";
     assert_eq!(
         error(peer),
-        "herd.toml:5: peer.endpoint: tcp:10.0.0.1:7001 is beyond this machine, where peer links \
-         are not yet encrypted: use a loopback or unix endpoint, or set insecure_peers = true on \
-         a network that you trust"
+        "herd.toml:3: peer.key: is missing: tcp:10.0.0.1:7001 is beyond this machine, and anyone \
+         might answer there (bellwether key prints a node's)"
     );
-    for service in ["peer", "at"] {
-        let listen = |ip: &str| {
-            let endpoint = format!("endpoint = \"tcp:7001:interface={ip}\"\n");
-            format!("[[listen]]\nprotocol = \"{service}\"\n{endpoint}")
-        };
-        assert!(error(&listen("0.0.0.0")).starts_with(
-            "herd.toml:5: listen.endpoint: tcp:7001:interface=0.0.0.0 is beyond this machine"
-        ));
-        assert!(parse(&format!("{MINIMAL}{}", listen("127.0.0.1"))).is_ok());
-        let allowed = format!("{MINIMAL}insecure_peers = true\n{peer}{}", listen("0.0.0.0"));
-        assert!(parse(&allowed).is_ok());
-    }
+    let key = format!("key = \"{}\"\n", "ab".repeat(32));
+    assert!(parse(&format!("{MINIMAL}{peer}{key}")).is_ok());
+    assert!(parse(&format!("{MINIMAL}{peer}kind = \"at\"\n")).is_ok(), "it has none");
+    assert_eq!(
+        error(&format!("{peer}kind = \"at\"\n{key}")),
+        "herd.toml:7: peer.key: belongs to peers of kind \"herd\""
+    );
+    assert_eq!(
+        error(&format!("{peer}key = \"abc\"")),
+        "herd.toml:6: peer.key: a key is 64 hexadecimal digits"
+    );
+    let expected = format!("[[peer]]\nname = \"B\"\n{key}");
+    assert_eq!(parse(&format!("{MINIMAL}{expected}")).unwrap().peers[0].endpoint, None);
+    assert_eq!(
+        error("[[peer]]\nname = \"B\"\n"),
+        "herd.toml:3: peer.endpoint: is missing: only a peer of the herd that is known by its key \
+         may dial us"
+    );
+    let other = peer.replace("\"B\"", "\"C\"").replace("7001", "7002");
+    assert_eq!(
+        error(&format!("{peer}{key}{other}{key}")),
+        "herd.toml:10: peer.key: is that of peer \"B\""
+    );
+}
+
+#[test]
+fn anyone_may_knock_for_a_link_but_not_say_at() {
+    let listen = |service: &str, ip: &str| {
+        let endpoint = format!("endpoint = \"tcp:7001:interface={ip}\"\n");
+        format!("[[listen]]\nprotocol = \"{service}\"\n{endpoint}")
+    };
+    assert!(parse(&format!("{MINIMAL}{}", listen("peer", "0.0.0.0"))).is_ok());
+    assert!(parse(&format!("{MINIMAL}{}", listen("at", "127.0.0.1"))).is_ok());
+    assert_eq!(
+        error(&listen("at", "0.0.0.0")),
+        "herd.toml:5: listen.endpoint: tcp:7001:interface=0.0.0.0 is beyond this machine, and \
+         whoever says AT moves anyone: use a loopback or unix endpoint, or a line listener and a \
+         peer of kind \"at\""
+    );
 }
 
 #[test]
@@ -348,7 +358,7 @@ fn limits_keep_their_bounds_and_their_relations() {
 
 #[test]
 fn the_table_of_limits_is_sound() {
-    let units = ["bytes", "ms", "s", "fields", "connections", "address"];
+    let units = ["bytes", "updates", "ms", "s", "fields", "connections", "address"];
     for (limit, value) in Limits::default().values() {
         assert!((limit.min..=limit.max).contains(&limit.default), "{}", limit.name);
         assert_eq!(value, limit.default);
@@ -424,10 +434,12 @@ proptest! {
             let close = if is_line { ClosePolicy::Answered } else { ClosePolicy::Never };
             let endpoint = format!("tcp:{port}").parse().unwrap();
             config.listen.push(Listen { service, endpoint, close });
-            let endpoint = format!("tcp:127.0.0.1:{port}").parse().unwrap();
+            let endpoint = format!("tcp:127.0.0.1:{port}").parse().ok();
+            let endpoint = endpoint.filter(|_| index != 4);
             let foreign = PeerKind::At { per_update: index == 3 };
             let kind = if index % 2 == 0 { PeerKind::Herd } else { foreign };
-            config.peers.push(Peer { name: format!("{name}{index}"), endpoint, kind });
+            let key = (kind == PeerKind::Herd).then_some(PublicKey([index as u8; 32]));
+            config.peers.push(Peer { name: format!("{name}{index}"), endpoint, kind, key });
         }
         prop_assert_eq!(parse(&config.to_toml()), Ok(config));
     }

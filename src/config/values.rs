@@ -17,6 +17,9 @@ impl fmt::Display for ValueError {
 
 impl std::error::Error for ValueError {}
 
+/// The most nodes whose disks a write may wait for by number: an envelope says it in a byte.
+const NODES_MAX: u32 = ASKED_MAJORITY as u32 - 2;
+
 /// What a write waits for before it is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -43,15 +46,19 @@ impl Durability {
         }
     }
 
-    /// Refuses what this version can't do yet.
-    pub fn supported(self) -> Result<Self, ValueError> {
-        match self {
-            Self::None | Self::Local => Ok(self),
-            Self::Nodes(_) | Self::Majority => {
-                let what = format!("{self} needs a later version: use \"none\" or \"local\"");
-                Err(ValueError(what))
-            }
+    /// What an envelope asks.
+    pub fn of_asked(asked: u8) -> Self {
+        match asked {
+            0 => Self::None,
+            1 => Self::Local,
+            ASKED_MAJORITY => Self::Majority,
+            disks => Self::Nodes(u32::from(disks) - 1),
         }
+    }
+
+    /// True when the disks of other nodes count.
+    pub fn is_wide(self) -> bool {
+        matches!(self, Self::Nodes(_) | Self::Majority)
     }
 }
 
@@ -61,7 +68,7 @@ impl FromStr for Durability {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let nodes = || {
             let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse().ok().filter(|nodes: &u32| is_number && *nodes > 0)
+            text.parse().ok().filter(|nodes| is_number && (1..=NODES_MAX).contains(nodes))
         };
         match text {
             "none" => Ok(Self::None),
@@ -69,8 +76,8 @@ impl FromStr for Durability {
             "majority" => Ok(Self::Majority),
             _ => nodes().map(Self::Nodes).ok_or_else(|| {
                 ValueError(format!(
-                    "{text:?} is no durability: use \"none\", \"local\", a number of nodes from 1, \
-                     or \"majority\""
+                    "{text:?} is no durability: use \"none\", \"local\", a number of nodes from 1 \
+                     to {NODES_MAX}, or \"majority\""
                 ))
             }),
         }

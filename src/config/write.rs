@@ -1,6 +1,6 @@
 //! A configuration as the TOML text that is read back as the same.
 
-use super::{ClosePolicy, Config, Durability, PeerKind};
+use super::{ClosePolicy, Config, Durability, PeerKind, retention};
 use std::fmt::{self, Write};
 
 pub(super) fn config(config: &Config) -> String {
@@ -17,8 +17,8 @@ fn write_config(config: &Config, out: &mut String) -> fmt::Result {
         Durability::Nodes(nodes) => writeln!(out, "durability = {nodes}")?,
         other => writeln!(out, "durability = \"{other}\"")?,
     }
-    if config.insecure_peers {
-        writeln!(out, "insecure_peers = true")?;
+    if !config.catch_up {
+        writeln!(out, "catch_up = false")?;
     }
     for listen in &config.listen {
         writeln!(out, "\n[[listen]]\nprotocol = \"{}\"", listen.service)?;
@@ -29,12 +29,18 @@ fn write_config(config: &Config, out: &mut String) -> fmt::Result {
     }
     for peer in &config.peers {
         writeln!(out, "\n[[peer]]\nname = {}", quoted(&peer.name))?;
-        writeln!(out, "endpoint = {}", quoted(&peer.endpoint.to_string()))?;
+        if let Some(endpoint) = &peer.endpoint {
+            writeln!(out, "endpoint = {}", quoted(&endpoint.to_string()))?;
+        }
         writeln!(out, "kind = \"{}\"", peer.kind.name())?;
+        if let Some(key) = peer.key {
+            writeln!(out, "key = \"{key}\"")?;
+        }
         if peer.kind == (PeerKind::At { per_update: true }) {
             writeln!(out, "per_update = true")?;
         }
     }
+    retention::write(&config.retention, out)?;
     let changed = config.limits.values().filter(|(limit, value)| limit.default != *value);
     for (index, (limit, value)) in changed.enumerate() {
         if index == 0 {
@@ -46,6 +52,6 @@ fn write_config(config: &Config, out: &mut String) -> fmt::Result {
 }
 
 /// A TOML string.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }

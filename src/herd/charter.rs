@@ -148,7 +148,9 @@ impl Charter {
         }
         charter.founding = Some(founding.cid);
         charter.epoch = 1;
-        members.iter().for_each(|member| charter.add(member));
+        for member in members {
+            charter.add(member);
+        }
         let mut waiting: Vec<&Signed> = acts.iter().collect();
         waiting.sort_unstable_by_key(|signed| signed.cid);
         waiting.dedup_by_key(|signed| signed.cid);

@@ -3,9 +3,15 @@
 //!
 //! What the reader lacks from before the feed began is replayed by clock order; what came since is
 //! read off the log's tail. A vector of what was given cuts whatever both would give.
+//!
+//! Some of what the reader lacks may be in no log any more: retention dropped it, here or at a
+//! peer. A feed for readers finds out as it goes: what the replay was asked for and did not come
+//! to is gone, and a jump in the tail sends it back to the replay. See [`Feed::take_gone`].
 
+use crate::base::plant::{Bug, is_planted};
 use crate::store::{Place, Replay, Store, StoreError};
-use crate::update::{Cursor, Dot, Update, Vector};
+use crate::update::{Cursor, Dot, Epoch, Span, Update, Vector};
+use std::collections::{BTreeMap, VecDeque};
 
 /// How the old and the new share a feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +39,44 @@ pub struct Feed {
     old_next: bool,
     /// The store's layout when the places were last known to be good.
     layout: u64,
+    /// What the replay has not come to yet; kept with [`Order::OldFirst`].
+    sought: Sought,
+    /// What can't be given any more, until it is taken. The reader counts as having it.
+    gone: Vector,
 }
 
 impl Feed {
     /// A feed for a reader that has `has`: it gives everything else.
     pub fn after(store: &Store, has: Vector, order: Order) -> Self {
-        let missing = store.visible().beyond(&has);
-        let replay = (!missing.is_empty()).then(|| Replay::new(missing));
         let tail = store.visible_end();
-        Self { order, replay, tail, ahead: tail, has, old_next: true, layout: store.layout() }
+        let mut feed = Self {
+            order,
+            replay: None,
+            tail,
+            ahead: tail,
+            has,
+            old_next: true,
+            layout: store.layout(),
+            sought: Sought::default(),
+            gone: Vector::new(),
+        };
+        feed.replay_missing(store);
+        feed
+    }
+
+    /// Replays all that the reader lacks, and reads the tail from its end. False when it lacks
+    /// nothing.
+    fn replay_missing(&mut self, store: &Store) -> bool {
+        let missing = store.visible().beyond(&self.has);
+        if missing.is_empty() {
+            return false;
+        }
+        if self.order == Order::OldFirst {
+            self.sought = Sought::of(&missing);
+        }
+        self.replay = Some(Replay::new(missing));
+        self.tail = store.visible_end();
+        true
     }
 
     /// A feed that begins with what comes next.
@@ -54,35 +89,46 @@ impl Feed {
         if self.layout != store.layout() {
             self.rewind(store);
         }
-        let old_first = match self.order {
-            Order::OldFirst => true,
-            Order::InTurn => {
-                self.old_next = !self.old_next;
-                self.old_next
+        if self.order == Order::OldFirst {
+            return self.next_in_order(store);
+        }
+        self.old_next = !self.old_next;
+        let first = if self.old_next { self.next_old(store) } else { self.next_new(store) }?;
+        match first {
+            None if self.old_next => self.next_new(store),
+            None => self.next_old(store),
+            found => Ok(found),
+        }
+    }
+
+    fn next_in_order(&mut self, store: &Store) -> Result<Option<Update>, StoreError> {
+        loop {
+            if let Some(update) = self.next_old(store)? {
+                return Ok(Some(update));
             }
-        };
-        let found = if old_first {
-            match self.next_old(store)? {
-                Some(update) => Some(update),
-                None => self.next_new(store)?,
+            if let Some(update) = self.next_new(store)? {
+                return Ok(Some(update));
             }
-        } else {
-            match self.next_new(store)? {
-                Some(update) => Some(update),
-                None => self.next_old(store)?,
+            // A jump in the tail began a replay, whose end settles every jump that it saw.
+            if self.replay.is_none() {
+                return Ok(None);
             }
-        };
-        Ok(found)
+        }
     }
 
     fn next_old(&mut self, store: &Store) -> Result<Option<Update>, StoreError> {
         let Some(replay) = &mut self.replay else { return Ok(None) };
         while let Some(update) = replay.next(store)? {
-            if self.has.insert(update.dot()) {
+            let dot = update.dot();
+            let passed = self.sought.take_until(dot);
+            let is_new = self.has.insert(dot);
+            note_gone(&mut self.has, &mut self.gone, passed);
+            if is_new {
                 return Ok(Some(update));
             }
         }
         self.replay = None;
+        note_gone(&mut self.has, &mut self.gone, self.sought.take_all());
         Ok(None)
     }
 
@@ -94,12 +140,55 @@ impl Feed {
                 self.tail = end;
                 break;
             };
+            if self.is_jump(store, update.dot()) && self.replay_missing(store) {
+                return Ok(None);
+            }
             self.tail = next;
             if self.is_next(update.dot()) {
                 return Ok(Some(update));
             }
         }
         if self.order == Order::InTurn { self.next_ahead(store) } else { Ok(None) }
+    }
+
+    /// True when the update before this one of its origin should have come, and has not: it is in
+    /// no log, or no longer where the tail would have met it.
+    fn is_jump(&self, store: &Store, dot: Dot) -> bool {
+        let before = Dot { seq: dot.seq - 1, ..dot };
+        self.order == Order::OldFirst
+            && before.seq > 0
+            && !self.has.contains(before)
+            && store.seen().contains(before)
+    }
+
+    /// Looks whether the store knows of anything that the reader lacks and the tail will not give:
+    /// dots that a peer passed on as dropped come without an update. What is found is replayed, and
+    /// what the replay does not find is gone. To be called now and then at the tail's end.
+    pub fn doubt(&mut self, store: &Store) {
+        if self.order == Order::OldFirst && self.replay.is_none() && self.is_at_end(store) {
+            self.replay_missing(store);
+        }
+    }
+
+    /// True when the tail was read to its end.
+    pub fn is_at_end(&self, store: &Store) -> bool {
+        self.replay.is_none() && self.tail >= store.visible_end()
+    }
+
+    /// How far the tail was read.
+    pub(super) fn tail(&self) -> Place {
+        self.tail
+    }
+
+    /// What the reader lacked and nobody can give it any more, since this was last asked. The
+    /// cursor covers it: so it is found once.
+    pub fn take_gone(&mut self) -> Vector {
+        std::mem::take(&mut self.gone)
+    }
+
+    /// What the reader has, what is gone included.
+    pub(super) fn vector(&self) -> &Vector {
+        &self.has
     }
 
     /// Goes around what is not visible yet: a relay does not wait for this node's disk.
@@ -140,7 +229,11 @@ impl Feed {
 
     /// The place behind everything given: any node of the herd goes on from it.
     pub fn cursor(&self) -> Cursor {
-        Cursor(self.has.clone())
+        let mut has = self.has.clone();
+        if is_planted(Bug::CursorOffByOne) {
+            has.spans().last().map(|span| has.remove(Dot { epoch: span.epoch, seq: span.to }));
+        }
+        Cursor(has)
     }
 
     /// The log was laid out anew behind its durable end: what was read there is read again, and
@@ -149,5 +242,54 @@ impl Feed {
         self.layout = store.layout();
         self.tail = self.tail.min(store.durable_end());
         self.ahead = self.tail;
+    }
+}
+
+/// Of spans that the replay went past, what the reader lacks still.
+fn note_gone(has: &mut Vector, gone: &mut Vector, passed: Vec<Span>) {
+    for span in passed {
+        for missing in has.gaps(span) {
+            gone.insert_span(missing);
+        }
+        has.insert_span(span);
+    }
+}
+
+/// The spans that a replay has not come to yet. It goes up within each epoch.
+#[derive(Debug, Default)]
+struct Sought(BTreeMap<Epoch, VecDeque<(u64, u64)>>);
+
+impl Sought {
+    fn of(spans: &[Span]) -> Self {
+        let mut sought = Self::default();
+        for span in spans {
+            sought.0.entry(span.epoch).or_default().push_back((span.from, span.to));
+        }
+        sought
+    }
+
+    /// Takes out what stands before a dot that came, and the dot itself.
+    fn take_until(&mut self, dot: Dot) -> Vec<Span> {
+        let mut passed = Vec::new();
+        let Some(runs) = self.0.get_mut(&dot.epoch) else { return passed };
+        while let Some((from, to)) = runs.front_mut()
+            && *from <= dot.seq
+        {
+            passed.push(Span { epoch: dot.epoch, from: *from, to: dot.seq.min(*to) });
+            if *to > dot.seq {
+                *from = dot.seq + 1;
+                break;
+            }
+            runs.pop_front();
+        }
+        passed
+    }
+
+    fn take_all(&mut self) -> Vec<Span> {
+        let all = std::mem::take(&mut self.0).into_iter();
+        let spans = |(epoch, runs): (Epoch, VecDeque<(u64, u64)>)| {
+            runs.into_iter().map(move |(from, to)| Span { epoch, from, to })
+        };
+        all.flat_map(spans).collect()
     }
 }

@@ -1,30 +1,60 @@
-//! One peer link as a state machine. Both ends say hello; when their vectors' hashes differ, both
-//! send their vector, and each then knows exactly what the other lacks. From then on the link is
-//! a [`Feed`] under a window of credit, so a slow peer costs constant memory.
-//!
-//! Order of calls: [`Link::greet`] once; [`Link::on_frame`] for each frame; [`Link::fill`] whenever
-//! there is something new, or room in the out-buffer, or a frame came; [`Link::tick`] at each
-//! heartbeat. After an error the link is to be closed.
+//! One peer link as a state machine. Both ends say hello; when the hashes of what they have differ,
+//! both say what they have, and each then knows exactly what the other lacks and may be asked for.
+//! From then on a link is a place in the ring of what is new, requests in both directions, and a
+//! window of credit: so a slow peer costs constant memory.
 
-use super::{Feed, Identity, Order};
+use super::meter::Yield;
+use super::outflow::Outflow;
+use super::{Archive, AuditError, BlobError, Identity};
 use crate::base::{OutBuf, Tick};
-use crate::proto::peer::{Frame, Hello, PROTOCOL, RefuseCode, VECTOR_RUNS_MAX, put_update_head};
-use crate::store::{Store, StoreError};
-use crate::update::{Dot, EnvelopeError, Update, Vector};
+use crate::proto::peer::{
+    Credit, Frame, Hello, PROTOCOL, STATE_EPOCHS_MAX, StateFrame, VECTOR_RUNS_MAX,
+};
+use crate::store::StoreError;
+use crate::update::{Cid, Dot, EnvelopeError, Epoch, Seal, Update, Vector};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 
-/// As many runs as a cursor can say.
-const SEEN_RUNS_MAX: usize = 4000;
+/// More runs than this are not taken down of one peer.
+const RUNS_MAX: usize = 1 << 18;
+/// Round trips that are remembered.
+const ROUND_TRIPS: usize = 32;
+/// Until one was measured.
+const RTT_GUESS_MS: u64 = 200;
+/// A peer is given this long, and twice its slowest round trip, to send what was asked for.
+const PATIENCE_MS: std::ops::RangeInclusive<u64> = 20..=2_000;
+/// So many heartbeats pass until what is not urgent is passed on.
+const GOSSIP_BEATS: u64 = 4;
+/// Names of which something waits to be passed on.
+const GOSSIP_NAMES_MAX: usize = 1024;
+/// Digests that differ one after another while nothing else happens, until both say what they
+/// have; and while something does.
+const DIGESTS_QUIET: u32 = 2;
+const DIGESTS_BUSY: u32 = 10;
 
 /// The bounds of a link.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkSettings {
-    /// How many bytes of updates the peer may send before we said that we took them.
+    /// How many bytes of updates the peer may send before we said that we dealt with them.
     pub window_bytes: u64,
     /// Between two heartbeats.
     pub heartbeat_ms: u64,
     /// A peer unheard for so long is dead.
     pub silence_ms: u64,
+    /// Between two comparisons of all that both have.
+    pub digest_ms: u64,
+}
+
+/// Two updates that bear one name, or one that contradicts what is in the log.
+#[derive(Clone, Debug)]
+pub struct Fork {
+    /// The name that two updates bear.
+    pub dot: Dot,
+    /// The update that contradicts: the other one of the name, or one that follows upon it.
+    pub update: Update,
+    /// Its verified seal.
+    pub seal: Seal,
 }
 
 /// What a frame brought.
@@ -32,17 +62,27 @@ pub struct LinkSettings {
 pub enum Arrival {
     /// Nothing that others need to know.
     Nothing,
-    /// The peer said who it is: admit it or refuse it.
+    /// The peer said who it is: [`super::Relay::accept`] it, or refuse it.
     Hello(Identity),
-    /// An update that we did not have.
-    Update(Update),
+    /// Verified updates may be ready: call [`super::Relay::next_step`].
+    Ready,
     /// An update that we had.
     Duplicate,
-    /// The peer has an update of our own epoch that we do not know: our log lost its end. The
-    /// update, if it came: it is to be taken once our epoch is another.
-    Amnesia(Option<Update>),
+    /// The peer says to have more of our own epoch than we know: our log lost its end.
+    Amnesia,
+    /// A node has this on disk.
+    Held {
+        /// Which node.
+        node: String,
+        /// Someone waits for it.
+        urgent: bool,
+        /// What it has.
+        dots: Vector,
+    },
+    /// Two updates bear one name: keep the exhibit, and call [`super::Relay::expose`].
+    Fork(Box<Fork>),
     /// The peer refuses us, and closes.
-    Refused(RefuseCode, String),
+    Refused(crate::proto::peer::RefuseCode, String),
 }
 
 /// Why a link ends by its own rules.
@@ -54,10 +94,16 @@ pub enum LinkError {
     Unexpected(&'static str),
     /// An update that is no valid envelope.
     Envelope(EnvelopeError),
+    /// A seal whose signature is not its key's, or updates that are not those of their seal.
+    Seal(Epoch),
     /// More bytes than the window allows.
     Window,
     /// Nothing was heard for too long.
     Silent(u64),
+    /// A rule of large payloads.
+    Blob(BlobError),
+    /// A rule of audits.
+    Audit(AuditError),
     /// Our archive can't be read.
     Store(StoreError),
 }
@@ -70,8 +116,11 @@ impl fmt::Display for LinkError {
             }
             Self::Unexpected(what) => write!(f, "{what} may not come at this point of the link"),
             Self::Envelope(error) => write!(f, "an update of the peer is refused: {error}"),
+            Self::Seal(epoch) => write!(f, "a seal of epoch {epoch} is not its owner's word"),
             Self::Window => f.write_str("the peer sent more than its window of credit"),
             Self::Silent(ms) => write!(f, "nothing was heard for {ms} ms"),
+            Self::Blob(error) => error.fmt(f),
+            Self::Audit(error) => error.fmt(f),
             Self::Store(error) => write!(f, "the archive can't be read: {error}"),
         }
     }
@@ -81,9 +130,23 @@ impl std::error::Error for LinkError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Envelope(error) => Some(error),
+            Self::Blob(error) => Some(error),
+            Self::Audit(error) => Some(error),
             Self::Store(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+impl From<BlobError> for LinkError {
+    fn from(error: BlobError) -> Self {
+        Self::Blob(error)
+    }
+}
+
+impl From<AuditError> for LinkError {
+    fn from(error: AuditError) -> Self {
+        Self::Audit(error)
     }
 }
 
@@ -96,291 +159,501 @@ impl From<StoreError> for LinkError {
 /// The figures of a link, for people and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct LinkView {
-    /// "greeting", "syncing" (vectors are on their way, or the peer sends what we lacked), "up".
+    /// "greeting", "syncing" (what both have is being said, or what we lack is on its way), "up".
     pub state: &'static str,
+    /// "eager" while what is new is pushed, "announce" while it is offered.
+    pub mode: &'static str,
     /// Updates that we have on disk and the peer has not.
     pub lag_updates: u64,
     /// The last heartbeat's way there and back.
     pub rtt_ms: Option<u64>,
     /// How many updates it has on disk, as it said.
     pub held_updates: u64,
-    /// Bytes sent that the peer has not taken.
+    /// Bytes sent that the peer has not dealt with.
     pub unacknowledged_bytes: u64,
     /// Updates sent on this link.
     pub sent_updates: u64,
 }
 
+/// How far a link has come.
 #[derive(Debug)]
-enum State {
-    /// Our hello is out, with the vector that it was the hash of.
-    Greeting(Vector),
-    /// The hashes differed: the peer's vector is on its way.
-    Syncing,
-    /// Updates flow.
-    Up(Box<Feed>),
+pub(super) enum Phase {
+    /// Our hello is out, with the hash of this.
+    Greeting { said: Vector, hash: [u8; 32] },
+    /// The peer's hello has come, and is judged.
+    Judging { said: Vector, is_equal: bool },
+    /// The hashes differed: the peer's state is on its way.
+    Stating,
+    /// Everything may come.
+    Up,
 }
 
 /// One end of a peer link.
 #[derive(Debug)]
-pub struct Link {
-    settings: LinkSettings,
-    state: State,
+pub(super) struct Link {
+    pub(super) settings: LinkSettings,
+    pub(super) phase: Phase,
+    pub(super) peer: Option<Identity>,
+    /// What the peer has or will have: it said so, or we sent it.
+    pub(super) has: Vector,
     /// What the peer has on disk, as far as it said so.
-    peer_held: Vector,
+    pub(super) held: Vector,
     /// What we said we have on disk.
     said_held: Vector,
-    peer_window: u64,
-    sent_bytes: u64,
-    taken_by_peer: u64,
-    received_bytes: u64,
-    granted_bytes: u64,
-    sent_updates: u64,
-    /// We said that all that the peer lacked at link-up was sent; it said so.
-    said_synced: bool,
-    is_synced: bool,
+    /// What the peer has and we lack, when it was last looked at.
+    pub(super) todo: Vector,
+    /// The first sequence numbers that the peer has whole, of epochs that it dropped from.
+    lows: BTreeMap<Epoch, u64>,
+    /// The parts of a state that have come.
+    state: StateFrame,
+    /// When we last said what we have.
+    stated_at: Option<Tick>,
+    pub(super) outflow: Outflow,
+    /// Updates whose seal has not come, and whether they came unasked.
+    pub(super) hold: BTreeMap<Dot, (Update, bool)>,
+    pub(super) received_bytes: u64,
+    /// What of it was dealt with, and what we told the peer of that.
+    pub(super) credit: Credit,
+    said_credit: Credit,
+    heard_credit: Credit,
+    pub(super) yields: Yield,
+    /// Kept eager, however little of what it pushes is new.
+    pub(super) is_kept: bool,
+    /// What is to be asked of the peer, not yet written.
+    pub(super) requests: Vec<(bool, Vector)>,
+    pub(super) exhibits: VecDeque<Arc<(Update, Seal)>>,
+    /// Messages of an audit, not yet written: each waits for an answer to the one before.
+    pub(super) audit_messages: Vec<Vec<u8>>,
+    /// Counts up over all links: the least was audited least lately.
+    pub(super) audit_turn: u64,
+    /// Pieces go before updates next time.
+    pub(super) is_piece_next: bool,
+    gossip: BTreeMap<String, (bool, Vector)>,
+    beats: u64,
+    next_beat: Tick,
+    next_digest: Tick,
+    /// Digests that differed one after another, and how much had changed here at the last.
+    differing: u32,
+    changes: u64,
+    greeted_at: Tick,
     last_heard: Tick,
+    /// Nothing was heard for too long, as of this turn: what came meanwhile may not be read yet.
+    is_suspect: bool,
+    round_trips: VecDeque<u64>,
     rtt_ms: Option<u64>,
 }
 
 impl Link {
-    /// A link on a connection that is about to come up.
-    pub fn new(settings: LinkSettings) -> Self {
-        Self {
-            settings,
-            state: State::Greeting(Vector::new()),
-            peer_held: Vector::new(),
-            said_held: Vector::new(),
-            peer_window: 0,
-            sent_bytes: 0,
-            taken_by_peer: 0,
-            received_bytes: 0,
-            granted_bytes: 0,
-            sent_updates: 0,
-            said_synced: false,
-            is_synced: false,
-            last_heard: 0,
-            rtt_ms: None,
-        }
-    }
-
-    /// Says hello.
-    pub fn greet(
-        &mut self,
+    /// Says hello on a connection that has come up.
+    pub(super) fn greet<A: Archive>(
+        settings: LinkSettings,
         me: &Identity,
-        store: &Store,
-        now: Tick,
-        wall_ms: u64,
+        archive: &A,
+        moment: (Tick, u64),
         out: &mut OutBuf,
-    ) {
-        self.last_heard = now;
-        let held = store.held().clone();
+    ) -> Result<Self, LinkError> {
+        let (now, wall_ms) = moment;
+        let said = archive.offered();
+        let hash = archive.hash(&said)?;
         let hello = Hello {
             protocol: PROTOCOL,
             name: &me.name,
             epoch: me.epoch,
             instance: me.instance,
-            vector_hash: held.hash(),
+            state_hash: hash,
             clock_ms: wall_ms,
-            window_bytes: self.settings.window_bytes as u32,
+            window_bytes: u32::try_from(settings.window_bytes).unwrap_or(u32::MAX),
+            version: env!("CARGO_PKG_VERSION"),
         };
         Frame::Hello(hello).encode(out.tail());
-        self.said_held = held.clone();
-        self.state = State::Greeting(held);
+        Ok(Self {
+            settings,
+            phase: Phase::Greeting { said, hash },
+            peer: None,
+            has: Vector::new(),
+            held: Vector::new(),
+            said_held: Vector::new(),
+            todo: Vector::new(),
+            lows: BTreeMap::new(),
+            state: StateFrame::default(),
+            stated_at: None,
+            outflow: Outflow::new(),
+            hold: BTreeMap::new(),
+            received_bytes: 0,
+            credit: Credit::default(),
+            said_credit: Credit::default(),
+            heard_credit: Credit::default(),
+            yields: Yield::new(),
+            is_kept: false,
+            requests: Vec::new(),
+            exhibits: VecDeque::new(),
+            audit_messages: Vec::new(),
+            audit_turn: 0,
+            is_piece_next: false,
+            gossip: BTreeMap::new(),
+            beats: 0,
+            next_beat: now + settings.heartbeat_ms,
+            next_digest: now + settings.digest_ms,
+            differing: 0,
+            changes: 0,
+            greeted_at: now,
+            last_heard: now,
+            is_suspect: false,
+            round_trips: VecDeque::new(),
+            rtt_ms: None,
+        })
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Up)
     }
 
     /// Bytes came: an update may take longer than the silence allowed. Before the hello only whole
     /// frames count.
-    pub fn on_bytes(&mut self, now: Tick) {
-        if !matches!(self.state, State::Greeting(_)) {
-            self.last_heard = now;
+    pub(super) fn on_bytes(&mut self, now: Tick) {
+        if !matches!(self.phase, Phase::Greeting { .. }) {
+            self.heard(now);
         }
     }
 
-    /// Takes one frame.
-    pub fn on_frame(
-        &mut self,
-        frame: Frame<'_>,
-        store: &Store,
-        now: Tick,
-        out: &mut OutBuf,
-    ) -> Result<Arrival, LinkError> {
+    pub(super) fn heard(&mut self, now: Tick) {
         self.last_heard = now;
-        match frame {
-            Frame::Hello(hello) => self.on_hello(&hello, store, out),
-            Frame::Vector(vector) => self.on_vector(vector, store),
-            Frame::Held(vector) => {
-                self.peer_held.merge(&vector);
-                if self.peer_held.runs() > VECTOR_RUNS_MAX {
-                    return Err(LinkError::Unexpected("a vector with so many runs"));
-                }
-                Ok(Arrival::Nothing)
-            }
-            Frame::Update(raw) => self.on_update(raw, store),
-            Frame::Credit(total) => {
-                if total > self.sent_bytes || total < self.taken_by_peer {
-                    return Err(LinkError::Unexpected("credit for bytes that were not sent"));
-                }
-                self.taken_by_peer = total;
-                Ok(Arrival::Nothing)
-            }
-            Frame::Ping(moment) => {
-                Frame::Pong(moment).encode(out.tail());
-                Ok(Arrival::Nothing)
-            }
-            Frame::Pong(moment) => {
-                self.rtt_ms = now.checked_sub(moment);
-                Ok(Arrival::Nothing)
-            }
-            Frame::Refuse { code, text } => Ok(Arrival::Refused(code, text.to_owned())),
-            Frame::Synced => {
-                self.is_synced = true;
-                Ok(Arrival::Nothing)
-            }
-        }
+        self.is_suspect = false;
     }
 
-    fn on_hello(
-        &mut self,
-        hello: &Hello<'_>,
-        store: &Store,
-        out: &mut OutBuf,
-    ) -> Result<Arrival, LinkError> {
-        let State::Greeting(said) = &mut self.state else {
-            return Err(LinkError::Unexpected("a second hello"));
-        };
+    pub(super) fn on_hello(&mut self, hello: &Hello<'_>, now: Tick) -> Result<Identity, LinkError> {
         if hello.protocol != PROTOCOL {
             return Err(LinkError::Protocol(hello.protocol));
         }
-        let said = std::mem::take(said);
-        self.peer_window = u64::from(hello.window_bytes);
+        let Phase::Greeting { said, hash } = &mut self.phase else {
+            return Err(LinkError::Unexpected("a second hello"));
+        };
         // Both ends compare the same two hashes, so both come to the same conclusion.
-        if said.hash() == hello.vector_hash {
-            self.come_up(said, store);
-        } else {
-            Frame::Vector(said).encode(out.tail());
-            self.state = State::Syncing;
-        }
-        Ok(Arrival::Hello(Identity {
+        let is_equal = *hash == hello.state_hash;
+        self.phase = Phase::Judging { said: std::mem::take(said), is_equal };
+        self.outflow.peer_window = u64::from(hello.window_bytes);
+        // Both ends greet at once: what came was one way.
+        self.round_trip(2 * (now - self.greeted_at));
+        let peer = Identity {
             name: hello.name.to_owned(),
             epoch: hello.epoch,
             instance: hello.instance,
-        }))
-    }
-
-    fn on_vector(&mut self, vector: Vector, store: &Store) -> Result<Arrival, LinkError> {
-        if !matches!(self.state, State::Syncing) {
-            return Err(LinkError::Unexpected("a vector"));
-        }
-        let own = store.epoch();
-        let amnesia = vector.last(own) >= store.next_dot().seq;
-        self.come_up(vector, store);
-        Ok(if amnesia { Arrival::Amnesia(None) } else { Arrival::Nothing })
-    }
-
-    fn come_up(&mut self, peer_has: Vector, store: &Store) {
-        self.peer_held = peer_has.clone();
-        self.state = State::Up(Box::new(Feed::after(store, peer_has, Order::InTurn)));
-    }
-
-    fn on_update(&mut self, raw: &[u8], store: &Store) -> Result<Arrival, LinkError> {
-        let State::Up(feed) = &mut self.state else {
-            return Err(LinkError::Unexpected("an update"));
+            version: hello.version.to_owned(),
+            key: None,
         };
-        let outstanding = self.received_bytes - self.granted_bytes;
-        if outstanding > self.settings.window_bytes {
-            return Err(LinkError::Window);
-        }
-        self.received_bytes += raw.len() as u64;
-        let dot = Update::peek_dot(raw).map_err(LinkError::Envelope)?;
-        feed.learn(dot);
-        if store.seen().contains(dot) {
-            return Ok(Arrival::Duplicate);
-        }
-        // Links send each origin in order: so many gaps are an attack on everybody's vectors.
-        let is_gap = dot.seq > 1 && !store.seen().contains(Dot { seq: dot.seq - 1, ..dot });
-        if is_gap && store.seen().runs() >= SEEN_RUNS_MAX {
-            return Err(LinkError::Unexpected("one more gap in what is held"));
-        }
-        let update = Update::decode(raw.into()).map_err(LinkError::Envelope)?;
-        let amnesia = dot.epoch == store.epoch();
-        Ok(if amnesia { Arrival::Amnesia(Some(update)) } else { Arrival::Update(update) })
+        self.peer = Some(peer.clone());
+        Ok(peer)
     }
 
-    /// Writes what the peer lacks, as far as its credit and `room` bytes go. Returns how many
-    /// updates that were.
-    pub fn fill(&mut self, store: &Store, room: usize, out: &mut OutBuf) -> Result<u64, LinkError> {
-        let before = self.sent_updates;
-        let State::Up(feed) = &mut self.state else { return Ok(0) };
-        let full = out.len() + room;
-        // One update may overshoot the window: otherwise one larger than it could never be sent.
-        while self.sent_bytes - self.taken_by_peer < self.peer_window && out.len() < full {
-            let found = feed.next(store)?;
-            if !self.said_synced && !feed.is_replaying() {
-                Frame::Synced.encode(out.tail());
-                self.said_synced = true;
-            }
-            let Some(update) = found else { break };
-            put_update_head(out.tail(), update.raw().len());
-            out.put_chunk(update.raw());
-            self.sent_bytes += update.raw().len() as u64;
-            self.sent_updates += 1;
-        }
-        Ok(self.sent_updates - before)
-    }
-
-    /// Gives the peer credit for what it sent, once a quarter of the window was used.
-    pub fn grant(&mut self, out: &mut OutBuf) {
-        if self.received_bytes - self.granted_bytes >= self.settings.window_bytes / 4 {
-            self.granted_bytes = self.received_bytes;
-            Frame::Credit(self.granted_bytes).encode(out.tail());
-        }
-    }
-
-    /// The heartbeat: asks for an answer, and says what has come to our disk since the last one.
-    pub fn tick(&mut self, store: &Store, now: Tick, out: &mut OutBuf) -> Result<(), LinkError> {
-        let silent_ms = now - self.last_heard;
-        if silent_ms > self.settings.silence_ms {
-            return Err(LinkError::Silent(silent_ms));
-        }
-        Frame::Ping(now).encode(out.tail());
-        if matches!(self.state, State::Up(_)) {
-            let mut news = Vector::new();
-            for span in store.held().beyond(&self.said_held) {
-                news.insert_span(span);
-            }
-            if !news.is_empty() {
-                self.said_held.merge(&news);
-                Frame::Held(news).encode(out.tail());
-            }
+    /// The peer was found good: the link comes up, or says what this node has. `end` is the place
+    /// behind all that is new.
+    pub(super) fn accept<A: Archive>(
+        &mut self,
+        archive: &A,
+        now: Tick,
+        end: u64,
+        out: &mut OutBuf,
+    ) -> Result<(), LinkError> {
+        let Phase::Judging { said, is_equal } = &mut self.phase else { return Ok(()) };
+        let said = std::mem::take(said);
+        if *is_equal {
+            self.has = said.clone();
+            self.held = said.clone();
+            self.phase = Phase::Up;
+            self.outflow.tell(&said, end);
+            // What came between the two hellos.
+            self.outflow.offer_rest(&archive.offered(), &self.has);
+        } else {
+            self.phase = Phase::Stating;
+            self.say_state(archive, now, end, out)?;
         }
         Ok(())
     }
 
-    /// True once updates flow.
-    pub fn is_up(&self) -> bool {
-        matches!(self.state, State::Up(_))
+    /// Says all that this node has, in parts of bounded size.
+    pub(super) fn say_state<A: Archive>(
+        &mut self,
+        archive: &A,
+        now: Tick,
+        end: u64,
+        out: &mut OutBuf,
+    ) -> Result<(), LinkError> {
+        let offered = archive.offered();
+        let tips = archive.tips(&offered)?;
+        self.outflow.tell(&offered, end);
+        self.stated_at = Some(now);
+        put_state(&offered, &archive.lows(), &tips, out);
+        Ok(())
     }
 
-    /// True when the peer is known to have it on disk.
-    pub fn peer_holds(&self, dot: Dot) -> bool {
-        self.peer_held.contains(dot)
+    /// A part of the peer's state came. The tips that it said, once it is whole.
+    pub(super) fn on_state(
+        &mut self,
+        part: StateFrame,
+    ) -> Result<Option<Vec<(Epoch, Cid)>>, LinkError> {
+        if !matches!(self.phase, Phase::Stating | Phase::Up) {
+            return Err(LinkError::Unexpected("a state"));
+        }
+        self.state.offers.merge(&part.offers);
+        self.state.lows.extend(part.lows);
+        self.state.tips.extend(part.tips);
+        let runs = self.state.offers.runs() + self.state.lows.len() + self.state.tips.len();
+        if runs > RUNS_MAX {
+            return Err(LinkError::Unexpected("a state of so many runs"));
+        }
+        if part.more {
+            return Ok(None);
+        }
+        let state = std::mem::take(&mut self.state);
+        if !self.is_up() {
+            self.held = state.offers.clone();
+            self.phase = Phase::Up;
+        }
+        // It replaces what we believed: whatever was lost on the way is found so.
+        self.has = state.offers;
+        self.lows = state.lows.into_iter().collect();
+        Ok(Some(state.tips))
+    }
+
+    /// True when the state that came is to be answered with ours.
+    pub(super) fn owes_state(&self, now: Tick) -> bool {
+        self.stated_at.is_none_or(|at| now - at >= self.settings.digest_ms / 2)
+    }
+
+    /// The first sequence number of an epoch that the peer has whole.
+    pub(super) fn low(&self, epoch: Epoch) -> u64 {
+        self.lows.get(&epoch).copied().unwrap_or(0)
+    }
+
+    /// The peer has these.
+    pub(super) fn learn(&mut self, dots: &Vector) -> Result<(), LinkError> {
+        self.has.merge(dots);
+        if self.has.runs() > RUNS_MAX {
+            return Err(LinkError::Unexpected("an offer of so many runs"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_credit(&mut self, credit: Credit) -> Result<(), LinkError> {
+        let before = self.heard_credit;
+        let grows = credit.bytes >= before.bytes
+            && credit.updates >= before.updates
+            && credit.news >= before.news;
+        let fits = credit.bytes <= self.outflow.sent_bytes
+            && credit.updates <= self.outflow.sent_updates
+            && credit.news <= credit.updates;
+        if !grows || !fits {
+            return Err(LinkError::Unexpected("credit for what was not sent"));
+        }
+        self.outflow.taken_bytes = credit.bytes;
+        self.yields.count(credit.updates - before.updates, credit.news - before.news);
+        self.heard_credit = credit;
+        Ok(())
+    }
+
+    /// Gives the peer credit for what was dealt with, once a quarter of the window was.
+    pub(super) fn grant(&mut self, is_due: bool, out: &mut OutBuf) {
+        let bytes = self.credit.bytes - self.said_credit.bytes;
+        let is_worth_it = bytes >= self.settings.window_bytes / 4
+            || self.credit.updates - self.said_credit.updates >= 64;
+        if is_worth_it || (is_due && self.credit != self.said_credit) {
+            self.said_credit = self.credit;
+            Frame::Credit(self.credit).encode(out.tail());
+        }
+    }
+
+    /// True when the peer sent more than it may. One update may overshoot the window: otherwise one
+    /// larger than it could never be sent.
+    pub(super) fn is_over_window(&self) -> bool {
+        self.received_bytes - self.said_credit.bytes > self.settings.window_bytes
+    }
+
+    fn round_trip(&mut self, ms: u64) {
+        if self.round_trips.len() == ROUND_TRIPS {
+            self.round_trips.pop_front();
+        }
+        self.round_trips.push_back(ms);
+    }
+
+    pub(super) fn on_pong(&mut self, moment: Tick, now: Tick) {
+        if let Some(ms) = now.checked_sub(moment) {
+            self.rtt_ms = Some(ms);
+            self.round_trip(ms);
+        }
+    }
+
+    /// How long the peer may take for what it is asked for.
+    pub(super) fn patience_ms(&self) -> u64 {
+        let slowest = self.round_trips.iter().copied().max().unwrap_or(RTT_GUESS_MS);
+        (2 * slowest).clamp(*PATIENCE_MS.start(), *PATIENCE_MS.end())
+    }
+
+    /// Something is to be passed on about what a node has on disk.
+    pub(super) fn gossip(&mut self, node: &str, urgent: bool, dots: &Vector) {
+        if self.gossip.len() >= GOSSIP_NAMES_MAX && !self.gossip.contains_key(node) {
+            return;
+        }
+        let (is_urgent, waiting) = self.gossip.entry(node.to_owned()).or_default();
+        *is_urgent |= urgent;
+        waiting.merge(dots);
+    }
+
+    /// Writes what is small and goes before everything else.
+    pub(super) fn put_small(&mut self, out: &mut OutBuf) {
+        for (versions, dots) in std::mem::take(&mut self.requests) {
+            for dots in parts(&dots) {
+                Frame::Pull { versions, dots }.encode(out.tail());
+            }
+        }
+        for body in std::mem::take(&mut self.audit_messages) {
+            Frame::Audit(&body).encode(out.tail());
+        }
+        self.put_gossip(|urgent| urgent, out);
+    }
+
+    fn put_gossip(&mut self, is_due: impl Fn(bool) -> bool, out: &mut OutBuf) {
+        self.gossip.retain(|node, (urgent, dots)| {
+            if !is_due(*urgent) {
+                return true;
+            }
+            for dots in parts(dots) {
+                Frame::Held { node, urgent: *urgent, dots }.encode(out.tail());
+            }
+            false
+        });
+    }
+
+    /// When [`Link::beat`] is to be called.
+    pub(super) fn due(&self) -> Tick {
+        self.next_beat
+    }
+
+    /// Judges the silence, asks for an answer, and says what has come to this node's disk.
+    pub(super) fn beat<A: Archive>(
+        &mut self,
+        me: &Identity,
+        archive: &A,
+        (now, may_grant): (Tick, bool),
+        out: &mut OutBuf,
+    ) -> Result<(), LinkError> {
+        if now < self.next_beat {
+            return Ok(());
+        }
+        let silent_ms = now.saturating_sub(self.last_heard);
+        if silent_ms > self.settings.silence_ms {
+            if self.is_suspect {
+                return Err(LinkError::Silent(silent_ms));
+            }
+            // It may be this process that slept: first what has come is read.
+            self.is_suspect = true;
+            self.next_beat = now + 1;
+            return Ok(());
+        }
+        self.next_beat = now + self.settings.heartbeat_ms;
+        Frame::Ping(now).encode(out.tail());
+        if !self.is_up() {
+            return Ok(());
+        }
+        if may_grant {
+            self.grant(true, out);
+        }
+        let mut news = Vector::new();
+        archive.held().beyond(&self.said_held).into_iter().for_each(|span| news.insert_span(span));
+        self.said_held.merge(&news);
+        for dots in parts(&news) {
+            Frame::Held { node: &me.name, urgent: false, dots }.encode(out.tail());
+        }
+        self.beats += 1;
+        if self.beats.is_multiple_of(GOSSIP_BEATS) {
+            self.put_gossip(|_| true, out);
+        }
+        if now >= self.next_digest {
+            self.next_digest = now + self.settings.digest_ms;
+            Frame::Digest(archive.hash(&archive.offered())?).encode(out.tail());
+        }
+        Ok(())
+    }
+
+    /// This node said at once what it has on disk: it need not be said again.
+    pub(super) fn said_held(&mut self, dots: &Vector) {
+        self.said_held.merge(dots);
+    }
+
+    /// The peer's digest: true when both have to say what they have. `changes` counts what has
+    /// changed in this archive.
+    pub(super) fn on_digest<A: Archive>(
+        &mut self,
+        digest: [u8; 32],
+        archive: &A,
+        changes: u64,
+    ) -> Result<bool, LinkError> {
+        let is_equal = archive.hash(&archive.offered())? == digest;
+        let is_quiet = std::mem::replace(&mut self.changes, changes) == changes;
+        self.differing = if is_equal { 0 } else { self.differing + 1 };
+        let most = if is_quiet { DIGESTS_QUIET } else { DIGESTS_BUSY };
+        let is_time = self.differing >= most;
+        if is_time {
+            self.differing = 0;
+        }
+        Ok(is_time)
     }
 
     /// Its figures.
-    pub fn view(&self, store: &Store) -> LinkView {
-        let state = match self.state {
-            State::Greeting(_) => "greeting",
-            State::Up(_) if self.is_synced => "up",
-            State::Syncing | State::Up(_) => "syncing",
+    pub(super) fn view<A: Archive>(&self, archive: &A, is_calm: bool) -> LinkView {
+        let state = match self.phase {
+            Phase::Greeting { .. } | Phase::Judging { .. } => "greeting",
+            Phase::Up if self.todo.beyond(archive.seen()).is_empty() => "up",
+            Phase::Stating | Phase::Up => "syncing",
         };
-        let lag = store.held().beyond(&self.peer_held);
+        let lag = archive.held().beyond(&self.held);
+        let is_eager = self.is_kept || self.yields.is_eager(is_calm);
         LinkView {
             state,
+            mode: if is_eager { "eager" } else { "announce" },
             lag_updates: lag.iter().fold(0, |sum, span| span.count().saturating_add(sum)),
             rtt_ms: self.rtt_ms,
-            held_updates: self.peer_held.count(),
-            unacknowledged_bytes: self.sent_bytes - self.taken_by_peer,
-            sent_updates: self.sent_updates,
+            held_updates: self.held.count(),
+            unacknowledged_bytes: self.outflow.sent_bytes - self.outflow.taken_bytes,
+            sent_updates: self.outflow.sent_updates,
+        }
+    }
+}
+
+/// A vector in as many parts as it takes for each to fit into a frame.
+pub(super) fn parts(vector: &Vector) -> Vec<Vector> {
+    if vector.is_empty() {
+        return Vec::new();
+    }
+    if vector.runs() <= VECTOR_RUNS_MAX {
+        return vec![vector.clone()];
+    }
+    let spans: Vec<_> = vector.spans().collect();
+    let part = |spans: &[crate::update::Span]| {
+        let mut part = Vector::new();
+        for span in spans {
+            part.insert_span(*span);
+        }
+        part
+    };
+    spans.chunks(VECTOR_RUNS_MAX).map(part).collect()
+}
+
+fn put_state(offers: &Vector, lows: &[(Epoch, u64)], tips: &[(Epoch, Cid)], out: &mut OutBuf) {
+    let mut offers = parts(offers).into_iter().peekable();
+    let mut lows = lows.chunks(STATE_EPOCHS_MAX).peekable();
+    let mut tips = tips.chunks(STATE_EPOCHS_MAX).peekable();
+    loop {
+        let mut part = StateFrame {
+            more: false,
+            offers: offers.next().unwrap_or_default(),
+            lows: lows.next().unwrap_or_default().to_vec(),
+            tips: tips.next().unwrap_or_default().to_vec(),
+        };
+        part.more = offers.peek().is_some() || lows.peek().is_some() || tips.peek().is_some();
+        let more = part.more;
+        Frame::State(part).encode(out.tail());
+        if !more {
+            return;
         }
     }
 }

@@ -2,16 +2,46 @@
 //! again. Inputs in, outputs out: no socket, no clock, no thread (diffusion.md's "flood for speed,
 //! vector for proof").
 
+mod archive;
+mod audit;
+mod audits;
 mod backoff;
+mod blob;
+mod blobs;
 mod charter;
 mod feed;
+mod gate;
+mod holdings;
+mod inbound;
 mod link;
+mod meter;
+mod outflow;
+mod plan;
+mod pulls;
+mod reader;
+mod relay;
+mod ring;
 mod roll;
 #[cfg(test)]
 mod tests;
+pub mod topology;
+mod welcome;
 
+pub use archive::Archive;
+pub use audit::{
+    Audit, AuditEnd, AuditError, AuditSet, AuditSettings, AuditView, Audited, Auditor,
+    AuditorSettings, Stamp,
+};
 pub use backoff::Backoff;
+pub use blob::{
+    Assemblies, AssembliesView, Begun, BlobError, BlobSettings, Served, Serving, prove,
+};
 pub use charter::{Act, ActError, Charter, MEMBERS_MAX, Named, Signed, Standing, TOPIC_CHARTER};
 pub use feed::{Feed, Order};
-pub use link::{Arrival, Link, LinkError, LinkSettings, LinkView};
+pub use gate::Sealed;
+pub use holdings::Holdings;
+pub use link::{Arrival, Fork, LinkError, LinkSettings, LinkView};
+pub use reader::{Gap, Item, LagLimits, Reader, Verdict};
+pub use relay::{Relay, RelaySettings, Step};
 pub use roll::{Admission, Identity, Member, Roll};
+pub use welcome::{Caller, Unwelcome, welcome};

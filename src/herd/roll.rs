@@ -1,10 +1,10 @@
-//! The roll of the herd as one node sees it: whom it is configured to link to, whom it met, and
-//! which of two links to the same peer stays.
+//! The roll of the herd as one node sees it: whom it is configured to link to, whom it met, which
+//! of two links to the same peer stays, and what each has said to have on disk.
 
-use super::LinkView;
+use super::{Holdings, LinkView, Unwelcome};
 use crate::base::Tick;
-use crate::update::Epoch;
-use std::collections::BTreeMap;
+use crate::update::{Dot, Epoch, PublicKey, Vector};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Who a node is, as it says in its hello.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub struct Identity {
     pub epoch: Epoch,
     /// A random number of this run of the process: tells itself from a namesake.
     pub instance: u64,
+    /// The version of its software.
+    pub version: String,
+    /// The key that it proved to own, where its connection asks for a proof.
+    pub key: Option<PublicKey>,
 }
 
 /// What came of a hello.
@@ -30,6 +34,8 @@ pub enum Admission<L> {
     Itself,
     /// Another node has our name.
     Namesake,
+    /// It may not link here.
+    Unwelcome(Unwelcome),
 }
 
 /// A node that this one knows of.
@@ -37,12 +43,18 @@ pub enum Admission<L> {
 pub struct Member<L> {
     /// The epoch it said in its last hello.
     pub epoch: Option<Epoch>,
+    /// The version of its software, as of its last hello.
+    pub version: Option<String>,
+    /// What it has said to have on disk, directly or through others.
+    pub held: Holdings,
     /// When it was last heard, in ticks of this node.
     pub last_seen: Option<Tick>,
     /// The wall clock at that moment, milliseconds since 1970.
     pub last_seen_wall_ms: Option<u64>,
     /// Its link, while there is one.
     pub link: Option<L>,
+    /// Which run of the peer's process that link leads to.
+    pub instance: u64,
     /// Who dialled that link: true for this node.
     pub dialled: bool,
     /// The link's figures, as of its last heartbeat.
@@ -53,9 +65,12 @@ impl<L> Default for Member<L> {
     fn default() -> Self {
         Self {
             epoch: None,
+            version: None,
+            held: Holdings::default(),
             last_seen: None,
             last_seen_wall_ms: None,
             link: None,
+            instance: 0,
             dialled: false,
             view: None,
         }
@@ -66,7 +81,11 @@ impl<L> Default for Member<L> {
 #[derive(Debug)]
 pub struct Roll<L> {
     me: Identity,
+    /// What this node has on disk.
+    held: Holdings,
     members: BTreeMap<String, Member<L>>,
+    /// Whose disks count, this node perhaps among them; all that are known while it is empty.
+    counted: BTreeSet<String>,
 }
 
 /// More strangers than this are not remembered once their link is gone.
@@ -76,7 +95,7 @@ impl<L: Copy + PartialEq> Roll<L> {
     /// A roll with the configured peers on it.
     pub fn new(me: Identity, configured: impl IntoIterator<Item = String>) -> Self {
         let members = configured.into_iter().map(|name| (name, Member::default())).collect();
-        Self { me, members }
+        Self { me, held: Holdings::default(), members, counted: BTreeSet::new() }
     }
 
     /// Who this node is.
@@ -103,25 +122,96 @@ impl<L: Copy + PartialEq> Roll<L> {
     ///
     /// When two nodes dial each other at once, both keep the link that the one with the lesser
     /// name dialled; of two links dialled from the same end, both keep the newer, since the older
-    /// is what remains of a connection that died unseen.
+    /// is what remains of a connection that died unseen. So is one to an earlier run of the peer.
     pub fn admit(&mut self, link: L, peer: &Identity, dialled: bool) -> Admission<L> {
         if peer.name == self.me.name {
             let itself = peer.instance == self.me.instance;
             return if itself { Admission::Itself } else { Admission::Namesake };
         }
         let we_are_less = self.me.name < peer.name;
-        if self.members.len() >= STRANGERS_MAX && !self.members.contains_key(&peer.name) {
-            self.members.retain(|_, member| member.link.is_some());
-        }
-        let member = self.members.entry(peer.name.clone()).or_default();
+        let member = self.meet(&peer.name);
         let older = member.link;
-        if older.is_some() && member.dialled != dialled && dialled != we_are_less {
+        let is_same_run = member.instance == peer.instance;
+        if older.is_some() && is_same_run && member.dialled != dialled && dialled != we_are_less {
             return Admission::Duplicate;
         }
         member.link = Some(link);
+        member.instance = peer.instance;
+        member.version = Some(peer.version.clone());
         member.dialled = dialled;
         member.epoch = Some(peer.epoch);
+        member.version = Some(peer.version.clone()).filter(|version| !version.is_empty());
         older.map_or(Admission::Stands, Admission::Replaces)
+    }
+
+    /// The member of this name, from now on known.
+    fn meet(&mut self, name: &str) -> &mut Member<L> {
+        if self.members.len() >= STRANGERS_MAX && !self.members.contains_key(name) {
+            self.members.retain(|_, member| member.link.is_some());
+        }
+        self.members.entry(name.to_owned()).or_default()
+    }
+
+    /// A node has all of this on disk, as it says itself or others say of it. True when that is
+    /// more than was known.
+    pub fn on_held(&mut self, name: &str, vector: &Vector, wall_ms: u64) -> bool {
+        let held = if name == self.me.name { &mut self.held } else { &mut self.meet(name).held };
+        held.grow(vector, wall_ms)
+    }
+
+    /// What a member, or this node, is known to have on disk.
+    pub fn held_by(&self, name: &str) -> Option<&Holdings> {
+        if name == self.me.name {
+            return Some(&self.held);
+        }
+        self.members.get(name).map(|member| &member.held)
+    }
+
+    /// The other nodes that have this update on disk, by name, with the moment by which they did,
+    /// in milliseconds since 1970.
+    pub fn holders(&self, dot: Dot) -> impl Iterator<Item = (&str, u64)> {
+        self.members().filter_map(move |(name, member)| Some((name, member.held.since(dot)?)))
+    }
+
+    /// Only the disks of these count from now on: the herd has a charter. None of them: all that
+    /// are known.
+    pub fn set_counted(&mut self, names: impl IntoIterator<Item = String>) {
+        self.counted = names.into_iter().collect();
+    }
+
+    fn counts(&self, name: &str) -> bool {
+        self.counted.is_empty() || self.counted.contains(name)
+    }
+
+    /// What the other nodes whose disks count have.
+    fn others(&self) -> impl Iterator<Item = &Holdings> {
+        self.members().filter(|(name, _)| self.counts(name)).map(|(_, member)| &member.held)
+    }
+
+    /// True when at least so many other nodes have an update on disk.
+    pub fn has_spread(&self, dot: Dot, nodes: usize) -> bool {
+        self.others().filter(|held| held.contains(dot)).take(nodes).count() == nodes
+    }
+
+    /// Up to which sequence number of an epoch at least `nodes` other nodes have everything on
+    /// disk, since each has an origin's updates without gaps.
+    pub fn spread_to(&self, epoch: Epoch, nodes: usize) -> u64 {
+        let Some(nth) = nodes.checked_sub(1) else { return u64::MAX };
+        let mut lasts: Vec<u64> = self.others().map(|held| held.last(epoch)).collect();
+        if nth >= lasts.len() {
+            return 0;
+        }
+        *lasts.select_nth_unstable_by(nth, |a, b| b.cmp(a)).1
+    }
+
+    /// How many other nodes make a majority together with this one: more than half of those whose
+    /// disks count.
+    pub fn majority(&self) -> usize {
+        if self.counted.is_empty() {
+            return self.members.len().div_ceil(2);
+        }
+        let own = usize::from(self.counted.contains(&self.me.name));
+        self.counted.len() / 2 + 1 - own
     }
 
     /// The peer that a standing link leads to.
@@ -159,9 +249,54 @@ impl<L: Copy + PartialEq> Roll<L> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::update::Span;
 
     fn identity(name: &str, instance: u64) -> Identity {
-        Identity { name: name.to_owned(), epoch: Epoch(instance), instance }
+        Identity {
+            name: name.to_owned(),
+            epoch: Epoch(instance),
+            instance,
+            version: "1.0".to_owned(),
+            key: None,
+        }
+    }
+
+    fn upto(epoch: u64, to: u64) -> Vector {
+        let mut vector = Vector::new();
+        vector.insert_span(Span { epoch: Epoch(epoch), from: 1, to });
+        vector
+    }
+
+    #[test]
+    fn an_update_has_spread_as_far_as_the_nodes_say_and_the_herd_is_who_is_known() {
+        let configured = ["b", "c", "d", "e"].map(str::to_owned);
+        let mut roll: Roll<u64> = Roll::new(identity("a", 1), configured);
+        assert_eq!(roll.majority(), 2, "three of five");
+        assert!(roll.on_held("b", &upto(1, 9), 1_000));
+        assert!(roll.on_held("c", &upto(1, 5), 2_000));
+        assert!(!roll.on_held("c", &upto(1, 4), 3_000), "nothing new");
+        assert!(roll.on_held("a", &upto(1, 9), 500), "this node is no other node");
+        let of = |n| (0..6).map(|nodes| roll.spread_to(Epoch(n), nodes)).collect::<Vec<_>>();
+        assert_eq!(of(1), [u64::MAX, 9, 5, 0, 0, 0]);
+        assert_eq!(of(2), [u64::MAX, 0, 0, 0, 0, 0]);
+        let holders = |seq| roll.holders(Dot { epoch: Epoch(1), seq }).collect::<Vec<_>>();
+        assert_eq!(holders(5), [("b", 1_000), ("c", 2_000)]);
+        assert_eq!(holders(6), [("b", 1_000)]);
+        assert_eq!(
+            roll.held_by("a").and_then(|held| held.since(Dot { epoch: Epoch(1), seq: 9 })),
+            Some(500)
+        );
+        // Who is only heard of counts as well.
+        assert!(roll.on_held("f", &upto(1, 9), 4_000));
+        assert_eq!(roll.majority(), 3, "four of six");
+        let dot = Dot { epoch: Epoch(1), seq: 9 };
+        assert!(roll.has_spread(dot, 2) && !roll.has_spread(dot, 3));
+        // A charter says who counts, and whether this node does.
+        roll.set_counted(["a", "b", "x"].map(str::to_owned));
+        assert_eq!((roll.majority(), roll.has_spread(dot, 2)), (1, false));
+        assert_eq!((roll.spread_to(Epoch(1), 1), roll.spread_to(Epoch(1), 2)), (9, 0));
+        roll.set_counted(["b", "x"].map(str::to_owned));
+        assert_eq!(roll.majority(), 2);
     }
 
     #[test]
@@ -199,6 +334,14 @@ mod tests {
         assert!(roll.is_linked("b"));
         assert!(roll.lost(2));
         assert!(!roll.is_linked("b"));
+    }
+
+    #[test]
+    fn a_restarted_peer_is_not_refused_for_the_dead_link_to_its_earlier_run() {
+        let mut roll = Roll::new(identity("a", 1), ["b".to_owned()]);
+        assert_eq!(roll.admit(1, &identity("b", 2), true), Admission::Stands);
+        assert_eq!(roll.admit(2, &identity("b", 2), false), Admission::Duplicate);
+        assert_eq!(roll.admit(3, &identity("b", 3), false), Admission::Replaces(1));
     }
 
     #[test]

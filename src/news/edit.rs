@@ -3,9 +3,10 @@
 //! In this order: a withdrawn story takes nothing (410) · a base that is no revision of the story
 //! is the writer's mistake (422) · conditions (412, RFC 9110 section 13) · a story that exists,
 //! written without base, condition or policy (428) · a base that is not the head is a conflict,
-//! settled by the policy: 409, a second head, or an edit of all that is head.
+//! settled by the policy: 409, a merge with the head, a second head, or an edit of all heads.
 
-use super::{Shelf, Story, revision_place, story};
+use super::story::shown;
+use super::{Head, Shelf, Story, revision_place, story};
 use crate::store::StoreError;
 use crate::update::Cid;
 
@@ -14,6 +15,8 @@ use crate::update::Cid;
 pub enum Conflict {
     /// Refuse it.
     Fail,
+    /// Keep it, and merge it with the head.
+    Merge,
     /// Make it a second head, beside what is there.
     Keep,
     /// Let it follow every head, whatever its base: conflicts end with it.
@@ -72,6 +75,22 @@ pub struct Ask {
     pub if_none_match: Condition,
 }
 
+impl Ask {
+    /// The same with conditions about what readers see: one that names a revision by another of its
+    /// alias holds as well.
+    pub fn shown(self, shelf: &impl Shelf) -> Result<Self, StoreError> {
+        let if_match = shown_condition(shelf, self.if_match)?;
+        let if_none_match = shown_condition(shelf, self.if_none_match)?;
+        Ok(Self { if_match, if_none_match, ..self })
+    }
+
+    /// True when the conditions hold for a story with this head.
+    pub fn holds(&self, head: Option<Cid>) -> bool {
+        (self.if_match == Condition::Absent || self.if_match.matches(head))
+            && !self.if_none_match.matches(head)
+    }
+}
+
 /// What becomes of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -83,6 +102,18 @@ pub enum Verdict {
         parents: Vec<Cid>,
         /// 1 + the greatest of the parents'.
         generation: u32,
+    },
+    /// A revision that follows the base, and then one that brings it together with another head:
+    /// 200, or 409 where they clash.
+    Merge {
+        /// The revision edited, and its generation.
+        base: (Cid, u32),
+        /// It is one of the heads.
+        is_head: bool,
+        /// The head to merge with, and its generation.
+        theirs: (Cid, u32),
+        /// The base is the head: where the two clash, the edit may stand alone.
+        is_optional: bool,
     },
     /// A base that is not the head: 409.
     Conflict {
@@ -110,16 +141,13 @@ pub fn judge(story: Option<&Story>, ask: &Ask) -> Verdict {
     }
     match (ask.base, ask.conflict) {
         (Some(Base::Elsewhere), _) => return Verdict::BaseElsewhere,
-        (Some(Base::Unknown), None | Some(Conflict::Fail | Conflict::Keep)) => {
-            return Verdict::BaseUnknown;
-        }
+        (Some(Base::Unknown), Some(Conflict::Overwrite)) => {}
+        (Some(Base::Unknown), _) => return Verdict::BaseUnknown,
         _ => {}
     }
     let head = story.and_then(Story::head);
     let head_cid = head.map(|head| head.cid);
-    if (ask.if_match != Condition::Absent && !ask.if_match.matches(head_cid))
-        || ask.if_none_match.matches(head_cid)
-    {
+    if !ask.holds(head_cid) {
         return Verdict::Unmet;
     }
     match (story, head) {
@@ -142,10 +170,22 @@ fn judge_edit(story: &Story, head: (Cid, u32), ask: &Ask) -> Verdict {
     if ask.conflict == Some(Conflict::Overwrite) {
         return edit(story.heads.iter().map(|head| (head.cid, head.generation)));
     }
+    let merge = |base: (Cid, u32), theirs: &Head, is_optional| Verdict::Merge {
+        base,
+        is_head: story.heads.iter().any(|head| head.cid == base.0),
+        theirs: (theirs.cid, theirs.generation),
+        is_optional,
+    };
     if base == Some(head) {
-        return edit([head].into_iter());
+        return match story.heads.get(1) {
+            Some(other) if ask.conflict == Some(Conflict::Merge) => merge(head, other, true),
+            _ => edit([head].into_iter()),
+        };
     }
     match ask.conflict {
+        Some(Conflict::Merge) if let (Some(base), Some(head)) = (base, story.head()) => {
+            merge(base, head, false)
+        }
         Some(Conflict::Keep) => edit(base.into_iter()),
         _ => Verdict::Conflict { base: base.map(|(cid, _)| cid), theirs: head.0 },
     }
@@ -174,14 +214,25 @@ pub fn judge_in(
         None => None,
     };
     let story = story(shelf, title)?;
-    Ok((judge(story.as_ref(), &Ask { base, ..ask }), story))
+    let ask = Ask { base, ..ask.shown(shelf)? };
+    Ok((judge(story.as_ref(), &ask), story))
 }
 
+/// The base as readers see it: of an alias the one that is shown.
 fn find_base(shelf: &impl Shelf, title: &str, cid: Cid) -> Result<Base, StoreError> {
-    Ok(match revision_place(shelf, cid)? {
-        Some(place) if place.title == title => Base::Here { cid, generation: place.generation },
-        Some(_) => Base::Elsewhere,
-        None => Base::Unknown,
+    let Some(place) = revision_place(shelf, cid)? else { return Ok(Base::Unknown) };
+    if place.title != title {
+        return Ok(Base::Elsewhere);
+    }
+    let shown = if place.shown == cid { Some(place) } else { revision_place(shelf, place.shown)? };
+    let base = shown.map(|shown| Base::Here { cid: shown.shown, generation: shown.generation });
+    base.ok_or(StoreError::IndexBroken)
+}
+
+fn shown_condition(shelf: &impl Shelf, condition: Condition) -> Result<Condition, StoreError> {
+    Ok(match condition {
+        Condition::Ids(cids) => Condition::Ids(shown(shelf, &cids)?),
+        other => other,
     })
 }
 
@@ -242,7 +293,7 @@ mod tests {
     }
 
     use Condition::{Absent, Any};
-    use Conflict::{Fail, Keep, Overwrite};
+    use Conflict::{Fail, Keep, Merge, Overwrite};
 
     fn ids(ids: &[Cid]) -> Condition {
         Condition::Ids(ids.to_vec())
@@ -259,7 +310,7 @@ mod tests {
             (Some(Base::Elsewhere), Some(Overwrite), Absent, Absent, Verdict::BaseElsewhere),
             (Some(Base::Unknown), Some(Overwrite), Absent, Absent, Verdict::Create),
         ];
-        for conflict in [None, Some(Fail), Some(Keep), Some(Overwrite)] {
+        for conflict in [None, Some(Fail), Some(Merge), Some(Keep), Some(Overwrite)] {
             rows.push((None, conflict, Absent, Absent, Verdict::Create));
         }
         hold(None, rows);
@@ -288,6 +339,43 @@ mod tests {
                 (None, Some(Fail), Absent, Absent, conflict(None)),
                 (None, Some(Keep), Absent, Absent, edit_of(&[], 1)),
                 (None, Some(Overwrite), Absent, Absent, edited()),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_merge_brings_together_the_base_and_the_greatest_head_beside_it() {
+        let merge = |base, is_head, theirs| Verdict::Merge {
+            base,
+            is_head,
+            theirs,
+            is_optional: base == (HEAD, 5),
+        };
+        let one = standing(vec![head(HEAD, 5)]);
+        let two = standing(vec![head(HEAD, 5), head(OTHER, 4)]);
+        hold(
+            Some(&one),
+            vec![
+                (Some(here(HEAD, 5)), Some(Merge), Absent, Absent, edit_of(&[HEAD], 6)),
+                (
+                    Some(here(OLD, 2)),
+                    Some(Merge),
+                    Absent,
+                    Absent,
+                    merge((OLD, 2), false, (HEAD, 5)),
+                ),
+                (None, Some(Merge), Absent, Absent, conflict(None)),
+                (None, Some(Merge), Any, Absent, edit_of(&[HEAD], 6)),
+                (Some(Base::Unknown), Some(Merge), Absent, Absent, Verdict::BaseUnknown),
+            ],
+        );
+        let with = |base, verdict| (Some(base), Some(Merge), Absent, Absent, verdict);
+        hold(
+            Some(&two),
+            vec![
+                with(here(HEAD, 5), merge((HEAD, 5), true, (OTHER, 4))),
+                with(here(OTHER, 4), merge((OTHER, 4), true, (HEAD, 5))),
+                with(here(OLD, 2), merge((OLD, 2), false, (HEAD, 5))),
             ],
         );
     }

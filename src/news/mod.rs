@@ -5,10 +5,16 @@
 //! stands in `rows.rs`. Applying a set of updates in any order, any number of times, gives the same
 //! answers. No clock, no socket, no thread: a moment is always that of an update.
 
+mod ancestry;
+mod diff;
 mod edit;
 mod filter;
 mod globe;
+mod intake;
+mod lines;
+mod merge;
 mod near;
+mod newest;
 mod page;
 mod places;
 mod revision;
@@ -18,23 +24,28 @@ mod story;
 mod view;
 mod withdrawal;
 
+pub use ancestry::common_ancestor;
+pub use diff::{DiffView, NotText};
 pub use edit::{Ask, Base, Condition, Conflict, Verdict, judge, judge_in};
 pub use filter::Filter;
 pub use globe::Located;
+pub use intake::forget;
+pub use merge::{Clash, MERGE_ALIAS, MERGE_AUTHOR, Merged, Version, merge, merge_alias};
 pub use near::{Near, near, nearby_json};
+pub use newest::is_newest;
 pub use page::{BadToken, Page, RevisionMark, StoryMark};
 pub use places::{ReportPage, read_report, report, report_time, reports};
 pub use revision::{FieldError, FieldFault, PayloadError, Revision, is_language, is_title};
 pub use shelf::Shelf;
 pub use story::{
-    Head, RevisionLine, RevisionPlace, SectionLine, Story, StoryLine, Withdrawn, history, list,
-    revision_place, sections, story,
+    Head, RevisionLine, RevisionPlace, SectionLine, Story, StoryLine, Withdrawn, aliased, history,
+    list, revision_place, sections, story,
 };
 pub use view::{HistoryView, RevisionView, SideView, StoriesView, UpdateView, at_text, is_textual};
 pub use withdrawal::Withdrawal;
 
 use crate::store::StoreError;
-use crate::update::{Cid, Kind, Update};
+use crate::update::{Cid, Dot, Kind, Update};
 
 /// The topic of revisions and withdrawals.
 pub const TOPIC_STORIES: &str = "stories";
@@ -58,6 +69,8 @@ pub enum Applied {
     },
     /// Bytes on a topic: nothing to index.
     Data,
+    /// A stub: it does not even say of which story it was.
+    Erased,
 }
 
 /// How a story stands after an update that changed it.
@@ -77,16 +90,31 @@ pub struct StoryChange {
     pub conflicts: u32,
     /// It is withdrawn, for good.
     pub is_withdrawn: bool,
+    /// Revisions whose payloads are to be erased: all that are here of a story that was just
+    /// withdrawn, or the one that came late.
+    pub erase: Vec<Dot>,
 }
 
 /// Takes an update into the index: once or often, in any order.
 pub fn apply(shelf: &mut impl Shelf, update: &Update) -> Result<Applied, StoreError> {
+    if update.is_erased() {
+        return Ok(Applied::Erased);
+    }
     match (update.kind(), update.topic()) {
-        (Kind::Revision, TOPIC_STORIES) => story::apply_revision(shelf, update),
-        (Kind::Withdrawal, TOPIC_STORIES) => story::apply_withdrawal(shelf, update),
+        (Kind::Revision, TOPIC_STORIES) => intake::apply_revision(shelf, update),
+        (Kind::Withdrawal, TOPIC_STORIES) => intake::apply_withdrawal(shelf, update),
         (Kind::Report, TOPIC_PLACES) => places::apply_report(shelf, update),
         (Kind::Data | Kind::Charter, _) => Ok(Applied::Data),
         _ => Ok(Applied::Malformed(PayloadError::Topic)),
+    }
+}
+
+/// The story that a revision or a withdrawal is about; none for other updates, and for a stub.
+pub fn title_of(update: &Update) -> Option<&str> {
+    match update.kind() {
+        Kind::Revision => Revision::decode(update.payload()).ok().map(|revision| revision.title),
+        Kind::Withdrawal => Withdrawal::decode(update.payload()).ok().map(|gone| gone.title),
+        Kind::Report | Kind::Data | Kind::Charter => None,
     }
 }
 

@@ -7,14 +7,19 @@
 //! | `r` | cid | [`RevisionRow`] | each revision applied, and where it belongs |
 //! | `s` | title | [`StoryRow`] | each story: its counts, its head, its withdrawal |
 //! | `h` | title 0 generation cid | [`HeadRow`] | the heads: revisions that none follows |
-//! | `m` | title 0 cid | | a revision not yet here that one here follows |
+//! | `f` | title 0 cid | [`FollowedRow`] | each revision, here or not, that one here follows |
 //! | `v` | title 0 clock cid | [`HistoryRow`] | the revisions of a story by time |
+//! | `a` | title 0 alias | [`AliasRow`] | which revision stands for all of an alias |
+//! | `d` | title 0 cid | dot | a revision behind the one that stands for its alias |
 //! | `l` | clock title | | stories by the clock of their head, withdrawn ones left out |
 //! | `c` | section 0 clock title | | the same within a section |
 //! | `n` | section | u64 | how many stories have their head in a section |
 //! | `g` | code title | | stories by the place of their head, see [`Located`] |
 //! | `p` | id of at most 64 bytes | report payload | the newest report of an id |
 //! | `q` | BLAKE3 of a longer id | report payload | the same |
+//!
+//! Of a withdrawn story only its row in `s` is left. So the rows say nothing that a node can't know
+//! that came too late to read what was withdrawn.
 
 use super::Located;
 use super::revision::{put_counted, put_located, put_short, read_located};
@@ -26,8 +31,10 @@ pub(super) mod table {
     pub(in super::super) const REVISION: u8 = b'r';
     pub(in super::super) const STORY: u8 = b's';
     pub(in super::super) const HEAD: u8 = b'h';
-    pub(in super::super) const MISSING: u8 = b'm';
+    pub(in super::super) const FOLLOWED: u8 = b'f';
     pub(in super::super) const HISTORY: u8 = b'v';
+    pub(in super::super) const ALIAS: u8 = b'a';
+    pub(in super::super) const BEHIND: u8 = b'd';
     pub(in super::super) const LISTED: u8 = b'l';
     pub(in super::super) const IN_SECTION: u8 = b'c';
     pub(in super::super) const SECTION: u8 = b'n';
@@ -56,8 +63,21 @@ pub(super) fn head_key(title: &str, generation: u32, cid: Cid) -> Vec<u8> {
     key(table::HEAD, &[title.as_bytes(), &[0], &generation.to_be_bytes(), &cid.0])
 }
 
-pub(super) fn missing_key(title: &str, cid: Cid) -> Vec<u8> {
-    key(table::MISSING, &[title.as_bytes(), &[0], &cid.0])
+pub(super) fn followed_key(title: &str, cid: Cid) -> Vec<u8> {
+    key(table::FOLLOWED, &[title.as_bytes(), &[0], &cid.0])
+}
+
+pub(super) fn alias_key(title: &str, alias: &str) -> Vec<u8> {
+    key(table::ALIAS, &[title.as_bytes(), &[0], alias.as_bytes()])
+}
+
+pub(super) fn behind_key(title: &str, cid: Cid) -> Vec<u8> {
+    key(table::BEHIND, &[title.as_bytes(), &[0], &cid.0])
+}
+
+/// The id at the end of a key of `v` or `d`.
+pub(super) fn key_cid(key: &[u8]) -> Result<Cid, StoreError> {
+    key.last_chunk().map(|cid| Cid(*cid)).ok_or(StoreError::IndexBroken)
 }
 
 pub(super) fn history_key(title: &str, clock: Hlc, cid: Cid) -> Vec<u8> {
@@ -93,15 +113,18 @@ pub(super) struct RevisionRow {
     pub(super) dot: Dot,
     pub(super) clock: Hlc,
     pub(super) generation: u32,
+    /// Empty for none.
+    pub(super) alias: String,
     pub(super) title: String,
 }
 
 impl RevisionRow {
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(28 + self.title.len());
+        let mut out = Vec::with_capacity(29 + self.alias.len() + self.title.len());
         put_dot(&mut out, self.dot);
         out.extend_from_slice(&self.clock.0.to_be_bytes());
         out.extend_from_slice(&self.generation.to_be_bytes());
+        put_short(&mut out, &self.alias);
         out.extend_from_slice(self.title.as_bytes());
         out
     }
@@ -113,6 +136,7 @@ impl RevisionRow {
                 dot: dot(&mut reader)?,
                 clock: Hlc(reader.u64().ok()?),
                 generation: reader.u32().ok()?,
+                alias: text(reader.short().ok()?)?,
                 title: text(reader.rest())?,
             })
         };
@@ -176,6 +200,62 @@ impl HeadRank {
     }
 }
 
+/// Who follows a revision: revisions of one alias only, which do not count for one of that alias
+/// itself, or others too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FollowedRow(String);
+
+impl FollowedRow {
+    /// Followed by one of this alias; empty: of none.
+    pub(super) fn by(alias: &str) -> Self {
+        Self(alias.to_owned())
+    }
+
+    /// Followed by one of this alias too.
+    pub(super) fn and_by(self, alias: &str) -> Self {
+        if self.0 == alias { self } else { Self(String::new()) }
+    }
+
+    /// True when that makes a revision of this alias followed.
+    pub(super) fn counts_for(&self, alias: &str) -> bool {
+        self.0.is_empty() || self.0 != alias
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        self.0.as_bytes().to_vec()
+    }
+
+    pub(super) fn decode(row: &[u8]) -> Result<Self, StoreError> {
+        text(row).map(Self).ok_or(StoreError::IndexBroken)
+    }
+}
+
+/// Revisions that are one to readers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AliasRow {
+    /// The least of them: the one that is shown.
+    pub(super) cid: Cid,
+    /// A revision of another alias follows one of them.
+    pub(super) is_followed: bool,
+}
+
+impl AliasRow {
+    pub(super) fn encode(self) -> Vec<u8> {
+        let mut out = self.cid.0.to_vec();
+        out.push(u8::from(self.is_followed));
+        out
+    }
+
+    pub(super) fn decode(row: &[u8]) -> Result<Self, StoreError> {
+        let read = || {
+            let mut reader = Reader::new(row);
+            let cid = Cid(reader.array().ok()?);
+            Some(Self { cid, is_followed: reader.u8().ok()? != 0 })
+        };
+        read().ok_or(StoreError::IndexBroken)
+    }
+}
+
 /// How a story was withdrawn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct WithdrawnRow {
@@ -187,7 +267,7 @@ pub(super) struct WithdrawnRow {
 /// How a story stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoryRow {
-    /// Revisions applied.
+    /// Revisions applied, those of one alias counted once.
     pub(super) revisions: u64,
     /// Rows of the story in `h`.
     pub(super) heads: u32,
@@ -295,9 +375,14 @@ impl HistoryRow {
     }
 }
 
-fn put_dot(out: &mut Vec<u8>, dot: Dot) {
+pub(super) fn put_dot(out: &mut Vec<u8>, dot: Dot) {
     out.extend_from_slice(&dot.epoch.0.to_be_bytes());
     out.extend_from_slice(&dot.seq.to_be_bytes());
+}
+
+/// The dot that a row of `d` is, and that one of `v` begins with.
+pub(super) fn row_dot(row: &[u8]) -> Result<Dot, StoreError> {
+    dot(&mut Reader::new(row)).ok_or(StoreError::IndexBroken)
 }
 
 fn dot(reader: &mut Reader<'_>) -> Option<Dot> {
@@ -354,9 +439,30 @@ mod tests {
         head().encode(&mut row);
         assert_eq!(HeadRow::decode(&row).unwrap(), head());
         assert!(HeadRow::decode(&row[..row.len() - 1]).is_err());
+        let place = RevisionRow {
+            dot: head().dot,
+            clock: Hlc(5),
+            generation: 9,
+            alias: "urn:x".into(),
+            title: "t".into(),
+        };
+        assert_eq!(RevisionRow::decode(&place.encode()).unwrap(), place);
+        let alias = AliasRow { cid: rank.cid, is_followed: true };
+        assert_eq!(AliasRow::decode(&alias.encode()).unwrap(), alias);
+        assert!(AliasRow::decode(&alias.encode()[..32]).is_err());
         let located = head().located.unwrap();
         assert_eq!(read_place_key(&place_key(located, "t")).unwrap(), (located, "t"));
         assert_eq!(HeadRank::from_key(&head_key("t", 2, rank.cid)).unwrap(), rank);
+    }
+
+    #[test]
+    fn one_alias_does_not_follow_itself_whatever_else_does() {
+        let (same, other) = (FollowedRow::by("x"), FollowedRow::by("y"));
+        assert!(!same.counts_for("x") && same.counts_for("y") && same.counts_for(""));
+        assert!(!same.clone().and_by("x").counts_for("x"));
+        assert_eq!(same.clone().and_by("y"), other.and_by("x"));
+        assert!(same.and_by("").counts_for("x"));
+        assert!(FollowedRow::by("").counts_for("x") && FollowedRow::by("").counts_for(""));
     }
 
     #[test]

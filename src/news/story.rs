@@ -1,25 +1,18 @@
-//! Stories: taking revisions and withdrawals into the index, and reading stories, lists, sections
-//! and histories out of it. The tables are those of `rows.rs`.
+//! Stories as they stand: heads, lists, sections and histories, read out of the index. The tables
+//! are those of `rows.rs`, and `intake.rs` fills them.
 //!
 //! A story is a graph of revisions whose edges are the envelopes' parents; its heads are those
 //! that no other revision of the story follows. The head, the same on every node without talking:
-//! greater generation, then greater cid. A withdrawn story stays withdrawn, whatever comes later;
-//! its rows stay but the lists leave it out. What a revision says of parents in other stories is
-//! kept in its envelope and changes nothing here.
-//!
-//! Order does not matter: a revision that comes after its children finds a mark (`m`) that it is
-//! followed already. Repeats do not matter: a revision in `r` was applied.
+//! greater generation, then greater cid.
 
 use super::page::LIMIT_MAX;
 use super::rows::{
-    HeadRank, HeadRow, HistoryRow, RevisionRow, StoryRow, WithdrawnRow, head_key, history_key,
-    in_section_key, key, key_range, listed_key, missing_key, place_key, table,
+    AliasRow, HeadRank, HeadRow, HistoryRow, RevisionRow, StoryRow, alias_key, history_key,
+    in_section_key, key, key_range, listed_key, table,
 };
-use super::{
-    Applied, Located, Page, Revision, RevisionMark, Shelf, StoryChange, StoryMark, Withdrawal,
-};
+use super::{Located, Page, RevisionMark, Shelf, StoryMark};
 use crate::store::{Direction, StoreError};
-use crate::update::{Cid, Dot, Hlc, Update};
+use crate::update::{Cid, Dot, Hlc};
 use std::ops::Bound;
 
 /// The most heads that are shown of one story: an edit can name no more parents than this.
@@ -106,7 +99,7 @@ pub struct RevisionLine {
     pub cid: Cid,
     /// The update's name.
     pub dot: Dot,
-    /// What it follows, ascending.
+    /// What it follows, ascending; of an alias the one that readers see.
     pub parents: Vec<Cid>,
     /// When it was written.
     pub at: Hlc,
@@ -140,120 +133,53 @@ pub struct RevisionPlace {
     pub clock: Hlc,
     /// How many revisions deep it stands, from 1.
     pub generation: u32,
+    /// The one that readers see of it: itself, or the least of its alias.
+    pub shown: Cid,
 }
 
-pub(super) fn apply_revision(
-    shelf: &mut impl Shelf,
-    update: &Update,
-) -> Result<Applied, StoreError> {
-    let revision = match Revision::decode(update.payload()) {
-        Ok(revision) => revision,
-        Err(error) => return Ok(Applied::Malformed(error)),
-    };
-    let (title, cid) = (revision.title, update.cid());
-    let known = key(table::REVISION, &[&cid.0]);
-    if shelf.get(&known)?.is_some() {
-        return Ok(Applied::Known);
-    }
-    let (before, is_created) = story_row(shelf, title, update.clock())?;
-    let mut after = before.clone();
-    after.first = before.first.min(update.clock());
-    after.revisions += 1;
-    after.heads -= follow(shelf, title, update)?;
-    let missing = missing_key(title, cid);
-    let rank = HeadRank { generation: revision.generation, cid };
-    let row = head_row(&revision, update);
-    if shelf.get(&missing)?.is_some() {
-        shelf.delete(&missing);
-    } else {
-        let mut value = Vec::new();
-        row.encode(&mut value);
-        shelf.put(head_key(title, rank.generation, cid), value);
-        after.heads += 1;
-        if after.head.as_ref().is_none_or(|(head, _)| *head < rank) {
-            after.head = Some((rank, row));
-        }
-    }
-    if let Some((head, _)) = &after.head
-        && update.parents().any(|parent| parent == head.cid)
-    {
-        after.head = greatest_head(shelf, title)?;
-    }
-    put_revision(shelf, known, &revision, update);
-    put_story(shelf, title, &before, &after)?;
-    Ok(Applied::Story(change(title, &before, &after, is_created)))
+/// The row of a revision, shown or behind another.
+pub(super) fn revision_row(
+    shelf: &impl Shelf,
+    cid: Cid,
+) -> Result<Option<RevisionRow>, StoreError> {
+    let row = shelf.get(&key(table::REVISION, &[&cid.0]))?;
+    row.map(|row| RevisionRow::decode(&row)).transpose()
 }
 
-pub(super) fn apply_withdrawal(
-    shelf: &mut impl Shelf,
-    update: &Update,
-) -> Result<Applied, StoreError> {
-    let withdrawal = match Withdrawal::decode(update.payload()) {
-        Ok(withdrawal) => withdrawal,
-        Err(error) => return Ok(Applied::Malformed(error)),
-    };
-    let title = withdrawal.title;
-    let (before, is_created) = story_row(shelf, title, update.clock())?;
-    let first = before.first.min(update.clock());
-    let mut after = StoryRow { first, ..before.clone() };
-    let (clock, cid) = (update.clock(), update.cid());
-    if before.withdrawn.as_ref().is_none_or(|earlier| (clock, cid) < (earlier.clock, earlier.cid)) {
-        after.withdrawn = Some(WithdrawnRow { clock, cid, reason: withdrawal.reason.to_owned() });
+/// Which revision stands for an alias; none for no alias.
+pub(super) fn alias_row(
+    shelf: &impl Shelf,
+    title: &str,
+    alias: &str,
+) -> Result<Option<AliasRow>, StoreError> {
+    if alias.is_empty() {
+        return Ok(None);
     }
-    if after == before {
-        return Ok(Applied::Known);
-    }
-    put_story(shelf, title, &before, &after)?;
-    Ok(Applied::Story(change(title, &before, &after, is_created)))
+    let row = shelf.get(&alias_key(title, alias))?;
+    row.map(|row| AliasRow::decode(&row)).transpose()
 }
 
-/// The story's row; a new one, and true, when nothing of it is here yet.
-fn story_row(shelf: &impl Shelf, title: &str, first: Hlc) -> Result<(StoryRow, bool), StoreError> {
-    match shelf.get(&key(table::STORY, &[title.as_bytes()]))? {
-        Some(row) => Ok((StoryRow::decode(&row)?, false)),
-        None => Ok((StoryRow::new(first), true)),
-    }
-}
-
-/// Takes the update's parents off the heads, or marks those that are not here yet. Returns how
-/// many heads that took.
-fn follow(shelf: &mut impl Shelf, title: &str, update: &Update) -> Result<u32, StoreError> {
-    let mut taken = 0;
-    for parent in update.parents() {
-        let Some(row) = shelf.get(&key(table::REVISION, &[&parent.0]))? else {
-            shelf.put(missing_key(title, parent), Vec::new());
-            continue;
-        };
-        let row = RevisionRow::decode(&row)?;
-        // A parent in another story has no head under this title.
-        let head = head_key(title, row.generation, parent);
-        if shelf.get(&head)?.is_some() {
-            shelf.delete(&head);
-            taken += 1;
-        }
-    }
-    Ok(taken)
-}
-
-fn head_row(revision: &Revision<'_>, update: &Update) -> HeadRow {
-    HeadRow {
-        dot: update.dot(),
-        clock: update.clock(),
-        located: revision.located,
-        section: revision.section.to_owned(),
-        author: revision.author.to_owned(),
-        headline: revision.headline.to_owned(),
-    }
-}
-
-fn greatest_head(
+/// The newest revision, as a head of which the history is all that is known.
+pub(super) fn newest(
     shelf: &impl Shelf,
     title: &str,
 ) -> Result<Option<(HeadRank, HeadRow)>, StoreError> {
-    heads(shelf, title, 1).map(|heads| heads.into_iter().next())
+    let (from, to) = key_range(table::HISTORY, title);
+    let rows = shelf.scan(Bound::Included(&from), Bound::Excluded(&to), 1, Direction::Down)?;
+    let Some((key, row)) = rows.first() else { return Ok(None) };
+    let line = revision_line(key, row)?;
+    let row = HeadRow {
+        dot: line.dot,
+        clock: line.at,
+        located: None,
+        section: String::new(),
+        author: line.author,
+        headline: String::new(),
+    };
+    Ok(Some((HeadRank { generation: line.generation, cid: line.cid }, row)))
 }
 
-fn heads(
+pub(super) fn heads(
     shelf: &impl Shelf,
     title: &str,
     limit: usize,
@@ -263,100 +189,9 @@ fn heads(
     rows.iter().map(|(key, row)| Ok((HeadRank::from_key(key)?, HeadRow::decode(row)?))).collect()
 }
 
-fn put_revision(shelf: &mut impl Shelf, known: Vec<u8>, revision: &Revision<'_>, update: &Update) {
-    let row = RevisionRow {
-        dot: update.dot(),
-        clock: update.clock(),
-        generation: revision.generation,
-        title: revision.title.to_owned(),
-    };
-    shelf.put(known, row.encode());
-    let history = HistoryRow {
-        dot: update.dot(),
-        generation: revision.generation,
-        bytes: revision.body.len() as u64,
-        parents: update.parents().collect(),
-        author: revision.author.to_owned(),
-        summary: revision.summary.to_owned(),
-    };
-    shelf.put(history_key(revision.title, update.clock(), update.cid()), history.encode());
-}
-
-/// Puts the story's row, and moves it in the lists to where its head now stands.
-fn put_story(
-    shelf: &mut impl Shelf,
-    title: &str,
-    before: &StoryRow,
-    after: &StoryRow,
-) -> Result<(), StoreError> {
-    shelf.put(key(table::STORY, &[title.as_bytes()]), after.encode());
-    let (old, new) = (before.listed(), after.listed());
-    let place =
-        |head: Option<&HeadRow>| head.map(|head| (head.clock, head.section.clone(), head.located));
-    if place(old) == place(new) {
-        return Ok(());
-    }
-    if let Some(old) = old {
-        shelf.delete(&listed_key(old.clock, title));
-        if let Some(located) = old.located {
-            shelf.delete(&place_key(located, title));
-        }
-        if !old.section.is_empty() {
-            shelf.delete(&in_section_key(&old.section, old.clock, title));
-        }
-    }
-    if let Some(new) = new {
-        shelf.put(listed_key(new.clock, title), Vec::new());
-        if let Some(located) = new.located {
-            shelf.put(place_key(located, title), Vec::new());
-        }
-        if !new.section.is_empty() {
-            shelf.put(in_section_key(&new.section, new.clock, title), Vec::new());
-        }
-    }
-    let section = |head: Option<&HeadRow>| head.map(|head| head.section.clone());
-    let (old, new) = (section(old).unwrap_or_default(), section(new).unwrap_or_default());
-    if old != new {
-        count_section(shelf, &old, -1)?;
-        count_section(shelf, &new, 1)?;
-    }
-    Ok(())
-}
-
-fn count_section(shelf: &mut impl Shelf, section: &str, by: i64) -> Result<(), StoreError> {
-    if section.is_empty() {
-        return Ok(());
-    }
-    let key = key(table::SECTION, &[section.as_bytes()]);
-    let count = match shelf.get(&key)? {
-        Some(row) => section_count(&row)?,
-        None => 0,
-    };
-    match count.checked_add_signed(by) {
-        Some(0) => shelf.delete(&key),
-        Some(count) => shelf.put(key, count.to_be_bytes().to_vec()),
-        None => return Err(StoreError::IndexBroken),
-    }
-    Ok(())
-}
-
-fn section_count(row: &[u8]) -> Result<u64, StoreError> {
+pub(super) fn section_count(row: &[u8]) -> Result<u64, StoreError> {
     let bytes = row.try_into().map_err(|_| StoreError::IndexBroken)?;
     Ok(u64::from_be_bytes(bytes))
-}
-
-fn change(title: &str, before: &StoryRow, after: &StoryRow, is_created: bool) -> StoryChange {
-    let cid = |row: &StoryRow| row.head.as_ref().map(|(rank, _)| rank.cid);
-    let section = after.head.as_ref().map(|(_, head)| head.section.clone());
-    StoryChange {
-        title: title.to_owned(),
-        section: section.unwrap_or_default(),
-        head: cid(after),
-        is_new_head: cid(after) != cid(before),
-        is_created,
-        conflicts: after.heads.saturating_sub(1),
-        is_withdrawn: after.withdrawn.is_some(),
-    }
 }
 
 fn head(rank: HeadRank, row: HeadRow) -> Head {
@@ -394,13 +229,19 @@ pub fn story(shelf: &impl Shelf, title: &str) -> Result<Option<Story>, StoreErro
     }))
 }
 
-/// Where a revision belongs; none when it is not here.
+/// Where a revision belongs; none when it is not here, or withdrawn.
 pub fn revision_place(shelf: &impl Shelf, cid: Cid) -> Result<Option<RevisionPlace>, StoreError> {
-    let Some(row) = shelf.get(&key(table::REVISION, &[&cid.0]))? else {
+    let Some(row) = revision_row(shelf, cid)? else {
         return Ok(None);
     };
-    let RevisionRow { dot, clock, generation, title } = RevisionRow::decode(&row)?;
-    Ok(Some(RevisionPlace { title, dot, clock, generation }))
+    let RevisionRow { dot, clock, generation, alias, title } = row;
+    let shown = alias_row(shelf, &title, &alias)?.map_or(cid, |row| row.cid);
+    Ok(Some(RevisionPlace { title, dot, clock, generation, shown }))
+}
+
+/// The revision that readers see of an alias; none when none of this alias is here.
+pub fn aliased(shelf: &impl Shelf, title: &str, alias: &str) -> Result<Option<Cid>, StoreError> {
+    Ok(alias_row(shelf, title, alias)?.map(|row| row.cid))
 }
 
 /// The stories, of one section or of all, by the clock of their head, newest first; withdrawn ones
@@ -473,14 +314,29 @@ pub fn history(
     let mut rows = shelf.scan(from, to, limit + 1, Direction::Down)?;
     let is_more = rows.len() > limit;
     rows.truncate(limit);
-    let lines: Vec<_> =
-        rows.iter().map(|(key, row)| revision_line(key, row)).collect::<Result<_, _>>()?;
+    let mut lines = Vec::with_capacity(rows.len());
+    for (key, row) in &rows {
+        let line = revision_line(key, row)?;
+        let parents = shown(shelf, &line.parents)?;
+        lines.push(RevisionLine { parents, ..line });
+    }
     let mark = |line: &RevisionLine| RevisionMark { clock: line.at, cid: line.cid };
     let next = lines.last().filter(|_| is_more).map(|line| mark(line).to_string());
     Ok(Page { lines, next })
 }
 
-fn revision_line(key: &[u8], row: &[u8]) -> Result<RevisionLine, StoreError> {
+/// The revisions that readers see of these, ascending; those that are not here as they are.
+pub(super) fn shown(shelf: &impl Shelf, cids: &[Cid]) -> Result<Vec<Cid>, StoreError> {
+    let mut out = Vec::with_capacity(cids.len());
+    for cid in cids {
+        out.push(revision_place(shelf, *cid)?.map_or(*cid, |place| place.shown));
+    }
+    out.sort_unstable();
+    out.dedup();
+    Ok(out)
+}
+
+pub(super) fn revision_line(key: &[u8], row: &[u8]) -> Result<RevisionLine, StoreError> {
     let fault = StoreError::IndexBroken;
     let Some((_, end)) = key.split_last_chunk::<40>() else {
         return Err(fault);

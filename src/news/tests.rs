@@ -20,9 +20,11 @@ struct Step {
     claim: u32,
     located: Option<(i32, i32)>,
     is_withdrawal: bool,
+    alias: usize,
 }
 
 const TITLES: [&str; 3] = ["Flood", "Flood ", "Match/1 é"];
+const ALIASES: [&str; 5] = ["", "", "", "guid", "guid 2"];
 const SECTIONS: [&str; 4] = ["", "sport", "spor", "world"];
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -34,15 +36,27 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         0..20_u64,
         0..3_u32,
         place,
-        prop::bool::weighted(0.05),
+        (prop::bool::weighted(0.05), 0..ALIASES.len()),
     );
-    let step = step.prop_map(|(title, parents, section, clock, claim, located, is_withdrawal)| {
-        Step { title, parents, section, clock, claim, located, is_withdrawal }
+    let step = step.prop_map(|(title, parents, section, clock, claim, located, last)| {
+        let (is_withdrawal, alias) = last;
+        Step { title, parents, section, clock, claim, located, is_withdrawal, alias }
     });
     prop::collection::vec(step, 1..25)
 }
 
 fn seal(seq: u64, clock: u64, kind: Kind, parents: Vec<Cid>, payload: &[u8]) -> Update {
+    aliased_as("", seq, clock, kind, parents, payload)
+}
+
+fn aliased_as(
+    alias: &str,
+    seq: u64,
+    clock: u64,
+    kind: Kind,
+    parents: Vec<Cid>,
+    payload: &[u8],
+) -> Update {
     Update::seal(Draft {
         dot: Dot { epoch: Epoch(1), seq },
         clock: Hlc(clock),
@@ -51,7 +65,7 @@ fn seal(seq: u64, clock: u64, kind: Kind, parents: Vec<Cid>, payload: &[u8]) -> 
         kind,
         topic: if kind == Kind::Data { "weather" } else { TOPIC_STORIES },
         media_type: "text/plain",
-        alias: "",
+        alias,
         parents,
         previous: Cid::ZERO,
         payload,
@@ -84,7 +98,8 @@ fn build(steps: &[Step]) -> Vec<Update> {
             body: body.as_bytes(),
             ..Revision::default()
         };
-        updates.push(seal(seq, step.clock, Kind::Revision, parents, &payload.encode().unwrap()));
+        let (alias, payload) = (ALIASES[step.alias], payload.encode().unwrap());
+        updates.push(aliased_as(alias, seq, step.clock, Kind::Revision, parents, &payload));
     }
     updates
 }
@@ -125,12 +140,29 @@ fn listed(shelf: &Map, section: Option<&str>) -> Vec<StoryLine> {
     pages(|mark| list(shelf, section, mark.map(|m| m.parse().unwrap()).as_ref(), 1).unwrap())
 }
 
+/// What is one to readers: the id of the least revision of the title and alias.
+fn shown_of(updates: &[Update], update: &Update) -> Cid {
+    let named = |update: &Update| {
+        let revision = Revision::decode(update.payload()).ok()?;
+        Some((revision.title.to_owned(), update.alias().to_owned()))
+    };
+    if update.alias().is_empty() {
+        return update.cid();
+    }
+    let same = updates
+        .iter()
+        .filter(|other| other.kind() == Kind::Revision && named(other) == named(update));
+    same.map(Update::cid).min().unwrap()
+}
+
 /// What the rules say of a story, from the updates alone.
 fn check_against_model(shelf: &Map, updates: &[Update]) {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut newest: BTreeSet<(u64, &str)> = BTreeSet::new();
+    let shown: BTreeMap<Cid, Cid> =
+        updates.iter().map(|update| (update.cid(), shown_of(updates, update))).collect();
     for title in TITLES {
-        let revisions: Vec<(&Update, Revision<'_>)> = updates
+        let all: Vec<(&Update, Revision<'_>)> = updates
             .iter()
             .filter(|update| update.kind() == Kind::Revision)
             .map(|update| (update, Revision::decode(update.payload()).unwrap()))
@@ -142,29 +174,52 @@ fn check_against_model(shelf: &Map, updates: &[Update]) {
             .filter(|update| Withdrawal::decode(update.payload()).unwrap().title == title)
             .map(|update| (update.clock(), update.cid()))
             .min();
-        let followed: BTreeSet<Cid> = revisions.iter().flat_map(|(u, _)| u.parents()).collect();
-        let mut heads: Vec<_> = revisions
+        let Some(story) = story(shelf, title).unwrap() else {
+            assert!(all.is_empty() && withdrawn.is_none());
+            continue;
+        };
+        assert_eq!(story.withdrawn.as_ref().map(|w| (w.at, w.cid)), withdrawn);
+        let lines = history(shelf, title, None, 1000).unwrap().lines;
+        if let Some((at, _)) = withdrawn {
+            assert_eq!((story.heads, story.revisions, story.first), (vec![], 0, at));
+            assert_eq!(lines, []);
+            continue;
+        }
+        let followed: BTreeSet<Cid> = all
+            .iter()
+            .flat_map(|(update, _)| {
+                let by = shown[&update.cid()];
+                update.parents().map(|parent| shown[&parent]).filter(move |of| *of != by)
+            })
+            .collect();
+        let one: Vec<_> = all.iter().filter(|(u, _)| shown[&u.cid()] == u.cid()).collect();
+        let mut heads: Vec<_> = one
             .iter()
             .filter(|(update, _)| !followed.contains(&update.cid()))
             .map(|(update, revision)| (revision.generation, update.cid(), update.clock(), revision))
             .collect();
         heads.sort_by_key(|(generation, cid, ..)| (*generation, *cid));
         heads.reverse();
-        let Some(story) = story(shelf, title).unwrap() else {
-            assert!(revisions.is_empty() && withdrawn.is_none());
-            continue;
-        };
-        let cids: Vec<Cid> = heads.iter().map(|(_, cid, ..)| *cid).collect();
+        let mut cids: Vec<Cid> = heads.iter().map(|(_, cid, ..)| *cid).collect();
+        let newest_one = one.iter().map(|(update, _)| (update.clock(), update.cid())).max();
+        if let (true, Some((_, cid))) = (cids.is_empty(), newest_one) {
+            cids.push(cid);
+        }
         assert_eq!(story.heads.iter().map(|head| head.cid).collect::<Vec<_>>(), cids);
         assert_eq!(story.conflicts as usize, cids.len().saturating_sub(1));
-        assert_eq!(story.revisions as usize, revisions.len());
-        assert_eq!(story.withdrawn.map(|w| (w.at, w.cid)), withdrawn);
-        let lines = history(shelf, title, None, 1000).unwrap().lines;
+        assert_eq!(story.revisions as usize, one.len());
         assert!(lines.is_sorted_by(|a, b| (a.at, a.cid) > (b.at, b.cid)));
-        assert_eq!(lines.len(), if withdrawn.is_some() { 0 } else { revisions.len() });
-        if let (Some((_, _, clock, head)), None) = (heads.first(), withdrawn) {
-            newest.insert((clock.0, title));
-            *counts.entry(head.section.to_owned()).or_default() += 1;
+        let in_history: BTreeSet<Cid> = lines.iter().map(|line| line.cid).collect();
+        assert_eq!(in_history, one.iter().map(|(update, _)| update.cid()).collect());
+        match (heads.first(), newest_one) {
+            (Some((_, _, clock, head)), _) => {
+                newest.insert((clock.0, title));
+                *counts.entry(head.section.to_owned()).or_default() += 1;
+            }
+            (None, Some((clock, _))) => {
+                newest.insert((clock.0, title));
+            }
+            (None, None) => unreachable!("a story has a revision or is withdrawn"),
         }
     }
     let lines = listed(shelf, None);
@@ -179,11 +234,27 @@ fn check_against_model(shelf: &Map, updates: &[Update]) {
     }
 }
 
+/// The titles that are withdrawn by any of the updates.
+fn withdrawn_titles(updates: &[Update]) -> BTreeSet<String> {
+    let withdrawals = updates.iter().filter(|update| update.kind() == Kind::Withdrawal);
+    withdrawals.map(|u| Withdrawal::decode(u.payload()).unwrap().title.to_owned()).collect()
+}
+
+/// The updates whose payloads are to be erased, when all is known.
+fn to_erase(updates: &[Update]) -> BTreeSet<Dot> {
+    let titles = withdrawn_titles(updates);
+    let is_gone = |update: &&Update| {
+        update.kind() == Kind::Revision
+            && titles.contains(Revision::decode(update.payload()).unwrap().title)
+    };
+    updates.iter().filter(is_gone).map(Update::dot).collect()
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn order_and_repeats_change_nothing_that_is_read(
+    fn order_and_repeats_change_no_row(
         steps in steps(),
         picks in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
     ) {
@@ -199,11 +270,47 @@ proptest! {
         for update in updates.iter().rev() {
             apply(&mut shuffled, update).unwrap();
         }
+        prop_assert_eq!(&in_order, &shuffled);
         prop_assert_eq!(readings(&in_order), readings(&shuffled));
         check_against_model(&in_order, &updates);
         for update in &updates {
-            prop_assert_eq!(apply(&mut shuffled, update).unwrap(), Applied::Known);
+            match apply(&mut shuffled, update).unwrap() {
+                Applied::Known => {}
+                // Nothing says any more that it was here; it is to be erased all the same.
+                Applied::Story(change) => prop_assert_eq!(change.erase, vec![update.dot()]),
+                other => prop_assert!(false, "{:?}", other),
+            }
         }
+        prop_assert_eq!(&in_order, &shuffled);
+    }
+
+    #[test]
+    fn stubs_leave_what_the_whole_updates_leave_and_all_that_was_withdrawn_is_erased(
+        steps in steps(),
+        order in Just((0..25_usize).collect::<Vec<_>>()).prop_shuffle(),
+        erased_early in prop::collection::vec(any::<bool>(), 25),
+    ) {
+        let updates = build(&steps);
+        let erase = to_erase(&updates);
+        let mut whole = Map::new();
+        let mut told = BTreeSet::new();
+        for update in &updates {
+            if let Applied::Story(change) = apply(&mut whole, update).unwrap() {
+                told.extend(change.erase);
+            }
+        }
+        prop_assert_eq!(&told, &erase);
+        let mut stubs = Map::new();
+        for at in order.into_iter().filter(|at| *at < updates.len()) {
+            let update = &updates[at];
+            // A late node gets some as stubs, others whole from nodes that know no better yet.
+            if erased_early[at] && erase.contains(&update.dot()) {
+                prop_assert_eq!(apply(&mut stubs, &update.erase()).unwrap(), Applied::Erased);
+            } else {
+                apply(&mut stubs, update).unwrap();
+            }
+        }
+        prop_assert_eq!(whole, stubs);
     }
 }
 
@@ -239,11 +346,74 @@ fn a_change_says_what_became_of_the_story() {
     assert_eq!(changed(apply(&mut shelf, &joined).unwrap()).conflicts, 0);
     let payload = Withdrawal { title: "Flood", reason: "wrong" }.encode().unwrap();
     let withdrawal = seal(5, 5, Kind::Withdrawal, vec![], &payload);
-    assert!(changed(apply(&mut shelf, &withdrawal).unwrap()).is_withdrawn);
+    let change = changed(apply(&mut shelf, &withdrawal).unwrap());
+    let dots = [&first, &left, &right, &joined].map(Update::dot);
+    assert_eq!((change.is_withdrawn, change.head), (true, None));
+    assert_eq!(change.erase.iter().copied().collect::<BTreeSet<_>>(), dots.into());
     let late = revision(6, "Flood", 4, vec![joined.cid()]);
-    assert!(changed(apply(&mut shelf, &late).unwrap()).is_withdrawn);
+    let change = changed(apply(&mut shelf, &late).unwrap());
+    assert_eq!((change.is_withdrawn, change.erase), (true, vec![late.dot()]));
     assert_eq!(list(&shelf, None, None, 10).unwrap().lines, []);
     assert_eq!(sections(&shelf).unwrap(), []);
+}
+
+#[test]
+fn two_revisions_of_one_alias_are_one_to_readers() {
+    let mut shelf = Map::new();
+    let first = revision(1, "Flood", 1, vec![]);
+    let payload = Revision { generation: 2, title: "Flood", ..Revision::default() };
+    let payload = payload.encode().unwrap();
+    let [a, b] =
+        [2, 3].map(|seq| aliased_as("guid", seq, seq, Kind::Revision, vec![first.cid()], &payload));
+    let (least, other) = if a.cid() < b.cid() { (&a, &b) } else { (&b, &a) };
+    let child = revision(4, "Flood", 3, vec![other.cid()]);
+    for update in [&first, other] {
+        apply(&mut shelf, update).unwrap();
+    }
+    assert_eq!(aliased(&shelf, "Flood", "guid").unwrap(), Some(other.cid()));
+    assert_eq!(aliased(&shelf, "Match", "guid").unwrap(), None);
+    let change = changed(apply(&mut shelf, least).unwrap());
+    assert_eq!((change.head, change.conflicts), (Some(least.cid()), 0));
+    // A writer who read the other may go on from it, and a condition that names it holds.
+    let edit = Verdict::Edit { parents: vec![least.cid()], generation: 3 };
+    let judged = |base, ask| judge_in(&shelf, "Flood", base, ask).unwrap().0;
+    assert_eq!(judged(Some(other.cid()), Ask::default()), edit);
+    let if_match = Condition::Ids(vec![other.cid()]);
+    assert_eq!(judged(None, Ask { if_match, ..Ask::default() }), edit);
+    let change = changed(apply(&mut shelf, &child).unwrap());
+    assert_eq!((change.head, change.conflicts), (Some(child.cid()), 0));
+    let lines = history(&shelf, "Flood", None, 10).unwrap().lines;
+    let shown: Vec<Cid> = lines.iter().map(|line| line.cid).collect();
+    assert_eq!(shown, [child.cid(), least.cid(), first.cid()]);
+    assert_eq!(lines[0].parents, [least.cid()]);
+    assert_eq!(revision_place(&shelf, other.cid()).unwrap().unwrap().shown, least.cid());
+}
+
+#[test]
+fn the_common_ancestor_is_the_nearest_revision_that_both_began_from() {
+    let mut shelf = Map::new();
+    let root = revision(1, "Flood", 1, vec![]);
+    let fork = revision(2, "Flood", 2, vec![root.cid()]);
+    let left = revision(3, "Flood", 3, vec![fork.cid()]);
+    let right = revision(4, "Flood", 3, vec![fork.cid()]);
+    let joined = revision(5, "Flood", 4, vec![left.cid(), right.cid()]);
+    let later = revision(6, "Flood", 4, vec![right.cid()]);
+    let apart = revision(7, "Flood", 1, vec![]);
+    for update in [&root, &fork, &left, &right, &joined, &later, &apart] {
+        apply(&mut shelf, update).unwrap();
+    }
+    let common = |a: &Update, b: &Update| {
+        let found = common_ancestor(&shelf, "Flood", a.cid(), b.cid()).unwrap();
+        assert_eq!(found, common_ancestor(&shelf, "Flood", b.cid(), a.cid()).unwrap());
+        found
+    };
+    assert_eq!(common(&left, &right), Some(fork.cid()));
+    assert_eq!(common(&joined, &later), Some(right.cid()));
+    assert_eq!(common(&joined, &root), Some(root.cid()));
+    assert_eq!(common(&left, &left), Some(left.cid()));
+    assert_eq!(common(&joined, &apart), None);
+    let unknown = common_ancestor(&shelf, "Flood", left.cid(), Cid([1; 32])).unwrap();
+    assert_eq!(unknown, None);
 }
 
 #[test]
@@ -286,6 +456,7 @@ fn many_heads_cost_a_reader_no_more_than_sixty_four() {
             is_created: false,
             conflicts: 36,
             is_withdrawn: false,
+            erase: vec![],
         })
     });
 }

@@ -41,7 +41,7 @@ fn charset(parameter: &str) -> Option<&str> {
 
 /// An id, shown as hexadecimal digits.
 #[derive(Clone, Copy, Debug)]
-struct Id(Cid);
+pub(super) struct Id(pub(super) Cid);
 
 impl Serialize for Id {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -114,12 +114,22 @@ pub struct UpdateView<'a> {
     located: Option<Degrees>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     conflicts: Vec<Id>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    erased: bool,
 }
 
 impl<'a> UpdateView<'a> {
+    /// Shows that an update was, and nothing of what it said: `erased` is true.
+    pub fn erased(update: &'a Update) -> Self {
+        Self { body: None, erased: true, ..Self::plain(update) }
+    }
+
     /// Shows an update, with the ids of the heads beside its story's head where that is known.
     /// One whose payload is not what its kind promises is shown as the bytes that it is.
     pub fn of(update: &'a Update, conflicts: &[Cid]) -> Self {
+        if update.is_erased() {
+            return Self::erased(update);
+        }
         let mut view = Self::plain(update);
         view.conflicts = ids(conflicts.iter().copied());
         match update.kind() {
@@ -166,6 +176,7 @@ impl<'a> UpdateView<'a> {
             body: Some(Body::of(update.media_type(), update.payload())),
             located: None,
             conflicts: Vec::new(),
+            erased: false,
         }
     }
 
@@ -398,6 +409,22 @@ mod tests {
         assert_eq!(body(&seal(Kind::Data, "t", "text/x", b"")), (Some("".into()), None));
         let broken = seal(Kind::Revision, TOPIC_STORIES, "text/plain", b"\xff\0");
         assert_eq!(body(&broken), base64());
+    }
+
+    #[test]
+    fn a_stub_shows_that_it_was_and_nothing_of_what_it_said() {
+        let update = flood("text/plain", b"secret");
+        let stub = update.erase();
+        let view = to_value(UpdateView::of(&stub, &[PARENT])).unwrap();
+        assert_eq!(view, to_value(UpdateView::erased(&update)).unwrap());
+        assert_eq!(
+            view,
+            json!({
+                "id": update.cid().to_string(), "origin": "Hill", "seq": 7,
+                "at": "2026-11-22T01:28:00.042Z", "kind": "revision", "topic": "stories",
+                "media_type": "text/plain", "base": [PARENT.to_string()], "erased": true,
+            })
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Who is to be told that there are new updates: links at once, readers once a turn.
+//! Who is there: the links, and the readers that are told once a turn that there are new updates.
 
 use crate::reactor::{ConnId, Ctx};
 use std::collections::BTreeSet;
@@ -31,13 +31,6 @@ impl Audience {
 
     pub(super) fn readers(&self) -> usize {
         self.readers.len()
-    }
-
-    /// Notifies the links, within this turn: they hand on before, or with, any answer.
-    pub(super) fn tell_links<S: 'static>(&self, cx: &mut Ctx<'_, S>) {
-        for link in &self.links {
-            cx.transport_of(*link).notify();
-        }
     }
 
     /// True when the readers have yet to be told in a coming turn, and no call for it is due: one

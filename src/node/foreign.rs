@@ -8,9 +8,12 @@ use crate::news;
 use crate::reactor::{Class, ConnectError, ConnectOptions, Ctx, Factory, Peer, Protocol};
 use crate::serve::at::{AtConnection, AtDesk, AtShot};
 use crate::serve::line::{Caller, LineConnection};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 use crate::update::Kind;
 use std::net::IpAddr;
+
+/// How many updates are looked at in one turn for a server that wants a connection for each report.
+const TURN_UPDATES: usize = 128;
 
 /// One configured foreign server.
 #[derive(Debug)]
@@ -32,11 +35,11 @@ impl Foreign {
     pub(super) fn of(config: &Config) -> Vec<Self> {
         let peers = config.peers.iter();
         peers
-            .filter_map(|peer| match peer.kind {
-                PeerKind::Herd => None,
-                PeerKind::At { per_update } => Some(Self {
+            .filter_map(|peer| match (peer.kind, &peer.endpoint) {
+                (PeerKind::Herd, _) | (_, None) => None,
+                (PeerKind::At { per_update }, Some(endpoint)) => Some(Self {
                     name: peer.name.clone(),
-                    endpoint: peer.endpoint.clone(),
+                    endpoint: endpoint.clone(),
                     per_update,
                     backoff: Backoff::new(config.limits.redial_min_ms, config.limits.redial_max_ms),
                     is_busy: false,
@@ -46,6 +49,22 @@ impl Foreign {
                 }),
             })
             .collect()
+    }
+
+    /// Looks for the next report among a turn's share of updates. False when there may be more.
+    fn find_line(&mut self, store: &Store) -> bool {
+        let Some(feed) = &mut self.feed else { return true };
+        for _ in 0..TURN_UPDATES {
+            if self.line.is_some() {
+                return true;
+            }
+            // What can't be read now is tried again with the next update.
+            let Ok(Some(update)) = feed.next(store) else { return true };
+            if update.kind() == Kind::Report {
+                self.line = Some(update.payload().to_vec());
+            }
+        }
+        self.line.is_some()
     }
 
     /// True when a connection from this address may say AT on any line listener. A loopback address
@@ -110,24 +129,25 @@ impl Node {
         cx.connect(&foreign.endpoint, options, DialForeign { peer });
     }
 
-    /// Sees whether there is a new report for servers that want a connection for each.
+    /// Sees whether there is a new report for servers that want a connection for each; goes on in
+    /// a later turn where much was missed.
     pub(super) fn feed_foreign(&mut self, cx: &mut Ctx<'_, Self>) {
+        let mut has_more = false;
         for peer in 0..self.foreign.len() {
             let foreign = &mut self.foreign[peer];
             if !foreign.per_update || foreign.is_busy {
                 continue;
             }
-            while foreign.line.is_none()
-                && let Some(feed) = &mut foreign.feed
-                && let Ok(Some(update)) = feed.next(&self.store)
-            {
-                if update.kind() == Kind::Report {
-                    foreign.line = Some(update.payload().to_vec());
-                }
-            }
+            has_more |= !foreign.find_line(&self.store);
             if foreign.line.is_some() {
                 self.dial_foreign(cx, peer);
             }
+        }
+        if has_more && !std::mem::replace(&mut self.due.feeds_foreign, true) {
+            cx.call_later(0, |cx, node| {
+                node.due.feeds_foreign = false;
+                node.feed_foreign(cx);
+            });
         }
     }
 
@@ -168,3 +188,6 @@ impl AtDesk for Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,22 @@
 //! The node's side of its peer links: whom to dial and when, and what to do with what comes.
 
-use super::Node;
+use super::{Node, audits};
 use crate::base::ClientEndpoint;
 use crate::config::{Config, PeerKind};
-use crate::herd::{Admission, Backoff, Identity, LinkSettings, LinkView};
+use crate::herd::{
+    Admission, Backoff, BlobSettings, Caller, Fork, Identity, LinkSettings, LinkView, Relay,
+    RelaySettings, Sealed, Standing, Step, Unwelcome, welcome,
+};
 use crate::reactor::{Class, ConnId, ConnectError, ConnectOptions, Ctx, Factory, Peer, Protocol};
 use crate::serve::peer::{HerdDesk, PeerConnection};
-use crate::store::Apply;
-use crate::update::{Epoch, Update};
+use crate::store::{Apply, Birth, Store, StoreError, Unsealed};
+use crate::update::{Dot, Seal, Update, Vector};
+use std::sync::Arc;
 
 /// The first dials of a herd that starts at once are spread over this time.
 const FIRST_DIAL_MS: u64 = 100;
+/// A dial of which nothing was heard for so much longer than it may take has come to nothing.
+const DIAL_LOST_MS: u64 = 1_000;
 
 /// Dials one configured peer whenever no link to it stands.
 #[derive(Debug)]
@@ -18,28 +24,32 @@ pub(super) struct Dialler {
     name: String,
     endpoint: ClientEndpoint,
     backoff: Backoff,
-    /// A dial, or the wait before it, is under way.
+    /// A dial, or the wait before it, is under way, or the link that came of it stands.
     is_busy: bool,
+    /// Counts the dials.
+    attempt: u64,
+    /// This one came to a connection, whose end will be told.
+    is_made: bool,
     /// What was last said in the log, so that a dead peer is not news every second.
     said: Option<ConnectError>,
 }
 
 impl Dialler {
-    /// One for each configured peer of the herd.
+    /// One for each configured peer of the herd that is not only expected.
     pub(super) fn of(config: &Config) -> Vec<Self> {
         let herd = config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd);
-        herd.map(|peer| Self {
-            name: peer.name.clone(),
-            endpoint: peer.endpoint.clone(),
-            backoff: Backoff::new(config.limits.redial_min_ms, config.limits.redial_max_ms),
-            is_busy: false,
-            said: None,
+        herd.filter_map(|peer| {
+            Some(Self {
+                name: peer.name.clone(),
+                endpoint: peer.endpoint.clone()?,
+                backoff: Backoff::new(config.limits.redial_min_ms, config.limits.redial_max_ms),
+                is_busy: false,
+                attempt: 0,
+                is_made: false,
+                said: None,
+            })
         })
         .collect()
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
     }
 }
 
@@ -52,8 +62,8 @@ impl Factory<Node> for Dial {
     fn build(&mut self, _peer: &Peer, node: &mut Node) -> Option<Box<dyn Protocol<Node>>> {
         let dialler = &mut node.diallers[self.index];
         dialler.said = None;
-        let name = dialler.name.clone();
-        Some(Box::new(PeerConnection::new(node.link_settings(), Some(name))))
+        dialler.is_made = true;
+        Some(Box::new(PeerConnection::new(Some(dialler.name.clone()))))
     }
 
     fn failed(&mut self, cx: &mut Ctx<'_, Node>, node: &mut Node, why: ConnectError) {
@@ -81,16 +91,180 @@ impl Node {
             dialler.is_busy = false;
             return;
         }
+        dialler.attempt += 1;
+        dialler.is_made = false;
+        let attempt = dialler.attempt;
         let timeout_ms = dialler.endpoint.timeout_ms().unwrap_or(self.config.limits.connect_ms);
+        let secure = Some(self.tls_client.clone());
         let options =
-            ConnectOptions { class: Class::Peer, timeout_ms, ..ConnectOptions::default() };
+            ConnectOptions { class: Class::Peer, timeout_ms, secure, ..ConnectOptions::default() };
         cx.connect(&dialler.endpoint, options, Dial { index });
+        cx.call_later(timeout_ms + DIAL_LOST_MS, move |cx, node| {
+            let dialler = &node.diallers[index];
+            if dialler.is_busy && dialler.attempt == attempt && !dialler.is_made {
+                log::error!("the dial to {} was lost: trying on", dialler.name);
+                node.dial_again(cx, index);
+            }
+        });
     }
 
     fn dial_again(&mut self, cx: &mut Ctx<'_, Self>, index: usize) {
         let wait_ms = self.diallers[index].backoff.fail(cx.rng());
         self.diallers[index].is_busy = true;
+        // The dial is over, whatever may still be told of it.
+        self.diallers[index].attempt += 1;
         cx.call_later(wait_ms, move |cx, node| node.dial(cx, index));
+    }
+
+    /// The bounds of this node's links.
+    pub(super) fn relay_settings(config: &Config) -> RelaySettings {
+        let limits = &config.limits;
+        RelaySettings {
+            link: LinkSettings {
+                window_bytes: limits.peer_window_bytes as u64,
+                heartbeat_ms: limits.heartbeat_ms,
+                silence_ms: limits.peer_silence_ms,
+                digest_ms: limits.digest_ms,
+            },
+            catches_up: config.catch_up,
+            gate_bytes: limits.gate_bytes,
+            blobs: BlobSettings::default(),
+            audits: audits::settings(limits),
+            ring_bytes: limits.ring_bytes,
+            origin_updates_per_s: limits.origin_updates_per_s,
+            calm_updates_per_s: limits.calm_updates_per_s,
+            calm_bytes_per_s: limits.calm_bytes_per_s,
+        }
+    }
+
+    /// Seals an update that was shown from memory, together with others of this turn, and hands it
+    /// to the links.
+    pub(super) fn flood_early(&mut self, cx: &mut Ctx<'_, Self>, update: Update) {
+        if self.early.is_empty() {
+            cx.call_later(0, |cx, node| {
+                let early = std::mem::take(&mut node.early);
+                node.flood(cx, &early);
+            });
+        }
+        self.early.push(update);
+    }
+
+    /// Seals own updates that may be seen. Those that may yet be refused are left out: their names
+    /// may be given to others.
+    fn seal_visible(&mut self) {
+        while let Some(Unsealed { birth, from, mut cids }) = self.store.unsealed() {
+            let may_be_seen = |seq| self.store.contains(Dot { epoch: birth.epoch, seq });
+            let visible = (from..).zip(&cids).take_while(|(seq, _)| may_be_seen(*seq)).count();
+            if visible == 0 {
+                return;
+            }
+            cids.truncate(visible);
+            let seal = Seal::sign(&self.key, birth.salt, from, cids);
+            if let Err(error) = self.store.append_seal(&seal) {
+                return log::error!("updates can't be sealed: {error}");
+            }
+        }
+    }
+
+    /// Hands this node's own updates, which may be seen, to its links.
+    pub(super) fn flood(&mut self, cx: &mut Ctx<'_, Self>, updates: &[Update]) {
+        self.seal_visible();
+        let mut sealed: Option<Arc<Sealed>> = None;
+        for update in updates {
+            if !sealed.as_ref().is_some_and(|sealed| sealed.covers(update)) {
+                sealed = match self.store.seal_of(update.dot()) {
+                    Ok(seal) => seal.map(|seal| Arc::new(Sealed::new(seal))),
+                    Err(error) => {
+                        log::error!("the seal of {} can't be read: {error}", update.dot());
+                        None
+                    }
+                };
+            }
+            if let Some(sealed) = &sealed {
+                self.relay.publish(update, sealed, cx.now());
+            }
+        }
+        self.wake_links(cx);
+    }
+
+    /// Takes what is ready into the log, as long as the log takes anything.
+    pub(super) fn take_steps(&mut self, cx: &mut Ctx<'_, Self>) {
+        let mut any = false;
+        loop {
+            let is_full = self.is_full();
+            self.relay.hold_back(is_full, &self.store, cx.now());
+            if is_full {
+                break;
+            }
+            let Some(step) = self.relay.next_step(&self.store, cx.now()) else { break };
+            any = true;
+            if let Err(error) = self.take_step(cx, step) {
+                log::error!("the archive can't be read: {error}");
+                break;
+            }
+        }
+        if any {
+            self.announce(cx);
+            self.commit_later(cx, self.spread.is_awaited());
+        }
+        self.wake_links(cx);
+    }
+
+    fn take_step(&mut self, cx: &mut Ctx<'_, Self>, step: Step) -> Result<(), StoreError> {
+        match step {
+            Step::Seal(sealed) => self.store.append_seal(&sealed.seal)?,
+            Step::Append(update) => {
+                self.clock.observe(update.clock(), cx.wall_ns() / 1_000_000);
+                self.figures.received += 1;
+                self.store.append(&update, Apply::Now);
+                self.spread.note_arrival(&update);
+                self.index(&update);
+            }
+            Step::Pass(dots) => self.store.pass(&dots),
+            Step::Amnesia => {
+                log::error!(
+                    "a peer holds updates of this node's epoch {} that its log does not: the log \
+                     lost its end",
+                    self.store.epoch()
+                );
+                self.begin_epoch(cx);
+            }
+            Step::Fork(fork) => self.forked(cx, &fork),
+        }
+        Ok(())
+    }
+
+    /// Goes on under a new epoch.
+    fn begin_epoch(&mut self, cx: &mut Ctx<'_, Self>) {
+        let birth = Birth::of(&self.key.public(), cx.rng().next_u64());
+        log::warn!("this node goes on under a new epoch, {}", birth.epoch);
+        // No number of the old one will be given again, whatever becomes of the batch.
+        self.store.seal(&self.key);
+        self.store.begin_epoch(birth);
+        self.roll.set_epoch(birth.epoch);
+        self.relay.set_epoch(birth.epoch);
+        self.epoch_of_run = Some(birth.epoch);
+        self.commit_later(cx, true);
+    }
+}
+
+impl Node {
+    /// Whether a peer that says this name may link.
+    pub(super) fn judge(
+        &self,
+        cx: &mut Ctx<'_, Self>,
+        conn: ConnId,
+        name: &str,
+    ) -> Result<(), Unwelcome> {
+        let transport = cx.transport_of(conn);
+        let (key, is_local) = (transport.peer_key(), transport.peer().is_local());
+        let herd = self.config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd);
+        let configured = herd.filter(|peer| peer.name == name).find_map(|peer| peer.key);
+        let standing = match &key {
+            Some(key) => self.charter.standing(key),
+            None => Standing::Unchartered,
+        };
+        welcome(Caller { name, key, is_local }, standing, configured)
     }
 }
 
@@ -99,12 +273,8 @@ impl HerdDesk for Node {
         self.roll.me()
     }
 
-    fn link_settings(&self) -> LinkSettings {
-        LinkSettings {
-            window_bytes: self.config.limits.peer_window_bytes as u64,
-            heartbeat_ms: self.config.limits.heartbeat_ms,
-            silence_ms: self.config.limits.peer_silence_ms,
-        }
+    fn herd(&mut self) -> (&mut Relay<ConnId>, &Store) {
+        (&mut self.relay, &self.store)
     }
 
     fn admit(
@@ -114,6 +284,9 @@ impl HerdDesk for Node {
         peer: &Identity,
         dialled: bool,
     ) -> Admission<ConnId> {
+        if let Err(why) = self.judge(cx, conn, &peer.name) {
+            return Admission::Unwelcome(why);
+        }
         let admission = self.roll.admit(conn, peer, dialled);
         if let Admission::Replaces(older) = admission {
             cx.transport_of(older).close();
@@ -121,13 +294,8 @@ impl HerdDesk for Node {
         admission
     }
 
-    fn arrived(&mut self, cx: &mut Ctx<'_, Self>, update: Update) {
-        self.clock.observe(update.clock(), cx.wall_ns() / 1_000_000);
-        self.figures.received += 1;
-        self.store.append(&update, Apply::Now);
-        self.index(&update);
-        self.announce(cx);
-        self.commit_later(cx, false);
+    fn arrived(&mut self, cx: &mut Ctx<'_, Self>) {
+        self.take_steps(cx);
     }
 
     fn duplicate(&mut self) {
@@ -139,30 +307,74 @@ impl HerdDesk for Node {
     }
 
     fn amnesia(&mut self, cx: &mut Ctx<'_, Self>) {
+        let own = self.store.epoch();
+        if self.epoch_of_run == Some(own) {
+            // Nobody can hold more of an epoch that began in this run. Should the peer prove it,
+            // that is another matter.
+            return log::error!(
+                "a peer claims to hold updates of epoch {own} that were never made"
+            );
+        }
         log::error!(
-            "a peer holds updates of this node's epoch {} that its log does not: the log lost its \
-             end, and this node goes on under a new epoch",
-            self.store.epoch()
+            "a peer says it holds updates of this node's epoch {own} that its log does not: the \
+             log lost its end"
         );
-        let fresh = Epoch(cx.rng().next_u64());
-        self.store.begin_epoch(fresh);
-        self.roll.set_epoch(fresh);
-        self.commit_later(cx, true);
+        self.begin_epoch(cx);
+    }
+
+    fn forked(&mut self, cx: &mut Ctx<'_, Self>, fork: &Fork) {
+        if !self.store.append_exhibit(&fork.update, &fork.seal) {
+            return;
+        }
+        let (dot, origin) = (fork.dot, fork.update.origin());
+        log::error!(
+            "{origin} published two updates as {dot}: both are kept, and its epoch is taken from \
+             its links no longer. One of them is {}",
+            fork.update.cid()
+        );
+        if let Err(error) = self.relay.expose(fork, &self.store) {
+            log::error!("the archive can't be read: {error}");
+        }
+        if dot.epoch == self.store.epoch() {
+            self.begin_epoch(cx);
+        }
+        self.commit_later(cx, false);
+        self.wake_links(cx);
+    }
+
+    fn heard_held(
+        &mut self,
+        cx: &mut Ctx<'_, Self>,
+        conn: ConnId,
+        node: &str,
+        urgent: bool,
+        dots: &Vector,
+    ) {
+        self.note_held(cx, conn, node, urgent, dots);
     }
 
     fn note(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, view: LinkView) {
+        let is_first = !self.roll.is_healthy(conn);
         self.roll.note(conn, view, cx.now(), cx.wall_ns() / 1_000_000);
-    }
-
-    fn is_overloaded(&self) -> bool {
-        self.is_full()
+        if is_first {
+            self.tell_all_held(conn);
+        }
     }
 
     fn attend_link(&mut self, conn: ConnId) {
         self.audience.add_link(conn);
     }
 
+    fn wake_links(&mut self, cx: &mut Ctx<'_, Self>) {
+        for link in self.relay.take_wake() {
+            cx.transport_of(link).notify();
+        }
+        self.go_on_auditing(cx);
+    }
+
     fn link_lost(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, dialled: Option<&str>) {
+        self.relay.lost(conn, &self.store, cx.now());
+        self.wake_links(cx);
         self.audience.remove(conn);
         let peer = self.roll.name_of(conn).map(str::to_owned);
         let was_healthy = self.roll.is_healthy(conn);

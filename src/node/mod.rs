@@ -3,28 +3,34 @@
 //! on one thread, in turns, with `&mut Node`.
 
 mod audience;
+mod audits;
+mod charter;
 mod commit;
+mod erasure;
 mod expose;
 mod foreign;
 mod links;
+mod probe;
 mod rendered;
 mod reports;
+mod retention;
 mod run;
-#[cfg(test)]
-mod tests;
+mod spread;
 mod tickets;
 
-pub use run::{NodeError, Running, run};
+pub use probe::Probe;
+pub use run::{NodeError, Running, prepare, run};
 
 use crate::base::Chunk;
-use crate::config::{Config, Durability};
-use crate::herd::{Feed, Identity, Order, Roll};
+use crate::base::plant::{Bug, is_planted};
+use crate::config::{Config, Durability, PeerKind};
+use crate::herd::{Charter, Feed, Identity, Order, Relay, Roll};
 use crate::metrics::Exposition;
 use crate::news;
-use crate::reactor::{ConnId, Ctx};
-use crate::serve::{Desk, Entry, Receipt, Refusal, Settled, Tally, Ticket};
+use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
+use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
 use crate::store::{Apply, Store};
-use crate::update::{Clock, Cursor, Draft, Kind, Update};
+use crate::update::{Clock, Cursor, Dot, Draft, Epoch, Kind, SigningKey, Update};
 use audience::Audience;
 use commit::Commits;
 use expose::Figures;
@@ -32,28 +38,56 @@ use foreign::Foreign;
 use links::Dialler;
 use rendered::Rendered;
 use reports::Reports;
+use retention::Retention;
+use spread::Spread;
 use std::collections::BTreeMap;
 use tickets::Tickets;
 
 /// One node: the loop's shared state.
 pub struct Node {
     config: Config,
+    key: SigningKey,
+    /// How its links are secured, by its key.
+    tls_server: TlsServer,
+    tls_client: TlsClient,
     store: Store,
     clock: Clock,
     roll: Roll<ConnId>,
+    relay: Relay<ConnId>,
+    /// Own updates that were shown from memory, and have yet to be sealed and handed on.
+    early: Vec<Update>,
+    /// The epoch that began in this run, when one did.
+    epoch_of_run: Option<Epoch>,
     diallers: Vec<Dialler>,
     foreign: Vec<Foreign>,
+    due: Due,
     audience: Audience,
     tickets: Tickets,
+    spread: Spread,
     commits: Commits,
-    /// The stories with a revision on its way to the disk.
+    /// The stories with a revision or a withdrawal on its way to the disk.
     writing: BTreeMap<String, Ticket>,
     reports: Reports,
+    retention: Retention,
     rendered: Rendered,
     tally: Tally,
     figures: Figures,
+    charter: Charter,
+    /// An act came since it was read.
+    is_charter_stale: bool,
+    /// The names of those who published, by epoch.
+    origins: BTreeMap<Epoch, String>,
     /// A stop is held until everything is on disk.
     is_held: bool,
+}
+
+/// Which calls of a later turn are due.
+#[derive(Debug, Default)]
+struct Due {
+    /// Goes on feeding foreign servers.
+    feeds_foreign: bool,
+    /// Goes on with an audit.
+    audits: bool,
 }
 
 /// When a publisher that is refused for now should try again.
@@ -61,35 +95,64 @@ const BUSY_RETRY_MS: u64 = 1_000;
 
 impl Node {
     /// A node over an open store, its index caught up. `instance` is a random number of this run.
-    fn new(config: Config, store: Store, clock: Clock, instance: u64) -> Self {
-        let me = Identity { name: config.name.clone(), epoch: store.epoch(), instance };
+    fn new(config: Config, key: &SigningKey, store: Store, clock: Clock, instance: u64) -> Self {
+        let me = Identity {
+            name: config.name.clone(),
+            epoch: store.epoch(),
+            instance,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            key: Some(key.public()),
+        };
         let diallers = Dialler::of(&config);
-        let configured: Vec<String> = diallers.iter().map(|d| d.name().to_owned()).collect();
+        let retention = Retention::of(&config.retention);
+        let herd = config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd);
+        let configured: Vec<String> = herd.map(|peer| peer.name.clone()).collect();
         Self {
+            relay: Relay::new(me.clone(), Self::relay_settings(&config), instance),
             roll: Roll::new(me, configured),
+            tls_server: TlsServer::of_node(key),
+            tls_client: TlsClient::of_node(key),
+            early: Vec::new(),
+            epoch_of_run: None,
             foreign: Foreign::of(&config),
+            due: Due::default(),
             clock,
             diallers,
             config,
+            key: key.clone(),
             store,
             audience: Audience::default(),
             tickets: Tickets::default(),
+            spread: Spread::default(),
             commits: Commits::default(),
             writing: BTreeMap::new(),
+            retention,
             reports: Reports::default(),
             rendered: Rendered::default(),
             tally: Tally::default(),
             figures: Figures::default(),
+            charter: Charter::default(),
+            is_charter_stale: false,
+            origins: BTreeMap::new(),
             is_held: false,
         }
     }
 
-    /// Takes an update into what readers see.
+    /// Remembers who publishes under an epoch.
+    fn note_origin(&mut self, update: &Update) {
+        let epoch = update.dot().epoch;
+        self.origins.entry(epoch).or_insert_with(|| update.origin().to_owned());
+    }
+
+    /// Takes an update into what readers see, and erases what they are to see no more.
     fn index(&mut self, update: &Update) {
-        match news::apply(self.store.index_mut(), update) {
+        self.note_origin(update);
+        self.is_charter_stale |= update.kind() == Kind::Charter;
+        match erasure::take_in(&mut self.store, update) {
             Ok(news::Applied::Malformed(error)) => {
                 log::warn!("update {} of {} shows nothing: {error}", update.cid(), update.origin());
             }
+            Ok(news::Applied::Story(change)) => self.rendered.forget(&change.title),
             Ok(_) => {}
             Err(error) => {
                 log::error!("update {} can't be indexed: {error}", update.cid());
@@ -98,11 +161,13 @@ impl Node {
         }
     }
 
-    /// An update can be read from now on: tells the links at once, the readers in the next turn.
+    /// An update can be read from now on: tells the readers in the next turn.
     fn announce(&mut self, cx: &mut Ctx<'_, Self>) {
-        self.audience.tell_links(cx);
         if self.audience.announce() {
             cx.call_later(0, |cx, node| node.audience.tell_readers(cx));
+        }
+        if self.is_charter_stale {
+            cx.call_later(0, |cx, node| node.read_charter(cx));
         }
         self.feed_foreign(cx);
         self.checkpoint_if_large(cx);
@@ -114,7 +179,8 @@ impl Node {
             Some(Refusal::Draining)
         } else if self.commits.is_failing && !self.commits.is_probing {
             Some(Refusal::Failing)
-        } else if self.is_full() {
+        } else if self.is_full() || self.commits.is_behind(cx.now(), self.config.limits.pending_ms)
+        {
             Some(Refusal::Busy(BUSY_RETRY_MS))
         } else {
             None
@@ -143,7 +209,7 @@ impl Node {
             media_type: entry.media_type,
             alias: entry.alias,
             parents: entry.parents.clone(),
-            previous: self.store.tip(),
+            previous: self.store.previous(),
             payload: entry.payload,
         })
         .map_err(|_| Refusal::Malformed)
@@ -168,6 +234,9 @@ impl Desk for Node {
         if let Some(refusal) = self.refusal(cx) {
             return Err(refusal);
         }
+        if durability.is_wide() && self.spread.is_full() {
+            return Err(Refusal::Busy(BUSY_RETRY_MS));
+        }
         let update = self.seal(cx, &entry, durability)?;
         let (dot, cid) = (update.dot(), update.cid());
         self.figures.accepted += 1;
@@ -178,6 +247,7 @@ impl Desk for Node {
             self.store.append(&update, Apply::Now);
             self.index(&update);
             self.announce(cx);
+            self.flood_early(cx, update);
             self.commit_later(cx, false);
             return Ok(Receipt { dot, cid, ticket: None });
         }
@@ -185,11 +255,13 @@ impl Desk for Node {
             self.store.mark_early();
         }
         self.store.append(&update, if early { Apply::InTurn } else { Apply::OnCommit });
-        let ticket = self.tickets.issue();
-        if update.kind() == Kind::Revision
-            && let Ok(revision) = news::Revision::decode(update.payload())
-        {
-            self.writing.insert(revision.title.to_owned(), ticket);
+        let ticket = if durability.is_wide() {
+            self.tickets.issue_wide(dot, update.asked())
+        } else {
+            self.tickets.issue()
+        };
+        if let Some(title) = news::title_of(&update) {
+            self.writing.insert(title.to_owned(), ticket);
         }
         self.commit_later(cx, true);
         Ok(Receipt { dot, cid, ticket: Some(ticket) })
@@ -200,11 +272,22 @@ impl Desk for Node {
     }
 
     fn settled(&self, ticket: Ticket) -> Option<Settled> {
+        if is_planted(Bug::AckBeforeSync) {
+            return Some(Settled::Done);
+        }
         self.tickets.settled(ticket)
     }
 
     fn await_ticket(&mut self, ticket: Ticket, conn: ConnId) {
         self.tickets.wait(ticket, conn);
+    }
+
+    fn is_as_safe_as(&self, dot: Dot, durability: Durability) -> bool {
+        Self::is_as_safe_as(self, dot, durability)
+    }
+
+    fn holders(&self, dot: Dot) -> Vec<Holder> {
+        self.holders_of(dot)
     }
 
     fn feed(&self, after: Option<&Cursor>) -> Feed {
@@ -229,6 +312,10 @@ impl Desk for Node {
 
     fn herd_view(&self, cx: &Ctx<'_, Self>) -> serde_json::Value {
         expose::herd_view(self, cx)
+    }
+
+    fn charter_view(&self) -> serde_json::Value {
+        self.show_charter()
     }
 
     fn expose(&self, cx: &Ctx<'_, Self>, out: &mut Exposition) {

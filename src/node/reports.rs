@@ -5,15 +5,17 @@ use crate::config::Durability;
 use crate::news;
 use crate::proto::line::{Decimal, Latlon, Radius, Report};
 use crate::reactor::Ctx;
-use crate::serve::line::{PlacesDesk, ReportAnswer};
-use crate::serve::{Desk, Entry, Refusal, Ticket};
+use crate::serve::line::{Heard, PlacesDesk, ReportAnswer};
+use crate::serve::{Desk, Entry, Receipt, Refusal, Ticket};
 use crate::store::StoreError;
-use crate::update::{Dot, Kind};
+use crate::update::Kind;
 use std::collections::BTreeMap;
 
 const MEDIA_TYPE: &str = "text/plain";
 /// How long a report waits before it is tried again, while too much waits for the disk.
 const BUSY_MS: u64 = 5;
+/// Likewise for a report of a foreign server, while the disk takes no writes.
+const FAILING_MS: u64 = 1_000;
 
 /// The newest report of each id that waits for the disk.
 #[derive(Debug, Default)]
@@ -54,7 +56,7 @@ impl Node {
         id: &[u8],
         line: &[u8],
         durability: Durability,
-    ) -> Result<(Dot, Option<Ticket>), Refusal> {
+    ) -> Result<Receipt, Refusal> {
         let entry = Entry {
             kind: Kind::Report,
             topic: news::TOPIC_PLACES,
@@ -67,7 +69,7 @@ impl Node {
         if let Some(ticket) = receipt.ticket {
             self.reports.waiting.insert(id.to_vec(), (ticket, line.to_vec()));
         }
-        Ok((receipt.dot, receipt.ticket))
+        Ok(receipt)
     }
 }
 
@@ -96,8 +98,8 @@ impl PlacesDesk for Node {
         let mut line = Vec::with_capacity(128);
         Report { server, skew: skew.as_bytes(), id, latlon, time }.encode(&mut line);
         match self.publish_report(cx, id, &line, self.config.durability) {
-            Ok((_, Some(ticket))) => ReportAnswer::After(ticket, line),
-            Ok((_, None)) => ReportAnswer::Now(line),
+            Ok(Receipt { ticket: Some(ticket), .. }) => ReportAnswer::After(ticket, line),
+            Ok(Receipt { ticket: None, .. }) => ReportAnswer::Now(line),
             Err(Refusal::Busy(_)) => ReportAnswer::Later(BUSY_MS),
             Err(refusal) => {
                 log::debug!("a report is refused: {refusal}");
@@ -106,7 +108,7 @@ impl PlacesDesk for Node {
         }
     }
 
-    fn hear(&mut self, cx: &mut Ctx<'_, Self>, report: &Report<'_>) -> Option<Dot> {
+    fn hear(&mut self, cx: &mut Ctx<'_, Self>, report: &Report<'_>) -> Heard {
         let held = self.newest_report(report.id);
         let is_news = held.is_none_or(|(held, _)| {
             news::read_report(&held).is_ok_and(|held| held.order(report).is_lt())
@@ -114,14 +116,19 @@ impl PlacesDesk for Node {
         let ahead_ms = self.config.limits.report_ahead_ms;
         let skew = report.time.skew(cx.wall_ns());
         if !is_news || skew.is_none_or(|skew| skew.is_ahead_by_more_than(ahead_ms)) {
-            return None;
+            return Heard::Nothing;
         }
         let mut line = Vec::with_capacity(128);
         report.encode(&mut line);
-        let made = self.publish_report(cx, report.id, &line, self.config.durability);
-        made.map_err(|refusal| log::warn!("a foreign report is lost: {refusal}"))
-            .ok()
-            .map(|made| made.0)
+        match self.publish_report(cx, report.id, &line, self.config.durability) {
+            Ok(receipt) => Heard::News(receipt),
+            Err(Refusal::Busy(_)) => Heard::Later(BUSY_MS),
+            Err(Refusal::Failing) => Heard::Later(FAILING_MS),
+            Err(refusal @ (Refusal::Draining | Refusal::Malformed)) => {
+                log::warn!("a foreign report is lost: {refusal}");
+                Heard::Nothing
+            }
+        }
     }
 
     fn what_is_at(

@@ -1,23 +1,20 @@
 //! A node from its configuration to its end: the store opened and caught up, listeners bound,
 //! peers dialled, the loop run, the store closed.
 
-use super::Node;
+use super::{Node, erasure};
 use crate::base::{Rng, ServerEndpoint};
-use crate::config::{Config, Listen, Service};
+use crate::config::{Config, KeyError, Listen, Service, load_or_make_key};
 use crate::reactor::{
     Backend, Class, Ctx, ListenOptions, OsBackend, Peer, Protocol, Reactor, Settings, Signal,
     descriptors_max,
 };
 use crate::serve::http::HttpConnection;
-use crate::serve::peer::{HerdDesk, PeerConnection};
-use crate::store::{Disk, FileDisk, Store, StoreError, StoreOptions};
-use crate::update::{Clock, Dot, Epoch, Hlc, Span};
+use crate::serve::peer::PeerConnection;
+use crate::store::{Birth, Disk, FileDisk, NewEpoch, Store, StoreError, StoreOptions};
+use crate::update::{Clock, Dot, Hlc, SigningKey, Span};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-
-/// How many updates of the log's tail are indexed at a time.
-const REPLAY_UPDATES: usize = 1024;
 
 /// Descriptors that are not for accepted connections: the log, the index, dials, the loop itself.
 const DESCRIPTORS_RESERVED: usize = 128;
@@ -27,6 +24,8 @@ const DESCRIPTORS_RESERVED: usize = 128;
 pub enum NodeError {
     /// The archive can't be opened or closed.
     Store(StoreError),
+    /// The node has no usable key.
+    Key(KeyError),
     /// A listener can't be bound.
     Listen(ServerEndpoint, io::Error),
     /// The loop failed.
@@ -37,6 +36,7 @@ impl fmt::Display for NodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(error) => write!(f, "{error}"),
+            Self::Key(error) => write!(f, "{error}"),
             Self::Listen(endpoint, error) => write!(f, "can't listen on {endpoint}: {error}"),
             Self::Loop(error) => write!(f, "the loop failed: {error}"),
         }
@@ -61,9 +61,14 @@ pub struct Running {
 }
 
 impl Node {
-    /// Opens the archive on a disk and catches its index up. `seed` draws the numbers that must
-    /// differ between runs: the epoch of a new log, the instance of this run.
-    pub fn open(config: Config, disk: Arc<dyn Disk>, seed: u64) -> Result<Self, NodeError> {
+    /// Opens the archive on a disk and catches its index up. `key` is who the node is. `seed` draws
+    /// the numbers that must differ between runs: the epoch of a new log, the instance of this run.
+    pub fn open(
+        config: Config,
+        key: &SigningKey,
+        disk: Arc<dyn Disk>,
+        seed: u64,
+    ) -> Result<Self, NodeError> {
         let mut rng = Rng::new(seed);
         let limits = &config.limits;
         let options = StoreOptions {
@@ -71,26 +76,22 @@ impl Node {
             cache_bytes: limits.cache_bytes,
             index_cache_bytes: limits.index_cache_bytes,
             salt: rng.next_u64() as u32,
-            fresh_epoch: Epoch(rng.next_u64()),
+            fresh: Birth::of(&key.public(), rng.next_u64()),
             ..StoreOptions::default()
         };
         let (mut store, report) = Store::open(disk, options)?;
         for line in report.to_string().lines() {
             log::info!("{line}");
         }
-        loop {
-            let updates = store.replay(REPLAY_UPDATES)?;
-            if updates.is_empty() {
-                break;
-            }
-            for update in &updates {
-                if let Err(error) = crate::news::apply(store.index_mut(), update) {
-                    log::error!("update {} can't be indexed: {error}", update.cid());
-                    store.index().condemn();
-                }
-            }
+        let is_unclean = report.cut.is_some() || report.index_rebuilt;
+        let is_new = report.new_epoch_because.is_none_or(|why| why == NewEpoch::LogBorn);
+        let is_in_doubt = is_unclean || !is_new;
+        erasure::replay(&mut store)?;
+        let mut node = Self::new(config, key, store, Clock::new(Hlc(0)), rng.next_u64());
+        if is_in_doubt {
+            node.audit_soon();
         }
-        Ok(Self::new(config, store, Clock::new(Hlc(0)), rng.next_u64()))
+        Ok(node)
     }
 
     /// Binds the listeners and starts what runs for ever.
@@ -98,11 +99,19 @@ impl Node {
         self.catch_up_clock(cx.wall_ns() / 1_000_000)?;
         let mut bound = Vec::new();
         for listen in self.config.listen.clone() {
-            let local = bind(cx, listen.clone())?;
+            let local = self.bind(cx, listen.clone())?;
             log::info!("{} on {local}", listen.service);
             bound.push((listen.service, local));
         }
+        self.load_charter();
+        self.note_own_held(cx);
+        // What a crash left unsealed could be handed to nobody.
+        if self.store.seal(&self.key) > 0 {
+            self.commit_later(cx, false);
+        }
         self.checkpoint_for_ever(cx);
+        self.rewrite_for_ever(cx);
+        self.retain_for_ever(cx);
         self.dial_all(cx);
         self.dial_foreign_all(cx);
         Ok(Running { name: self.config.name.clone(), bound })
@@ -111,12 +120,30 @@ impl Node {
     /// Goes on after every moment held, as if it came now: one that is too far ahead was left aside
     /// when it came, and is so again.
     fn catch_up_clock(&mut self, wall_ms: u64) -> Result<(), StoreError> {
-        for Span { epoch, to, .. } in self.store.held().spans() {
+        let last: Vec<Span> = self.store.held().spans().collect();
+        for Span { epoch, to, .. } in last {
             if let Some(update) = self.store.get(Dot { epoch, seq: to })? {
                 self.clock.observe(update.clock(), wall_ms);
+                self.note_origin(&update);
             }
         }
         Ok(())
+    }
+
+    /// Opens a listener; the address it got. Links are always over TLS.
+    fn bind(&self, cx: &mut Ctx<'_, Self>, listen: Listen) -> Result<Peer, NodeError> {
+        let is_peer = listen.service == Service::Peer;
+        let options = ListenOptions {
+            class: if is_peer { Class::Peer } else { Class::Client },
+            secure: is_peer.then(|| self.tls_server.clone()),
+            ..ListenOptions::default()
+        };
+        let endpoint = listen.endpoint.clone();
+        let factory = move |peer: &Peer, node: &mut Self| node.protocol(&listen, peer);
+        match cx.listen(&endpoint, options, factory) {
+            Ok(id) => Ok(cx.local_addr(id).unwrap_or(Peer::Unix)),
+            Err(error) => Err(NodeError::Listen(endpoint, error)),
+        }
     }
 
     /// The protocol of a connection that a listener accepted.
@@ -126,7 +153,7 @@ impl Node {
             Service::Line | Service::At => {
                 Box::new(self.line_connection(peer, listen.close, listen.service))
             }
-            Service::Peer => Box::new(PeerConnection::new(self.link_settings(), None)),
+            Service::Peer => Box::new(PeerConnection::new(None)),
         }
     }
 
@@ -136,6 +163,7 @@ impl Node {
         Settings {
             linger_ms: limits.linger_ms,
             drain_ms: limits.drain_ms,
+            handshake_ms: limits.handshake_ms,
             per_address_max: limits.per_address as u32,
             slow_turn_ms: limits.turn_slow_ms,
             subscriber_out_bytes_max: limits.subscriber_bytes.max(1 << 20),
@@ -148,25 +176,22 @@ impl Node {
     }
 
     /// Ends the node: what waits goes to disk, the log is marked as closed in order.
-    pub fn close(self) -> Result<(), NodeError> {
+    pub fn close(mut self) -> Result<(), NodeError> {
+        self.store.seal(&self.key);
+        // Own updates that still wait for the disk, since the drain's time was over, are in nothing
+        // that readers see yet; the store's last checkpoint will say that they are.
+        while let Some(batch) = self.store.take_batch() {
+            let committed = self.store.finish(batch.run()).map_err(|failed| failed.error)?;
+            for update in &committed.updates {
+                self.index(update);
+            }
+        }
         Ok(self.store.close()?)
     }
 }
 
-/// Opens a listener; the address it got.
-fn bind(cx: &mut Ctx<'_, Node>, listen: Listen) -> Result<Peer, NodeError> {
-    let class = if listen.service == Service::Peer { Class::Peer } else { Class::Client };
-    let options = ListenOptions { class, ..ListenOptions::default() };
-    let endpoint = listen.endpoint.clone();
-    let factory = move |peer: &Peer, node: &mut Node| node.protocol(&listen, peer);
-    match cx.listen(&endpoint, options, factory) {
-        Ok(id) => Ok(cx.local_addr(id).unwrap_or(Peer::Unix)),
-        Err(error) => Err(NodeError::Listen(endpoint, error)),
-    }
-}
-
 /// Prepares a loop to carry a node: signals are the caller's.
-pub(super) fn prepare<B: Backend>(reactor: &mut Reactor<B, Node>) {
+pub fn prepare<B: Backend>(reactor: &mut Reactor<B, Node>) {
     reactor.on_stop(|cx, node: &mut Node| node.drain(cx));
 }
 
@@ -186,7 +211,9 @@ pub fn run(config: Config, ready: impl FnOnce(&Running)) -> Result<(), NodeError
     let backend = OsBackend::new().map_err(NodeError::Loop)?;
     let mut reactor = Reactor::new(backend, settings).map_err(NodeError::Loop)?;
     let seed = getrandom::u64().map_err(|error| NodeError::Loop(io::Error::other(error)))?;
-    let mut node = Node::open(config, disk, seed)?;
+    let key = load_or_make_key(&config.dir).map_err(NodeError::Key)?;
+    log::info!("this node's key is {}", key.public());
+    let mut node = Node::open(config, &key, disk, seed)?;
     prepare(&mut reactor);
     let on_signal = |signal, cx: &mut Ctx<'_, Node>, _: &mut Node| match signal {
         Signal::Interrupt | Signal::Terminate => cx.stop(),

@@ -4,8 +4,9 @@
 use super::backend::{AcceptError, Backend, Close};
 use super::board::Due;
 use super::conn::{Conn, Flags};
+use super::tls::Tls;
 use super::turn::{End, Reactor, Role, Storage, build};
-use super::{Class, ConnId, ListenerId, Peer};
+use super::{Class, ConnId, ListenOptions, ListenerId, Peer};
 use crate::base::InBuf;
 
 impl<B: Backend, S: 'static> Reactor<B, S> {
@@ -95,7 +96,10 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             return self.refuse(socket);
         }
         let Some(listener) = self.core.listeners.get_mut(id.0) else { return self.refuse(socket) };
-        let options = listener.options;
+        let options = listener.options.clone();
+        if options.secure.is_some() {
+            return self.admit_to_handshake(id, socket, peer, &options);
+        }
         let protocol = match build(listener.factory.as_mut(), &peer, state) {
             Ok(Some(protocol)) => protocol,
             Ok(None) => return self.refuse(socket),
@@ -114,6 +118,42 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         };
         self.count_accepted(&peer);
         self.came_up(conn, state);
+    }
+
+    /// Its protocol is made when the handshake is over.
+    fn admit_to_handshake(
+        &mut self,
+        id: ListenerId,
+        socket: B::Socket,
+        peer: Peer,
+        options: &ListenOptions,
+    ) {
+        let tls = match options.secure.as_ref().map(Tls::server) {
+            Some(Ok(tls)) => tls,
+            Some(Err(error)) => {
+                log::error!("a connection can't be secured: {error}");
+                return self.refuse(socket);
+            }
+            None => return self.refuse(socket),
+        };
+        let now = self.core.board.now;
+        let mut conn = Conn::new(peer, options.class, now);
+        conn.idle_ms = options.idle_ms;
+        conn.listener = Some(id);
+        conn.deadline = Some(now.saturating_add(self.core.board.settings.handshake_ms));
+        conn.flags.set(Flags::SHAKING);
+        conn.flags.set(Flags::SECURED);
+        conn.flags.set(Flags::WRITABLE);
+        let Some(conn) = self.install(conn, socket, Role::Shaking) else {
+            self.core.board.stats.refused += 1;
+            return;
+        };
+        if let Some(end) = self.ends[conn.index()].as_mut() {
+            self.backend.conceal(&mut end.socket);
+            end.tls = Some(Box::new(tls));
+        }
+        self.count_accepted(&peer);
+        self.core.board.rearm(conn);
     }
 
     fn refuse(&mut self, socket: B::Socket) {
@@ -168,7 +208,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         conn.input_bytes_max = self.core.board.settings.input_bytes_max;
         let input = InBuf::new(conn.input_bytes_max);
         let id = ConnId(self.core.board.conns.insert(conn));
-        let mut end = End { socket, input, storage: Storage::Absent, role };
+        let mut end = End { socket, input, storage: Storage::Absent, tls: None, role };
         if let Err(error) = self.backend.register(&mut end.socket, id.token()) {
             log::warn!("a connection cannot be watched: {error}");
             self.core.board.conns.remove(id.0);

@@ -71,6 +71,12 @@ pub trait Backend: Ground {
     /// Closes, in order or with a reset.
     fn close(&mut self, socket: Self::Socket, how: Close);
 
+    /// What passes over this socket from now on is enciphered, under keys that no seed decides.
+    fn conceal(&mut self, _socket: &mut Self::Socket) {}
+
+    /// Plaintext that came out of a concealed socket.
+    fn overhear(&mut self, _plaintext: &[u8]) {}
+
     /// What other threads interrupt `poll` with.
     fn waker(&self) -> Arc<dyn Wake>;
 

@@ -119,7 +119,7 @@ impl Board {
     pub(super) fn is_too_slow(&mut self, id: ConnId) -> bool {
         let Some(conn) = self.conns.get_mut(id.0) else { return false };
         let cap = self.settings.out_bytes_max(conn.class);
-        conn.measured = conn.out.len();
+        conn.measured = conn.waiting();
         if conn.measured <= cap {
             conn.excess = 0;
         }
@@ -137,7 +137,7 @@ impl Board {
     /// Notes that an out-buffer is at its high mark; a flush notes when it is no longer.
     pub(super) fn note_fullness(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id.0)
-            && conn.out.len() >= self.settings.high_mark
+            && conn.waiting() >= self.settings.high_mark
         {
             conn.flags.set(Flags::FULL);
         }
@@ -160,8 +160,13 @@ impl Board {
     /// Has a connection reaped at the end of the turn.
     pub(super) fn doom(&mut self, id: ConnId, reason: Lost, reset: bool) {
         let Some(conn) = self.conns.get_mut(id.0) else { return };
-        if conn.is(Flags::DOOMED) || conn.is(Flags::DIALING) {
+        if conn.is(Flags::DOOMED) {
             return;
+        }
+        if conn.is(Flags::DIALING) {
+            // Whoever dials finds it there, and may have other addresses to try.
+            conn.flags.set(Flags::FAILED);
+            return self.enqueue(id);
         }
         conn.reason = reason;
         conn.flags.set(Flags::DOOMED);
@@ -188,7 +193,7 @@ impl Board {
 
 /// Counts what was added since the last measure as excess, if the buffer was above its cap then.
 fn measure(conn: &mut Conn, cap: usize) {
-    let len = conn.out.len();
+    let len = conn.waiting();
     if conn.measured > cap {
         conn.excess += len.saturating_sub(conn.measured);
     }
@@ -197,7 +202,7 @@ fn measure(conn: &mut Conn, cap: usize) {
 
 /// Storage that connections share, so that idle ones hold none.
 pub(super) struct Spare {
-    read_bytes: usize,
+    pub(super) read_bytes: usize,
     inputs: Vec<Vec<u8>>,
     outputs: Vec<Vec<u8>>,
     /// Capacity of all `outputs`.

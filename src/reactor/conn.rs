@@ -2,6 +2,7 @@
 
 use super::{Class, ListenerId, Lost, Peer};
 use crate::base::{OutBuf, Tick, TimerKey};
+use crate::update::PublicKey;
 
 /// One bit each; see the constants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,9 +47,16 @@ impl Flags {
     pub(super) const RESET: Self = Self(1 << 17);
     /// Not yet connected: no protocol.
     pub(super) const DIALING: Self = Self(1 << 18);
+    /// Connected, and the TLS handshake goes on: no protocol. With `DIALING` when we dialled.
+    pub(super) const SHAKING: Self = Self(1 << 19);
+    /// There is a TLS filter.
+    pub(super) const SECURED: Self = Self(1 << 21);
+    /// The TLS filter holds input: plaintext that came and for which there was no room.
+    pub(super) const INSIDE: Self = Self(1 << 20);
 
     /// No call to the protocol but `lost`, no write accepted.
-    pub(super) const OVER: Self = Self(Self::CLOSING.0 | Self::DOOMED.0 | Self::DIALING.0);
+    pub(super) const OVER: Self =
+        Self(Self::CLOSING.0 | Self::DOOMED.0 | Self::DIALING.0 | Self::SHAKING.0);
 
     pub(super) fn any(self, of: Self) -> bool {
         self.0 & of.0 != 0
@@ -84,7 +92,11 @@ pub(super) struct Conn {
     /// The listener that accepted it; a stale one for connectors.
     pub(super) listener: Option<ListenerId>,
     pub(super) out: OutBuf,
-    /// Bytes in `out` when it was last measured.
+    /// Bytes that the TLS filter has enciphered and the socket not taken.
+    pub(super) sealed: usize,
+    /// The key that the peer proved to own, if it was asked.
+    pub(super) peer_key: Option<Box<PublicKey>>,
+    /// Bytes waiting when they were last measured.
     pub(super) measured: usize,
     /// Bytes added while `out` was above its hard cap.
     pub(super) excess: usize,
@@ -112,6 +124,8 @@ impl Conn {
             peer,
             listener: None,
             out: OutBuf::new(),
+            sealed: 0,
+            peer_key: None,
             measured: 0,
             excess: 0,
             input_bytes_max: 0,
@@ -129,6 +143,11 @@ impl Conn {
         self.flags.any(which)
     }
 
+    /// Bytes that the socket has yet to take.
+    pub(super) fn waiting(&self) -> usize {
+        self.out.len() + self.sealed
+    }
+
     /// True while nothing is read or fed. A full out-buffer holds back who is answered for what
     /// they send; two peers that stream to each other would both wait for the other to read.
     pub(super) fn is_held(&self) -> bool {
@@ -136,14 +155,21 @@ impl Conn {
         held || (self.is(Flags::FULL) && self.class != Class::Peer)
     }
 
-    /// True when a read would be made.
+    /// True when a read would be made, of the socket or of what the filter holds.
     pub(super) fn may_read(&self) -> bool {
-        self.is(Flags::READABLE) && !self.is(Flags::EOF) && !self.is_held()
+        let readable = self.is(Flags::READABLE) || self.is(Flags::INSIDE);
+        readable && !self.is(Flags::EOF) && !self.is_held()
     }
 
     /// True when it must be visited again without waiting for an event: the liveness rule.
     pub(super) fn has_work(&self) -> bool {
-        if self.is(Flags::DOOMED) || self.is(Flags::DIALING) {
+        if self.is(Flags::DOOMED) {
+            return false;
+        }
+        if self.is(Flags::SHAKING) {
+            return self.is(Flags::READABLE) || self.is(Flags::FAILED);
+        }
+        if self.is(Flags::DIALING) {
             return false;
         }
         if self.is(Flags::CLOSING) {
@@ -159,6 +185,9 @@ impl Conn {
     pub(super) fn due(&self, linger_ms: u64, close_ms_max: u64) -> Option<Tick> {
         if self.is(Flags::DOOMED) || self.is(Flags::DIALING) {
             return None;
+        }
+        if self.is(Flags::SHAKING) {
+            return self.deadline;
         }
         if self.is(Flags::CLOSING) {
             return Some((self.active + linger_ms).min(self.closing_since + close_ms_max));

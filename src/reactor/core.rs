@@ -10,7 +10,9 @@ use std::sync::Arc;
 use super::backend::{Ground, PoolMode, Resolve, Target};
 use super::board::{Board, Due};
 use super::pool::{Finish, Mailbox, Pool};
-use super::{Class, ConnId, ConnectError, Ctx, Factory, ListenOptions, ListenerId, Peer};
+use super::{
+    Class, ConnId, ConnectError, Ctx, Factory, ListenOptions, ListenerId, Peer, TlsClient,
+};
 use crate::base::{ClientEndpoint, Key, Rng, Slots, TimerKey};
 
 pub(super) struct Core<S> {
@@ -69,6 +71,7 @@ pub(super) struct Dial<S> {
     pub(super) factory: Box<dyn Factory<S>>,
     pub(super) class: Class,
     pub(super) idle_ms: Option<u64>,
+    pub(super) secure: Option<TlsClient>,
     /// Addresses not yet tried.
     pub(super) targets: VecDeque<Target>,
     pub(super) timer: Option<TimerKey>,
@@ -111,6 +114,7 @@ impl<S: 'static> Core<S> {
             factory,
             class: options.class,
             idle_ms: options.idle_ms,
+            secure: options.secure,
             targets: VecDeque::new(),
             timer: None,
             conn: ConnId::NONE,

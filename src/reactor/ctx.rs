@@ -51,7 +51,7 @@ impl<S> Ctx<'_, S> {
     pub fn more(&mut self) -> bool {
         let board = &mut self.core.board;
         let Some(conn) = board.conns.get_mut(self.id.0) else { return false };
-        if conn.out.len() >= board.settings.high_mark {
+        if conn.waiting() >= board.settings.high_mark {
             conn.flags.set(Flags::FULL);
         }
         if conn.is_held() || conn.events >= board.settings.events_per_turn {

@@ -17,7 +17,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         }
     }
 
-    fn start_dial(&mut self, key: Key, state: &mut S) {
+    pub(super) fn start_dial(&mut self, key: Key, state: &mut S) {
         let stopping = self.core.stage != Stage::Running;
         while let Some(dial) = self.core.dials.get_mut(key) {
             if stopping {
@@ -51,7 +51,12 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         let Role::Dialing(key) = end.role else { return };
         match self.backend.connected(&mut end.socket) {
             Ok(None) => {}
-            Ok(Some(peer)) => self.promote(id, key, peer, state),
+            Ok(Some(peer)) => {
+                match self.core.dials.get_mut(key).and_then(|dial| dial.secure.clone()) {
+                    Some(secure) => self.greet(id, peer, &secure, state),
+                    None => self.promote(id, key, peer, state),
+                }
+            }
             Err(error) => {
                 self.drop_socket(id);
                 if let Some(dial) = self.core.dials.get_mut(key) {
@@ -63,8 +68,8 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         }
     }
 
-    /// The socket is connected: it gets its protocol.
-    fn promote(&mut self, id: ConnId, key: Key, peer: Peer, state: &mut S) {
+    /// The socket is connected, and secured if it has to be: it gets its protocol.
+    pub(super) fn promote(&mut self, id: ConnId, key: Key, peer: Peer, state: &mut S) {
         let Some(mut dial) = self.core.take_dial(key) else { return self.drop_socket(id) };
         let built = build(dial.factory.as_mut(), &peer, state).unwrap_or_else(|panic| {
             self.core.log_panic("factory", panic.as_ref());
@@ -108,7 +113,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
     }
 
     /// Forgets a socket that never became a connection.
-    fn drop_socket(&mut self, id: ConnId) {
+    pub(super) fn drop_socket(&mut self, id: ConnId) {
         if self.core.board.conns.remove(id.0).is_some()
             && let Some(end) = self.ends[id.index()].take()
         {

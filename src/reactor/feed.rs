@@ -4,7 +4,9 @@
 use std::io;
 
 use super::backend::Backend;
-use super::conn::Flags;
+use super::board::{Board, Spare};
+use super::conn::{Conn, Flags};
+use super::shake::note_inside;
 use super::turn::{End, Reactor, Storage};
 use super::{ConnId, Lost};
 use crate::base::InBuf;
@@ -15,6 +17,9 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         conn.flags.clear(Flags::QUEUED);
         if conn.is(Flags::DOOMED) {
             return;
+        }
+        if conn.is(Flags::SHAKING) {
+            return self.shake(id, state);
         }
         if conn.is(Flags::DIALING) {
             return self.finish_dial(id, state);
@@ -38,7 +43,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         self.feed(id, state);
         self.tell_end(id, state);
         self.settle_input(id);
-        if self.core.board.conns.get(id.0).is_some_and(super::conn::Conn::has_work) {
+        if self.core.board.conns.get(id.0).is_some_and(Conn::has_work) {
             self.core.board.enqueue(id);
         }
     }
@@ -64,33 +69,56 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             }
             return;
         }
-        lend_storage(end, || board.spare.take_in());
+        lend_storage(&mut end.input, &mut end.storage, || board.spare.take_in());
         end.input.set_cap(conn.input_bytes_max);
-        let space = end.input.space(board.settings.read_bytes);
-        let asked = space.len();
-        board.stats.reads += 1;
-        match self.backend.read(&mut end.socket, space) {
-            Ok(0) => {
-                conn.flags.set(Flags::EOF);
-                conn.flags.clear(Flags::READABLE);
+        if end.tls.is_some() {
+            return self.fill_through(id);
+        }
+        let read = read_once(&mut self.backend, board, id, &mut end.socket, &mut end.input);
+        let Some(conn) = board.conns.get_mut(id.0) else { return };
+        match read {
+            Read::Bytes => conn.flags.set(Flags::UNFED),
+            Read::End => conn.flags.set(Flags::EOF),
+            Read::Nothing => {}
+            Read::Failed => board.doom(id, Lost::PeerReset, false),
+        }
+    }
+
+    /// The same through the TLS filter, which gives first what it held back for want of room.
+    fn fill_through(&mut self, id: ConnId) {
+        let board = &mut self.core.board;
+        let Some(end) = self.ends[id.index()].as_mut() else { return };
+        let End { socket, input, tls: Some(tls), .. } = end else { return };
+        let read = if board.conns.get(id.0).is_some_and(|conn| conn.is(Flags::INSIDE)) {
+            Read::Nothing
+        } else {
+            lend_storage(&mut tls.raw, &mut tls.storage, || board.spare.take_in());
+            read_once(&mut self.backend, board, id, socket, &mut tls.raw)
+        };
+        let Some(conn) = board.conns.get_mut(id.0) else { return };
+        let before = input.len();
+        let opened = tls.open(input);
+        self.backend.overhear(&input.data()[before..]);
+        if input.len() > before {
+            conn.flags.set(Flags::UNFED);
+        }
+        note_inside(conn, tls);
+        conn.sealed = tls.sealed.len();
+        let (has_ended, answers) = (conn.is(Flags::EOF), conn.sealed > 0);
+        if answers {
+            board.mark_dirty(id);
+        }
+        match (opened, read) {
+            (Err(error), _) => {
+                log::info!("{id}: lost: {error}");
+                tls.fail();
+                board.close(id, Lost::Wire);
             }
-            Ok(n) => {
-                end.input.filled(n);
-                board.stats.bytes_in += n as u64;
-                conn.active = board.now;
-                conn.flags.set(Flags::UNFED);
-                if n < asked && !conn.is(Flags::READ_CLOSING) {
-                    conn.flags.clear(Flags::READABLE);
-                }
+            // An end that nobody signed is as good as a reset: what is missing is not known.
+            (Ok(()), Read::Failed | Read::End) if !has_ended => {
+                board.doom(id, Lost::PeerReset, false);
             }
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => conn.flags.clear(Flags::READABLE),
-                io::ErrorKind::Interrupted => {}
-                _ => {
-                    log::debug!("{id}: read: {error}");
-                    board.doom(id, Lost::PeerReset, false);
-                }
-            },
+            _ => {}
         }
     }
 
@@ -128,20 +156,13 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
     }
 
     /// Gives storage back that a connection does not need while it waits.
-    fn settle_input(&mut self, id: ConnId) {
+    pub(super) fn settle_input(&mut self, id: ConnId) {
         let board = &mut self.core.board;
         let Some(end) = self.ends[id.index()].as_mut() else { return };
         let readable = board.conns.get(id.0).is_some_and(|conn| conn.is(Flags::READABLE));
-        let (len, shared) = (end.input.len(), end.storage == Storage::Shared);
-        if end.input.is_empty() && end.storage != Storage::Absent {
-            board.spare.put_in(end.input.take_storage());
-            end.storage = Storage::Absent;
-        } else if shared && !readable && len < board.settings.read_bytes / 4 {
-            let rest = end.input.data().to_vec();
-            end.input.consume(len);
-            board.spare.put_in(end.input.take_storage());
-            end.input.push(&rest);
-            end.storage = Storage::Fitted;
+        board.spare.settle(&mut end.input, &mut end.storage, readable);
+        if let Some(tls) = &mut end.tls {
+            board.spare.settle(&mut tls.raw, &mut tls.storage, readable);
         }
     }
 
@@ -151,10 +172,11 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         let board = &mut self.core.board;
         let Some(conn) = board.conns.get_mut(id.0) else { return };
         let Some(end) = self.ends[id.index()].as_mut() else { return };
-        if end.storage != Storage::Absent {
-            end.input.take_all();
-            board.spare.put_in(end.input.take_storage());
-            end.storage = Storage::Absent;
+        end.input.take_all();
+        board.spare.settle(&mut end.input, &mut end.storage, false);
+        if let Some(tls) = &mut end.tls {
+            tls.raw.take_all();
+            board.spare.settle(&mut tls.raw, &mut tls.storage, false);
         }
         if !conn.is(Flags::READABLE) || conn.is(Flags::EOF) {
             return;
@@ -195,22 +217,94 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
                 }
             },
         }
-        if board.conns.get(id.0).is_some_and(super::conn::Conn::has_work) {
+        if board.conns.get(id.0).is_some_and(Conn::has_work) {
             board.enqueue(id);
         }
     }
 }
 
-/// Sees that the input has storage of the shared size to read into.
-fn lend_storage<K, S>(end: &mut End<K, S>, take: impl FnOnce() -> Vec<u8>) {
-    match end.storage {
+/// What came of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    Bytes,
+    /// The peer's end.
+    End,
+    Nothing,
+    Failed,
+}
+
+/// One read of at most `read_bytes` into a buffer, and what it tells of the socket.
+pub(super) fn read_once<B: Backend>(
+    backend: &mut B,
+    board: &mut Board,
+    id: ConnId,
+    socket: &mut B::Socket,
+    buffer: &mut InBuf,
+) -> Read {
+    let Some(conn) = board.conns.get_mut(id.0) else { return Read::Nothing };
+    let space = buffer.space(board.settings.read_bytes);
+    let asked = space.len();
+    board.stats.reads += 1;
+    match backend.read(socket, space) {
+        Ok(0) => {
+            conn.flags.clear(Flags::READABLE);
+            Read::End
+        }
+        Ok(n) => {
+            buffer.filled(n);
+            board.stats.bytes_in += n as u64;
+            conn.active = board.now;
+            if n < asked && !conn.is(Flags::READ_CLOSING) {
+                conn.flags.clear(Flags::READABLE);
+            }
+            Read::Bytes
+        }
+        Err(error) => match error.kind() {
+            io::ErrorKind::WouldBlock => {
+                conn.flags.clear(Flags::READABLE);
+                Read::Nothing
+            }
+            io::ErrorKind::Interrupted => Read::Nothing,
+            _ => {
+                log::debug!("{id}: read: {error}");
+                Read::Failed
+            }
+        },
+    }
+}
+
+/// Sees that a buffer has storage of the shared size to read into.
+pub(super) fn lend_storage(
+    buffer: &mut InBuf,
+    storage: &mut Storage,
+    take: impl FnOnce() -> Vec<u8>,
+) {
+    match storage {
         Storage::Shared => return,
-        Storage::Absent => end.input.give_storage(take()),
+        Storage::Absent => buffer.give_storage(take()),
         Storage::Fitted => {
-            let rest = std::mem::replace(&mut end.input, InBuf::new(usize::MAX));
-            end.input.give_storage(take());
-            end.input.push(rest.data());
+            let rest = std::mem::replace(buffer, InBuf::new(usize::MAX));
+            buffer.give_storage(take());
+            buffer.push(rest.data());
         }
     }
-    end.storage = Storage::Shared;
+    *storage = Storage::Shared;
+}
+
+impl Spare {
+    /// Takes the storage of an input buffer back when it is empty, or nearly so and nothing more
+    /// is known to come.
+    fn settle(&mut self, buffer: &mut InBuf, storage: &mut Storage, readable: bool) {
+        let len = buffer.len();
+        if len == 0 && *storage != Storage::Absent {
+            self.put_in(buffer.take_storage());
+            *storage = Storage::Absent;
+        } else if *storage == Storage::Shared && !readable && len < self.read_bytes / 4 {
+            let rest = buffer.data().to_vec();
+            buffer.consume(len);
+            self.put_in(buffer.take_storage());
+            buffer.push(&rest);
+            *storage = Storage::Fitted;
+        }
+    }
 }

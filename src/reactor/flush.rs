@@ -30,7 +30,8 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         board.measure_before_flush(id);
         let Some(conn) = board.conns.get_mut(id.0) else { return };
         conn.flags.clear(Flags::DIRTY);
-        if conn.is(Flags::DOOMED) || conn.is(Flags::DIALING) {
+        let connects = conn.is(Flags::DIALING) && !conn.is(Flags::SHAKING);
+        if conn.is(Flags::DOOMED) || connects {
             return;
         }
         // One that is above its hard cap is given every chance before it is cut.
@@ -46,16 +47,23 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
 
     /// Writes until the buffer is empty, the socket takes no more, or the budget is spent.
     fn write(&mut self, id: ConnId, budget: usize) {
-        let board = &mut self.core.board;
-        let Some(conn) = board.conns.get_mut(id.0) else { return };
-        let Some(end) = self.ends[id.index()].as_mut() else { return };
         let mut written = 0;
-        while conn.is(Flags::WRITABLE) && !conn.out.is_empty() && written < budget {
+        while self.seal(id) {
+            let board = &mut self.core.board;
+            let Some(conn) = board.conns.get_mut(id.0) else { return };
+            let Some(end) = self.ends[id.index()].as_mut() else { return };
+            let out = match &mut end.tls {
+                Some(tls) => &mut tls.sealed,
+                None => &mut conn.out,
+            };
+            if !conn.flags.any(Flags::WRITABLE) || out.is_empty() || written >= budget {
+                break;
+            }
             board.stats.writes += 1;
-            let (asked, result) = write_once(&mut self.backend, &mut end.socket, &conn.out);
+            let (asked, result) = write_once(&mut self.backend, &mut end.socket, out);
             match result {
                 Ok(n) => {
-                    conn.out.advance(n);
+                    out.advance(n);
                     written += n;
                     if n < asked {
                         conn.flags.clear(Flags::WRITABLE);
@@ -66,16 +74,61 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
                     io::ErrorKind::Interrupted => {}
                     _ => {
                         log::debug!("{id}: write: {error}");
-                        board.doom(id, Lost::PeerReset, false);
-                        return;
+                        return self.break_off(id);
                     }
                 },
             }
         }
         if written > 0 {
-            conn.active = board.now;
+            let board = &mut self.core.board;
             board.stats.bytes_out += written as u64;
+            if let Some(conn) = board.conns.get_mut(id.0) {
+                conn.active = board.now;
+            }
         }
+    }
+
+    /// A write failed. In a handshake there is no protocol to tell; its next step finds it.
+    fn break_off(&mut self, id: ConnId) {
+        let board = &mut self.core.board;
+        match board.conns.get_mut(id.0) {
+            Some(conn) if conn.is(Flags::SHAKING) => {
+                conn.flags.set(Flags::FAILED);
+                board.enqueue(id);
+            }
+            _ => board.doom(id, Lost::PeerReset, false),
+        }
+    }
+
+    /// Has the TLS filter, if there is one, encipher what waits, and say goodbye behind the last of
+    /// it. False when there is nothing to write to.
+    fn seal(&mut self, id: ConnId) -> bool {
+        let board = &mut self.core.board;
+        let Some(end) = self.ends[id.index()].as_mut() else { return false };
+        let Some(tls) = &mut end.tls else { return true };
+        let Some(conn) = board.conns.get_mut(id.0) else { return false };
+        if tls.has_failed() {
+            conn.out.clear();
+        } else if !conn.is(Flags::SHAKING) {
+            if tls.sealed.is_empty() && !conn.out.is_empty() {
+                tls.sealed.give_storage(board.spare.take_out());
+            }
+            let last = conn.is(Flags::CLOSING) || conn.is(Flags::FINISHING);
+            let mut sealed = tls.seal(&mut conn.out);
+            if sealed.is_ok() && last && conn.out.is_empty() {
+                sealed = tls.say_goodbye();
+            }
+            if let Err(error) = sealed {
+                log::info!("{id}: lost: {error}");
+                tls.fail();
+                conn.out.clear();
+                board.close(id, Lost::Wire);
+            }
+        }
+        if let Some(conn) = board.conns.get_mut(id.0) {
+            conn.sealed = tls.sealed.len();
+        }
+        true
     }
 
     /// What a flush makes due.
@@ -86,7 +139,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         if conn.is(Flags::DOOMED) {
             return;
         }
-        let waiting = conn.out.len();
+        let waiting = conn.waiting();
         if conn.is(Flags::FULL) && waiting < low_mark.max(1) {
             conn.flags.clear(Flags::FULL);
             if !conn.is(Flags::CLOSING) {
@@ -102,6 +155,9 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         }
         let Some(conn) = board.conns.get_mut(id.0) else { return };
         board.spare.put_out(conn.out.take_storage());
+        if let Some(tls) = self.ends[id.index()].as_mut().and_then(|end| end.tls.as_mut()) {
+            board.spare.put_out(tls.sealed.take_storage());
+        }
         let (closing, finishing) = (conn.is(Flags::CLOSING), conn.is(Flags::FINISHING));
         if closing || finishing {
             self.finish(id, closing);

@@ -81,13 +81,17 @@ mod flush;
 mod ids;
 mod os;
 mod pool;
+mod process;
 mod protocol;
 mod reap;
+mod secure;
 mod settings;
+mod shake;
 mod sim;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod transport;
 mod turn;
 
@@ -98,9 +102,13 @@ pub use self::ctx::Ctx;
 pub use self::ids::{ConnId, ListenerId, TimerId};
 pub use self::os::{OsBackend, OsReactor, OsSocket, descriptors_max};
 pub use self::pool::{Finish, Job, PoolFull, Remote};
+pub use self::process::{ProcessFigures, process_figures};
 pub use self::protocol::{Class, ConnectError, Factory, Fault, Lost, Outcome, Peer, Protocol};
+pub use self::secure::{TlsClient, TlsServer};
 pub use self::settings::{ConnectOptions, ListenOptions, Settings};
-pub use self::sim::{SimBackend, SimFaults, SimLoop, SimNode, SimReactor, SimSocket, SimWorld};
+pub use self::sim::{
+    SimBackend, SimFaults, SimLoop, SimNode, SimReactor, SimSocket, SimWay, SimWorld,
+};
 pub use self::stats::LoopStats;
 pub use self::transport::Transport;
 pub use self::turn::Reactor;

@@ -122,7 +122,8 @@ impl fmt::Display for Peer {
 pub enum Lost {
     /// The peer closed first, in order.
     PeerClosed,
-    /// The peer reset the connection, or the network gave it up.
+    /// The peer reset the connection, or the network gave it up. Over TLS, also an end that the
+    /// peer did not sign.
     PeerReset,
     /// Nothing went in or out for too long, or the protocol's timer ran out.
     Idle,
@@ -130,7 +131,7 @@ pub enum Lost {
     Slow,
     /// The peer sent more than may be held.
     Limit,
-    /// The peer broke the protocol's rules: a method returned `Err`.
+    /// The peer broke the protocol's rules, so that a method returned `Err`; or TLS's.
     Wire,
     /// This side closed.
     Local,
@@ -214,6 +215,8 @@ pub enum ConnectError {
     Unresolved,
     /// The pool of threads had no room for the look-up of the host name.
     Busy,
+    /// The TLS handshake failed: the other end does not speak it, or not as we do.
+    Handshake,
     /// The loop is stopping.
     Stopping,
     /// The system said no in another way.
@@ -237,6 +240,7 @@ impl fmt::Display for ConnectError {
             Self::TimedOut => f.write_str("no answer in time"),
             Self::Unresolved => f.write_str("the host name has no address"),
             Self::Busy => f.write_str("too many jobs wait for the host name to be looked up"),
+            Self::Handshake => f.write_str("the TLS handshake failed"),
             Self::Stopping => f.write_str("the loop is stopping"),
             Self::Failed(kind) => write!(f, "{kind}"),
         }

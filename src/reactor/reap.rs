@@ -5,6 +5,7 @@ use super::backend::{Backend, Close};
 use super::board::Due;
 use super::conn::Flags;
 use super::core::{Call, Stage};
+use super::shake::last_words;
 use super::turn::{Reactor, Role};
 use super::{ConnId, ConnectError, ListenerId, Lost};
 
@@ -45,6 +46,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         self.core.drain_timer = Some(self.core.board.wheel.arm(due, Due::Drain));
         self.close_listeners();
         self.fail_dials(state);
+        self.end_handshakes();
         if let Some(mut hook) = self.on_stop.take() {
             self.guarded("stop hook", state, |cx, state| hook(cx, state));
             self.on_stop.get_or_insert(hook);
@@ -80,6 +82,15 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         }
     }
 
+    /// Accepted connections that have no protocol yet get none.
+    fn end_handshakes(&mut self) {
+        for id in self.conn_ids() {
+            if self.core.board.conns.get(id.0).is_some_and(|conn| conn.is(Flags::SHAKING)) {
+                self.core.board.doom(id, Lost::Shutdown, false);
+            }
+        }
+    }
+
     fn conn_ids(&self) -> Vec<ConnId> {
         self.core.board.conns.iter().map(|(key, _)| ConnId(key)).collect()
     }
@@ -99,17 +110,24 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         let Some(conn) = self.core.board.conns.get(id.0) else { return };
         let (reason, peer, class) = (conn.reason, conn.peer, conn.class);
         let (reset, accepted) = (conn.is(Flags::RESET), conn.listener.is_some());
-        let Some(end) = self.ends[id.index()].take() else { return };
+        let Some(mut end) = self.ends[id.index()].take() else { return };
+        if !reset && let Some(tls) = &mut end.tls {
+            // So that the peer can tell it from a connection that was cut.
+            match tls.say_goodbye() {
+                Ok(()) => last_words(&mut self.backend, &mut end.socket, &tls.sealed),
+                Err(error) => log::debug!("{id}: goodbye: {error}"),
+            }
+        }
         self.backend.close(end.socket, if reset { Close::Reset } else { Close::Orderly });
         if let Role::Up(mut protocol) = end.role {
             self.tell_lost(id, state, protocol.as_mut(), reason);
+            self.core.board.stats.closed(class, reason);
         }
         if let Some(conn) = self.core.board.conns.remove(id.0)
             && let Some((_, timer)) = conn.timer
         {
             self.core.board.wheel.cancel(timer);
         }
-        self.core.board.stats.closed(class, reason);
         if accepted {
             self.uncount_accepted(&peer);
         }

@@ -1,6 +1,6 @@
 //! Every limit of the loop, with its unit and default.
 
-use super::Class;
+use super::{Class, TlsClient, TlsServer};
 
 /// The limits of one loop.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct Settings {
     pub per_address_max: u32,
     /// How long a listener rests when descriptors or memory ran out.
     pub accept_retry_ms: u64,
+    /// How long a TLS handshake on an accepted connection may take.
+    pub handshake_ms: u64,
     /// Threads for blocking jobs, started when first needed.
     pub pool_threads: usize,
     /// Jobs waiting or running before `offload` says no.
@@ -72,6 +74,7 @@ impl Default for Settings {
             peer_connections_reserve: 64,
             per_address_max: 1_024,
             accept_retry_ms: 100,
+            handshake_ms: 10_000,
             pool_threads: 4,
             pool_queue_max: 1_024,
             slow_turn_ms: 250,
@@ -107,28 +110,34 @@ impl Settings {
 }
 
 /// How a listener treats the connections it accepts.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ListenOptions {
     /// Their class at first.
     pub class: Class,
     /// They are lost with [`Lost::Idle`](super::Lost::Idle) when nothing went in or out for this
     /// long.
     pub idle_ms: Option<u64>,
+    /// Over TLS: a protocol is made once the handshake is over, within
+    /// [`Settings::handshake_ms`].
+    pub secure: Option<TlsServer>,
 }
 
 /// How a connector treats its connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ConnectOptions {
     /// Its class at first; [`Class::Peer`] unless said otherwise.
     pub class: Class,
     /// It is lost with [`Lost::Idle`](super::Lost::Idle) when nothing went in or out for this long.
     pub idle_ms: Option<u64>,
-    /// How long to try, look-up of the name included, unless the endpoint itself says.
+    /// How long to try, look-up of the name and TLS handshake included, unless the endpoint itself
+    /// says.
     pub timeout_ms: u64,
+    /// Over TLS: the connection is made once the handshake is over.
+    pub secure: Option<TlsClient>,
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { class: Class::Peer, idle_ms: None, timeout_ms: 5_000 }
+        Self { class: Class::Peer, idle_ms: None, timeout_ms: 5_000, secure: None }
     }
 }

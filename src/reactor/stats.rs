@@ -11,10 +11,12 @@ pub struct LoopStats {
     pub turns: u64,
     /// How long each turn worked, sleep left out, in nanoseconds.
     pub turn_ns: Histogram,
-    /// Connections accepted and given a protocol.
+    /// Connections accepted and given a protocol, or a TLS handshake before it.
     pub accepted: u64,
     /// Connections closed at once: `connections_max`, `per_address_max`, or no protocol.
     pub refused: u64,
+    /// TLS handshakes of accepted connections that came to nothing.
+    pub handshakes_failed: u64,
     /// Accepts that failed for one connection.
     pub accept_errors: u64,
     /// Times that descriptors or memory ran out at an accept.
@@ -60,6 +62,7 @@ impl LoopStats {
             turn_ns: Histogram::new(DURATION_NS_BOUNDS),
             accepted: 0,
             refused: 0,
+            handshakes_failed: 0,
             accept_errors: 0,
             accept_exhausted: 0,
             connected: 0,

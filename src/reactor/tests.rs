@@ -11,9 +11,10 @@ use super::pool::{Letter, Mailbox};
 use super::turn::{End, Storage};
 use super::{
     Class, ConnId, ConnectOptions, Ctx, ListenOptions, ListenerId, OsSocket, Outcome, Peer,
-    Protocol, Remote, Settings, SimBackend, SimFaults, SimReactor,
+    Protocol, Remote, Settings, SimBackend, SimFaults, SimReactor, TlsClient, TlsServer,
 };
 use crate::base::{InBuf, Key, OutBuf, Slots};
+use crate::update::SigningKey;
 
 /// Takes whole lines and sends each back.
 struct Lines;
@@ -60,15 +61,32 @@ impl Protocol<Vec<ConnId>> for Says {
 
 /// A loop in which a client said this and all was answered; the server's connection.
 fn after(said: &'static [u8]) -> (SimReactor<Vec<ConnId>>, ConnId) {
+    answered(said, ListenOptions::default(), ConnectOptions::default())
+}
+
+/// The same over TLS.
+fn after_in_secret(said: &'static [u8]) -> (SimReactor<Vec<ConnId>>, ConnId) {
+    let key = SigningKey::from_seed([1; 32]);
+    let secure = Some(TlsServer::of_node(&key));
+    let listen = ListenOptions { secure, ..ListenOptions::default() };
+    let secure = Some(TlsClient::of_node(&key));
+    answered(said, listen, ConnectOptions { secure, ..ConnectOptions::default() })
+}
+
+fn answered(
+    said: &'static [u8],
+    listen: ListenOptions,
+    connect: ConnectOptions,
+) -> (SimReactor<Vec<ConnId>>, ConnId) {
     let backend = SimBackend::alone(1, SimFaults::none());
     let mut reactor = SimReactor::new(backend, Settings::default()).unwrap();
     let mut state = Vec::new();
     reactor.with(&mut state, |cx, _| {
         let lines = |_: &Peer, _: &mut Vec<ConnId>| Box::new(Lines) as Box<dyn Protocol<_>>;
-        cx.listen(&"tcp:7000".parse().unwrap(), ListenOptions::default(), lines).unwrap();
+        cx.listen(&"tcp:7000".parse().unwrap(), listen, lines).unwrap();
         let says =
             move |_: &Peer, _: &mut Vec<ConnId>| Box::new(Says(said)) as Box<dyn Protocol<_>>;
-        cx.connect(&"tcp:127.0.0.1:7000".parse().unwrap(), ConnectOptions::default(), says);
+        cx.connect(&"tcp:127.0.0.1:7000".parse().unwrap(), connect, says);
     });
     while reactor.turn(&mut state).is_ok() {}
     (reactor, state[0])
@@ -92,6 +110,22 @@ fn a_rest_that_waits_holds_what_it_needs() {
     assert_eq!((end.storage, end.input.data()), (Storage::Fitted, &b"two"[..]));
     end.input.take_all();
     assert!(end.input.take_storage().capacity() <= 64);
+}
+
+#[test]
+fn a_secured_connection_that_waits_holds_no_storage() {
+    let (mut reactor, server) = after_in_secret(b"one\ntwo\n");
+    let end = reactor.ends[server.index()].as_mut().unwrap();
+    assert_eq!(end.storage, Storage::Absent);
+    let tls = end.tls.as_mut().unwrap();
+    assert_eq!(tls.storage, Storage::Absent);
+    for input in [&mut end.input, &mut tls.raw] {
+        assert_eq!(input.take_storage().capacity(), 0);
+    }
+    let conn = reactor.core.board.conns.get_mut(server.0).unwrap();
+    for out in [&mut conn.out, &mut tls.sealed] {
+        assert_eq!(out.take_storage().capacity(), 0);
+    }
 }
 
 #[test]

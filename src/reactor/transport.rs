@@ -1,9 +1,10 @@
 //! The verbs on one connection. Each is safe on a connection that is gone: it does nothing.
 
 use super::board::Board;
-use super::conn::Flags;
+use super::conn::{Conn, Flags};
 use super::{Class, ConnId, Lost, Peer};
 use crate::base::{Chunk, OutBuf};
+use crate::update::PublicKey;
 
 /// One connection, seen from a protocol. Verbs are requests: writes go out in one vectored write
 /// at the end of the turn, and no verb calls a protocol.
@@ -35,9 +36,9 @@ impl Transport<'_> {
         self.board.out(self.id)
     }
 
-    /// Bytes waiting in the out-buffer.
+    /// Bytes waiting to be taken by the socket.
     pub fn buffered(&self) -> usize {
-        self.board.conns.get(self.id.0).map_or(0, |conn| conn.out.len())
+        self.board.conns.get(self.id.0).map_or(0, Conn::waiting)
     }
 
     /// True at or above the high mark: a producer stops, and goes on at
@@ -45,7 +46,7 @@ impl Transport<'_> {
     pub fn is_full(&self) -> bool {
         let conn = self.board.conns.get(self.id.0);
         conn.is_some_and(|conn| {
-            conn.is(Flags::FULL) || conn.out.len() >= self.board.settings.high_mark
+            conn.is(Flags::FULL) || conn.waiting() >= self.board.settings.high_mark
         })
     }
 
@@ -145,6 +146,11 @@ impl Transport<'_> {
     #[doc(alias = "getPeer")]
     pub fn peer(&self) -> Peer {
         self.board.conns.get(self.id.0).map_or(Peer::Unix, |conn| conn.peer)
+    }
+
+    /// The key that the other end proved to own; `None` on a connection that asks for none.
+    pub fn peer_key(&self) -> Option<PublicKey> {
+        self.board.conns.get(self.id.0).and_then(|conn| conn.peer_key.as_deref().copied())
     }
 
     /// Has [`notified`](super::Protocol::notified) called for this connection, once, this turn or

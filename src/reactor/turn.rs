@@ -13,6 +13,7 @@ use super::conn::Flags;
 use super::core::{Call, Core, Stage};
 use super::ids::Owner;
 use super::pool::{Letter, Mailbox, Pool};
+use super::tls::Tls;
 use super::{ConnId, Ctx, Factory, LoopStats, Lost, Outcome, Peer, Protocol, Remote, Settings};
 use crate::base::{InBuf, Key, Rng, Slots, Tick};
 
@@ -44,6 +45,8 @@ pub(super) struct End<K, S> {
     pub(super) socket: K,
     pub(super) input: InBuf,
     pub(super) storage: Storage,
+    /// Between the socket and the buffers, when the connection is secured.
+    pub(super) tls: Option<Box<Tls>>,
     pub(super) role: Role<S>,
 }
 
@@ -61,6 +64,8 @@ pub(super) enum Storage {
 pub(super) enum Role<S> {
     /// Connecting, for the dial of this key.
     Dialing(Key),
+    /// Accepted, and in the TLS handshake.
+    Shaking,
     Up(Box<dyn Protocol<S>>),
 }
 
@@ -203,6 +208,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         let now_ns = self.backend.now_ns();
         self.core.board.now = tick(now_ns);
         self.core.wall_ns.set(None);
+        self.core.pool_mode = self.backend.pool();
         now_ns
     }
 
@@ -237,7 +243,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             conn.flags.set(Flags::WRITABLE);
         }
         let visit = conn.has_work() || conn.is(Flags::DIALING) || conn.is(Flags::FAILED);
-        if readiness.writable && !conn.out.is_empty() {
+        if readiness.writable && conn.waiting() > 0 {
             self.core.board.mark_dirty(id);
         }
         if visit {
@@ -315,8 +321,10 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         let Some(conn) = board.conns.get_mut(id.0) else { return };
         conn.timer = None;
         if conn.due(linger_ms, close_ms_max).is_some_and(|due| due <= now) {
-            if conn.is(Flags::CLOSING) {
-                let unsent = !conn.out.is_empty();
+            if conn.is(Flags::SHAKING) {
+                self.refuse_handshake(id, "no end in time");
+            } else if conn.is(Flags::CLOSING) {
+                let unsent = conn.waiting() > 0;
                 let ended = matches!(conn.reason, Lost::Local | Lost::PeerClosed);
                 let reason = if unsent && ended { Lost::Slow } else { conn.reason };
                 board.doom(id, reason, unsent);
@@ -325,8 +333,13 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
                 self.call(id, state, |protocol, cx, state, _| protocol.timeout(cx, state));
             } else {
                 // Behind a reset the kernel drops what a slow peer has yet to take.
-                let unsent = !conn.out.is_empty();
-                board.doom(id, Lost::Idle, unsent);
+                let unsent = conn.waiting() > 0;
+                if conn.is(Flags::SECURED) && !unsent {
+                    // Its orderly end takes a write.
+                    board.close(id, Lost::Idle);
+                } else {
+                    board.doom(id, Lost::Idle, unsent);
+                }
             }
         }
         self.core.board.rearm(id);
@@ -367,9 +380,9 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             let id = ConnId(key);
             assert!(!conn.is(Flags::DOOMED), "{id} was not reaped");
             assert!(!conn.has_work() || conn.is(Flags::QUEUED), "{id} is forgotten: {conn:?}");
-            let flushable = !conn.out.is_empty() && conn.is(Flags::WRITABLE);
+            let flushable = conn.waiting() > 0 && conn.is(Flags::WRITABLE);
             assert!(!flushable || conn.is(Flags::DIRTY), "{id} is not flushed: {conn:?}");
-            let full = conn.out.len() >= board.settings.high_mark;
+            let full = conn.waiting() >= board.settings.high_mark;
             let known = conn.is(Flags::FULL) || conn.is(Flags::DIRTY);
             assert!(!full || known, "{id} is full unknown: {conn:?}");
         }

@@ -2,7 +2,7 @@
 //! foreign herds where the listener trusts them. Answers leave in the order of their commands, each
 //! when what it promises is true.
 
-use super::{Desk, Settled, Ticket};
+use super::{Desk, Receipt, Settled, Ticket};
 use crate::base::InBuf;
 use crate::config::ClosePolicy;
 use crate::proto::line::{
@@ -10,7 +10,6 @@ use crate::proto::line::{
 };
 use crate::reactor::{Ctx, Outcome, Protocol};
 use crate::store::StoreError;
-use crate::update::Dot;
 use std::collections::VecDeque;
 
 /// Answers of one connection that may wait for the disk; beyond it the connection is not read.
@@ -29,8 +28,8 @@ pub trait PlacesDesk: Desk {
         time: &Decimal<'_>,
     ) -> ReportAnswer;
 
-    /// Takes a report that a foreign herd's server hands on; the dot it got, if it was news.
-    fn hear(&mut self, cx: &mut Ctx<'_, Self>, report: &Report<'_>) -> Option<Dot>;
+    /// Takes a report that a foreign herd's server hands on.
+    fn hear(&mut self, cx: &mut Ctx<'_, Self>, report: &Report<'_>) -> Heard;
 
     /// The AT line of whoever reported under this id, and the places near them as JSON; `None`
     /// when nobody did.
@@ -54,6 +53,17 @@ pub enum ReportAnswer {
     Later(u64),
     /// The report is refused: a time too far ahead, or a node that can't write.
     Refused,
+}
+
+/// What became of a foreign herd's report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It is an update of this node.
+    News(Receipt),
+    /// It is known, or not to be believed.
+    Nothing,
+    /// The node can't write it now. To be handed over again after so many milliseconds.
+    Later(u64),
 }
 
 /// Who is at the other end of a connection, as far as its address or its listener tells.
@@ -151,10 +161,12 @@ impl LineConnection {
         if matches!(command, Command::Whatsat { .. }) && !self.waiting.is_empty() {
             return self.held.push_front(HeldLine::of(line));
         }
-        desk.tally().on_command(verb(&command));
+        let verb = verb(&command);
         match command {
             Command::At(report) if self.caller != Caller::Client => {
-                desk.hear(cx, &report);
+                if let Heard::Later(ms) = desk.hear(cx, &report) {
+                    self.try_later(cx, line, ms);
+                }
             }
             _ if self.caller == Caller::Server => {
                 log::debug!("a foreign server said something that is not AT");
@@ -180,6 +192,9 @@ impl LineConnection {
                 }
             },
             Command::At(_) | Command::Bad => self.answer_bad(cx, desk, line),
+        }
+        if !self.is_put_off {
+            desk.tally().on_command(verb);
         }
     }
 

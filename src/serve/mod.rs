@@ -69,7 +69,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Failing => "this node can't write to its disk: reads go on, try another node",
-            Self::Busy(_) => "more waits for this node's disk than it may hold: try again soon",
+            Self::Busy(_) => "more waits for this node's disk than it can take: try again soon",
             Self::Draining => "this node is about to stop: try another node",
             Self::Malformed => "a topic and a media type have 1 to 255 bytes",
         })
@@ -81,10 +81,20 @@ impl std::error::Error for Refusal {}
 /// How a write that waited for the disk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// It is on disk.
+    /// It is on this node's disk, and waits for no other node any longer.
     Done,
     /// The disk failed: nothing of it remains.
     Refused,
+}
+
+/// A node of the herd, and what is known of an update there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its name.
+    pub node: String,
+    /// By when the update was on its disk, in milliseconds since 1970; `None` when it is not known
+    /// to be.
+    pub at_ms: Option<u64>,
 }
 
 /// What the protocols ask of the node behind them. The node is the loop's shared state, so each
@@ -115,6 +125,13 @@ pub trait Desk: Sized + 'static {
     /// Asks that `conn` be notified once when the ticket is settled.
     fn await_ticket(&mut self, ticket: Ticket, conn: ConnId);
 
+    /// True when an update is as safe as this, as far as this node knows now. A ticket for more
+    /// than this node's disk is settled when that is so, or when its time is up.
+    fn is_as_safe_as(&self, dot: Dot, durability: Durability) -> bool;
+
+    /// All nodes known, this one first, each with what is known of an update there.
+    fn holders(&self, dot: Dot) -> Vec<Holder>;
+
     /// A reader's way through all updates behind `after`, in order within each origin, parents
     /// before children; without `after` it begins with what comes next.
     fn feed(&self, after: Option<&Cursor>) -> Feed;
@@ -131,6 +148,10 @@ pub trait Desk: Sized + 'static {
 
     /// `/v1/herd` as JSON: `{name, nodes, links, vector}`.
     fn herd_view(&self, cx: &Ctx<'_, Self>) -> serde_json::Value;
+
+    /// `/v1/charter` as JSON: `{node, key, founding, epoch, members: [{name, key, retired}]}`;
+    /// `founding` is null where there is no charter.
+    fn charter_view(&self) -> serde_json::Value;
 
     /// Writes the node's own metrics (loop, store, herd), to stand beside those of the protocols.
     fn expose(&self, cx: &Ctx<'_, Self>, out: &mut Exposition);

@@ -1,15 +1,16 @@
-//! Peer links: frames of `proto::peer` to a `herd::Link` and back. The link's rules are `herd`'s,
-//! the roll and the archive are the node's.
+//! Peer links: frames of `proto::peer` to the node's `herd::Relay` and back. The links' rules are
+//! `herd`'s, the roll and the archive are the node's.
 
 use super::Desk;
-use crate::base::InBuf;
-use crate::herd::{Admission, Arrival, Identity, Link, LinkSettings, LinkView};
-use crate::proto::peer::{Frame, PeerCodec, RefuseCode};
+use crate::base::{InBuf, Tick};
+use crate::herd::{Admission, Arrival, Fork, Identity, LinkView, Relay};
+use crate::proto::peer::{Frame, PeerCodec, RefuseCode, VECTOR_BYTES_MAX};
 use crate::reactor::{Class, ConnId, Ctx, Lost, Outcome, Protocol};
-use crate::update::Update;
+use crate::store::Store;
+use crate::update::Vector;
 
-/// Frames carry one update at most: its payload and its head.
-const FRAME_BYTES_MAX: usize = crate::update::PAYLOAD_BYTES_MAX + 4096;
+/// Vectors are what is longest: large payloads come in pieces. With the type of the frame.
+const FRAME_BYTES_MAX: usize = VECTOR_BYTES_MAX + 1;
 /// What a stranger may send before it said hello.
 const GREETING_BYTES_MAX: usize = 4096;
 /// How much is written ahead of the socket.
@@ -20,8 +21,8 @@ pub trait HerdDesk: Desk {
     /// Who this node is.
     fn identity(&self) -> &Identity;
 
-    /// The bounds of its links.
-    fn link_settings(&self) -> LinkSettings;
+    /// All links of the node, and the archive that they read.
+    fn herd(&mut self) -> (&mut Relay<ConnId>, &Store);
 
     /// Judges a peer's hello, and closes the older link that this one replaces.
     fn admit(
@@ -32,8 +33,8 @@ pub trait HerdDesk: Desk {
         dialled: bool,
     ) -> Admission<ConnId>;
 
-    /// Takes an update that was not known: into the log, to the readers, to the other links.
-    fn arrived(&mut self, cx: &mut Ctx<'_, Self>, update: Update);
+    /// Verified updates may be ready: takes them into the log, to the readers, to the other links.
+    fn arrived(&mut self, cx: &mut Ctx<'_, Self>);
 
     /// Counts an update that was known.
     fn duplicate(&mut self);
@@ -44,14 +45,27 @@ pub trait HerdDesk: Desk {
     /// A peer holds an update of this node's own epoch that this node does not know.
     fn amnesia(&mut self, cx: &mut Ctx<'_, Self>);
 
+    /// Two updates bear one name.
+    fn forked(&mut self, cx: &mut Ctx<'_, Self>, fork: &Fork);
+
+    /// A peer says what a node has on disk.
+    fn heard_held(
+        &mut self,
+        cx: &mut Ctx<'_, Self>,
+        conn: ConnId,
+        node: &str,
+        urgent: bool,
+        dots: &Vector,
+    );
+
     /// Takes down a link's figures.
     fn note(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, view: LinkView);
 
-    /// True while more waits for the disk than should: peers get no further credit.
-    fn is_overloaded(&self) -> bool;
-
-    /// Asks that the link be notified at once whenever there are new updates.
+    /// Asks that the link be notified whenever it has something to send.
     fn attend_link(&mut self, conn: ConnId);
+
+    /// Notifies the links that have something to send.
+    fn wake_links(&mut self, cx: &mut Ctx<'_, Self>);
 
     /// A link is gone. `dialled` is the peer's configured name when this node dialled.
     fn link_lost(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, dialled: Option<&str>);
@@ -62,29 +76,34 @@ pub trait HerdDesk: Desk {
 pub struct PeerConnection {
     dialled: Option<String>,
     codec: PeerCodec,
-    link: Link,
     peer_name: String,
+    /// For when the timeout is set.
+    armed: Option<Tick>,
 }
 
 impl PeerConnection {
     /// A link over a connection that this node accepted, or dialled under a configured name.
-    pub fn new(settings: LinkSettings, dialled: Option<String>) -> Self {
+    pub fn new(dialled: Option<String>) -> Self {
         let peer_name = dialled.clone().unwrap_or_else(|| "a stranger".to_owned());
-        let link = Link::new(settings);
-        Self { dialled, codec: PeerCodec::new(GREETING_BYTES_MAX), link, peer_name }
+        Self { dialled, codec: PeerCodec::new(GREETING_BYTES_MAX), peer_name, armed: None }
     }
 
-    fn on_arrival<D: HerdDesk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, arrival: Arrival) {
+    fn on_arrival<D: HerdDesk>(
+        &mut self,
+        cx: &mut Ctx<'_, D>,
+        desk: &mut D,
+        arrival: Arrival,
+    ) -> Outcome {
         match arrival {
             Arrival::Nothing => {}
-            Arrival::Hello(peer) => self.on_hello(cx, desk, &peer),
-            Arrival::Update(update) => desk.arrived(cx, update),
+            Arrival::Hello(peer) => self.on_hello(cx, desk, &peer)?,
+            Arrival::Ready => desk.arrived(cx),
             Arrival::Duplicate => desk.duplicate(),
-            Arrival::Amnesia(update) => {
-                desk.amnesia(cx);
-                if let Some(update) = update {
-                    desk.arrived(cx, update);
-                }
+            Arrival::Amnesia => desk.amnesia(cx),
+            Arrival::Fork(fork) => desk.forked(cx, &fork),
+            Arrival::Held { node, urgent, dots } => {
+                let conn = cx.id();
+                desk.heard_held(cx, conn, &node, urgent, &dots);
             }
             Arrival::Refused(code, text) => {
                 let level = match code {
@@ -95,21 +114,30 @@ impl PeerConnection {
                 cx.transport().close();
             }
         }
+        Ok(())
     }
 
-    fn on_hello<D: HerdDesk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, peer: &Identity) {
+    fn on_hello<D: HerdDesk>(
+        &mut self,
+        cx: &mut Ctx<'_, D>,
+        desk: &mut D,
+        peer: &Identity,
+    ) -> Outcome {
         let expected = self.dialled.as_deref().unwrap_or(&peer.name);
         if expected != peer.name && peer.name != desk.identity().name {
             let text = format!("this link was dialled for {expected}, and {} answers", peer.name);
-            return self.refuse(cx, RefuseCode::Unexpected, &text);
+            self.refuse(cx, RefuseCode::Unexpected, &text);
+            return Ok(());
         }
-        self.codec.allow(FRAME_BYTES_MAX);
         self.peer_name.clone_from(&peer.name);
         let dialled = self.dialled.is_some();
-        let conn = cx.id();
+        let (conn, now) = (cx.id(), cx.now());
         match desk.admit(cx, conn, peer, dialled) {
             Admission::Stands | Admission::Replaces(_) => {
                 log::info!("link to {} at {}", peer.name, cx.transport().peer());
+                self.codec.allow(FRAME_BYTES_MAX);
+                let (relay, store) = desk.herd();
+                relay.accept(conn, store, now, cx.transport().out())?;
             }
             Admission::Duplicate => {
                 self.refuse(cx, RefuseCode::Duplicate, "another link of these two nodes stands");
@@ -118,11 +146,13 @@ impl PeerConnection {
                 let text = format!("node {} met itself: a peer's endpoint is its own", peer.name);
                 self.refuse(cx, RefuseCode::Itself, &text);
             }
+            Admission::Unwelcome(why) => self.refuse(cx, RefuseCode::Key, &why.to_string()),
             Admission::Namesake => {
                 let text = format!("two nodes have the name {}: names must differ", peer.name);
                 self.refuse(cx, RefuseCode::NameTaken, &text);
             }
         }
+        Ok(())
     }
 
     fn refuse<D>(&mut self, cx: &mut Ctx<'_, D>, code: RefuseCode, text: &str) {
@@ -133,37 +163,43 @@ impl PeerConnection {
         cx.transport().close();
     }
 
+    /// Writes what there is, tells the other links, and sets the timeout.
     fn fill<D: HerdDesk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        let (conn, now) = (cx.id(), cx.now());
+        let (relay, store) = desk.herd();
         let mut transport = cx.transport();
         let room = ROOM_BYTES.saturating_sub(transport.buffered());
-        if !desk.is_overloaded() {
-            self.link.grant(transport.out());
+        let updates = relay.fill(conn, store, now, room, transport.out())?;
+        let due = relay.due(conn);
+        if due != self.armed {
+            self.armed = due;
+            transport.set_timeout(due.map(|due| due.saturating_sub(now).max(1)));
         }
-        let updates = self.link.fill(desk.store(), room, transport.out())?;
         desk.flooded(updates);
+        desk.wake_links(cx);
         Ok(())
     }
 }
 
 impl<D: HerdDesk> Protocol<D> for PeerConnection {
     fn made(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
-        let (now, wall_ms) = (cx.now(), cx.wall_ns() / 1_000_000);
-        let heartbeat_ms = desk.link_settings().heartbeat_ms;
+        let (conn, moment) = (cx.id(), (cx.now(), cx.wall_ns() / 1_000_000));
+        let (relay, store) = desk.herd();
         let mut transport = cx.transport();
         transport.set_class(Class::Peer);
-        transport.set_timeout(Some(heartbeat_ms));
-        self.link.greet(desk.identity(), desk.store(), now, wall_ms, transport.out());
-        desk.attend_link(cx.id());
-        Ok(())
+        relay.greet(conn, store, moment, transport.out())?;
+        desk.attend_link(conn);
+        self.fill(cx, desk)
     }
 
     fn received(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) -> Outcome {
-        let now = cx.now();
-        self.link.on_bytes(now);
+        let (conn, now) = (cx.id(), cx.now());
+        desk.herd().0.on_bytes(conn, now);
         while cx.more() {
             let Some(frame) = self.codec.next(input)? else { break };
-            let arrival = self.link.on_frame(frame, desk.store(), now, cx.transport().out())?;
-            self.on_arrival(cx, desk, arrival);
+            let (relay, store) = desk.herd();
+            let arrival = relay.on_frame(conn, frame, store, now, cx.transport().out())?;
+            self.on_arrival(cx, desk, arrival)?;
         }
         cx.transport().set_input_cap(self.codec.needed().max(ROOM_BYTES));
         self.fill(cx, desk)
@@ -178,20 +214,19 @@ impl<D: HerdDesk> Protocol<D> for PeerConnection {
     }
 
     fn timeout(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
-        let now = cx.now();
-        let heartbeat_ms = desk.link_settings().heartbeat_ms;
-        let mut transport = cx.transport();
-        self.link.tick(desk.store(), now, transport.out())?;
-        transport.set_timeout(Some(heartbeat_ms));
-        let view = self.link.view(desk.store());
-        let conn = cx.id();
-        desk.note(cx, conn, view);
+        self.armed = None;
+        let (conn, now) = (cx.id(), cx.now());
+        let (relay, store) = desk.herd();
+        if relay.on_timer(conn, store, now, cx.transport().out())? {
+            let view = relay.view(conn, store, now);
+            desk.note(cx, conn, view);
+        }
         self.fill(cx, desk)
     }
 
     fn lost(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, reason: Lost) {
         let (conn, dialled) = (cx.id(), self.dialled.as_deref());
-        if self.link.is_up() {
+        if desk.herd().0.is_up(conn) {
             log::info!("link to {} lost: {reason}", self.peer_name);
         }
         desk.link_lost(cx, conn, dialled);

@@ -39,10 +39,13 @@ routes! {
     Story = "/v1/stories/{title}",
     History = "/v1/stories/{title}/history",
     Revision = "/v1/revisions/{id}",
+    Diff = "/v1/revisions/{a}/diff/{b}",
     Topic = "/v1/topics/{topic}",
     Updates = "/v1/updates",
+    Spread = "/v1/updates/{id}/spread",
     Stream = "/v1/stream",
     Herd = "/v1/herd",
+    Charter = "/v1/charter",
     Healthz = "/healthz",
     Readyz = "/readyz",
     Metrics = "/metrics",
@@ -65,6 +68,14 @@ pub struct Tally {
     pub body_bytes: u64,
     /// Updates sent over event streams.
     pub stream_updates: u64,
+    /// Gaps told to readers.
+    pub gaps: u64,
+    /// Updates that readers were told to miss.
+    pub gap_updates: u64,
+    /// Readers found to lag, each time.
+    pub lagged: u64,
+    /// Readers of streams that took nothing for too long.
+    pub stalled: u64,
     dates: DateCache,
 }
 
@@ -77,6 +88,10 @@ impl Default for Tally {
             long_polls: 0,
             body_bytes: 0,
             stream_updates: 0,
+            gaps: 0,
+            gap_updates: 0,
+            lagged: 0,
+            stalled: 0,
             dates: DateCache::new(0),
         }
     }
@@ -133,6 +148,26 @@ impl Tally {
         out.gauge("bellwether_http_body_bytes", help, &[], self.body_bytes);
         let help = "Updates sent over event streams.";
         out.counter("bellwether_http_stream_updates_total", help, &[], self.stream_updates);
+        for (name, help, value) in [
+            ("bellwether_reader_gaps_total", "Gaps told to readers.", self.gaps),
+            (
+                "bellwether_reader_gap_updates_total",
+                "Updates that readers were told to miss.",
+                self.gap_updates,
+            ),
+            (
+                "bellwether_readers_lagged_total",
+                "Times that a live reader was given only the newest of what it was behind.",
+                self.lagged,
+            ),
+            (
+                "bellwether_readers_stalled_total",
+                "Readers of streams that were cut because they took nothing.",
+                self.stalled,
+            ),
+        ] {
+            out.counter(name, help, &[], value);
+        }
         for (verb, count) in &self.commands {
             let help = "Commands of the line protocol, by verb.";
             out.counter("bellwether_line_commands_total", help, &[("verb", verb)], *count);

@@ -26,6 +26,13 @@ impl<K: Ord + Copy, V: Clone> Cache<K, V> {
         Some(value)
     }
 
+    /// Lets go of the values of all other keys.
+    pub(super) fn retain(&mut self, is_kept: impl Fn(K) -> bool) {
+        self.old.retain(|key, _| is_kept(*key));
+        self.new.retain(|key, _| is_kept(*key));
+        self.new_cost = self.new.values().map(|(_, cost)| cost).sum();
+    }
+
     /// Keeps a value; one that would fill half of the cache by itself is not kept.
     pub(super) fn insert(&mut self, key: K, value: V, cost: usize) {
         if cost > self.half {

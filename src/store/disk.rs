@@ -28,6 +28,9 @@ pub trait Disk: Send + Sync + 'static {
     /// Takes the directory for this process, for as long as the lock lives.
     /// [`io::ErrorKind::WouldBlock`] when another holder has it.
     fn lock(&self) -> io::Result<DiskLock>;
+
+    /// Numbers that this directory keeps and no copy of it has. To be asked for under the lock.
+    fn identity(&self) -> io::Result<[u64; 3]>;
 }
 
 /// One open file.

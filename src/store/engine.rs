@@ -3,7 +3,7 @@
 //! as an error; a damaged file is removed, so that the next open rebuilds the index from the log.
 
 use super::disk::{Disk, DiskLock};
-use super::error::{StoreError, at_file, index_error};
+use super::error::{StoreError, at_file, caught, index_error};
 use super::index::{Bounds, Direction, Item, Overlay};
 use super::redb_backend::RedbBackend;
 use redb::{Database, ReadOnlyTable, ReadableDatabase, TableDefinition};
@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) const INDEX_NAME: &str = "index.redb";
+/// A new file on its way to the index's name.
+pub(super) const RENEWED_NAME: &str = "index.tmp";
 const TABLE: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("index");
 
 type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
@@ -35,16 +37,30 @@ struct Opener {
 
 impl Opener {
     fn open(&self, mode: Mode) -> Result<Arc<Database>, StoreError> {
-        let file = at_file(INDEX_NAME, self.disk.open(INDEX_NAME, mode == Mode::Disk))?;
+        let open = || self.disk.open(INDEX_NAME, mode == Mode::Disk);
+        let file = at_file(INDEX_NAME, caught(open))?;
         let backend = match mode {
             Mode::Disk => RedbBackend::new(file),
             Mode::Shadow => at_file(INDEX_NAME, RedbBackend::shadow(file))?,
         };
-        self.guard(|| {
-            let mut builder = Database::builder();
-            builder.set_cache_size(self.cache_bytes);
-            Ok(Arc::new(builder.create_with_backend(backend).map_err(index_error)?))
-        })
+        self.guard(|| self.open_on(backend))
+    }
+
+    fn open_on(&self, backend: RedbBackend) -> Result<Arc<Database>, StoreError> {
+        let mut builder = Database::builder();
+        builder.set_cache_size(self.cache_bytes);
+        Ok(Arc::new(builder.create_with_backend(backend).map_err(index_error)?))
+    }
+
+    /// Writes what the file has, and an overlay, into a new file, and puts that in its place.
+    fn renew(&self, old: &Database, overlay: &Overlay) -> Result<Arc<Database>, StoreError> {
+        let file = at_file(RENEWED_NAME, self.disk.open(RENEWED_NAME, true))?;
+        at_file(RENEWED_NAME, file.set_len(0))?;
+        let new = self.open_on(RedbBackend::new(file))?;
+        write(&new, overlay, open_table(old)?.as_ref())?;
+        at_file(INDEX_NAME, self.disk.rename(RENEWED_NAME, INDEX_NAME))?;
+        at_file("", self.disk.sync_dir())?;
+        Ok(new)
     }
 
     /// Runs something on redb; a panic and every sign of damage condemn the file.
@@ -146,14 +162,7 @@ impl Engine {
     }
 
     fn adopt(&mut self, database: Arc<Database>) -> Result<(), StoreError> {
-        self.table = self.opener.guard(|| {
-            let reading = database.begin_read().map_err(index_error)?;
-            match reading.open_table(TABLE) {
-                Ok(table) => Ok(Some(table)),
-                Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
-                Err(error) => Err(index_error(error)),
-            }
-        })?;
+        self.table = self.opener.guard(|| open_table(&database))?;
         self.database = Some(database);
         Ok(())
     }
@@ -240,8 +249,10 @@ impl Engine {
         &mut self,
         result: Result<Arc<Database>, StoreError>,
     ) -> Result<(), StoreError> {
-        // Nothing is read through what may not open again: better no answer than a wrong one.
-        (self.table, self.database) = (None, None);
+        // Nothing is read through what may not open again: better no answer than a wrong one. The
+        // engine writes as it closes, and panics if it panicked before.
+        let closed = (self.table.take(), self.database.take());
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(closed)));
         let failure = match result {
             Ok(database) => {
                 self.mode = Mode::Disk;
@@ -288,7 +299,10 @@ impl Checkpoint {
         let bytes = overlay.bytes();
         let result = database.map_or_else(|| opener.open(Mode::Disk), Ok);
         let result = result.and_then(|database| {
-            opener.guard(|| write(&database, &overlay))?;
+            if overlay.renews() {
+                return opener.guard(|| opener.renew(&database, &overlay));
+            }
+            opener.guard(|| write(&database, &overlay, None))?;
             Ok(database)
         });
         CheckpointDone { result, token, bytes, _lock: lock }
@@ -307,11 +321,20 @@ impl CheckpointDone {
     }
 }
 
-fn write(database: &Database, overlay: &Overlay) -> Result<(), StoreError> {
+/// Writes an overlay, and the entries of another file that it does not hide.
+fn write(database: &Database, overlay: &Overlay, old: Option<&Table>) -> Result<(), StoreError> {
     let mut writing = database.begin_write().map_err(index_error)?;
     writing.set_quick_repair(true);
     {
         let mut table = writing.open_table(TABLE).map_err(index_error)?;
+        if let Some(old) = old {
+            for item in old.range::<&[u8]>(..).map_err(index_error)? {
+                let (key, value) = item.map_err(index_error)?;
+                if !overlay.hides(key.value()) {
+                    table.insert(key.value(), value.value()).map_err(index_error)?;
+                }
+            }
+        }
         overlay.each(|key, value| {
             match value {
                 Some(value) => table.insert(key, value).map(drop),
@@ -321,6 +344,15 @@ fn write(database: &Database, overlay: &Overlay) -> Result<(), StoreError> {
         })?;
     }
     writing.commit().map_err(index_error)
+}
+
+fn open_table(database: &Database) -> Result<Option<Table>, StoreError> {
+    let reading = database.begin_read().map_err(index_error)?;
+    match reading.open_table(TABLE) {
+        Ok(table) => Ok(Some(table)),
+        Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(index_error(error)),
+    }
 }
 
 impl std::fmt::Debug for Checkpoint {

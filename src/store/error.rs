@@ -1,9 +1,10 @@
 //! What can go wrong in the store, each with its place.
 
-use super::frame::Place;
+use super::frame::{LOG_VERSION, Place};
 use crate::update::Update;
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Why the store could not do what was asked.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub enum StoreError {
         /// Its number.
         segment: u32,
     },
-    /// A segment was written by a later version.
+    /// A segment was written by an earlier or a later version. Nothing was changed.
     Version {
         /// The segment's number.
         segment: u32,
@@ -43,7 +44,7 @@ pub enum StoreError {
     Index(Box<redb::Error>),
     /// The index's engine broke down on what it read; the index is rebuilt at the next open.
     IndexBroken,
-    /// A new epoch is needed, and [`fresh_epoch`](super::StoreOptions::fresh_epoch) is zero.
+    /// A new epoch is needed, and [`fresh`](super::StoreOptions::fresh) has none.
     NoFreshEpoch,
     /// A batch or a checkpoint is still out; the store cannot be closed.
     InFlight,
@@ -65,7 +66,11 @@ impl fmt::Display for StoreError {
                 write!(f, "segment {segment} of the log is missing")
             }
             Self::Version { segment, version } => {
-                write!(f, "segment {segment} has version {version}, which is not known")
+                write!(
+                    f,
+                    "segment {segment} of the log has version {version}, and this program reads \
+                     version {LOG_VERSION} only; nothing was changed"
+                )
             }
             Self::BadPlace(place) => write!(f, "the log has no update at {place}"),
             Self::Index(error) => write!(f, "the index: {error}"),
@@ -96,6 +101,13 @@ pub(super) fn index_error(error: impl Into<redb::Error>) -> StoreError {
 /// Names the file in a disk's error.
 pub(super) fn at_file<T>(file: &str, result: io::Result<T>) -> Result<T, StoreError> {
     result.map_err(|error| StoreError::Io { file: file.to_owned(), error })
+}
+
+/// Runs what touches the disk on a pool thread. A panic is a failure of the disk like any other:
+/// whoever waits for the work hears of it. Unwind safety: nothing is shared but the files, whose
+/// bytes count for nothing after an error, and those are written anew.
+pub(super) fn caught<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(io::Error::other("a panic")))
 }
 
 /// A batch did not reach the disk. The store stays whole: see each field.

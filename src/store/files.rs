@@ -3,7 +3,7 @@
 use super::disk::{Disk, DiskFile, DiskLock};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl FileDisk {
 impl Disk for FileDisk {
     fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(create).truncate(false);
+        options.read(true).write(true).create(create).truncate(false).mode(0o600);
         Ok(Arc::new(OsFile(options.open(self.dir.join(name))?)))
     }
 
@@ -66,6 +66,13 @@ impl Disk for FileDisk {
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+
+    fn identity(&self) -> io::Result<[u64; 3]> {
+        // Made once and never written. Its number may be used again after a removal; the time of
+        // its last change is the system's own, which no program that copies files can set.
+        let lock = fs::metadata(self.dir.join(LOCK_NAME))?;
+        Ok([lock.ino(), lock.ctime() as u64, lock.ctime_nsec() as u64])
+    }
 }
 
 #[derive(Debug)]
@@ -104,7 +111,7 @@ impl DiskFile for OsFile {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Apply, NewEpoch, Place, Store, StoreError, StoreOptions};
+    use super::super::{Apply, Birth, NewEpoch, Place, Store, StoreError, StoreOptions};
     use super::*;
     use crate::update::{Dot, Draft, Epoch, Hlc, Kind, Update};
 
@@ -113,7 +120,8 @@ mod tests {
     }
 
     fn options(epoch: u64) -> StoreOptions {
-        StoreOptions { segment_bytes: 4096, fresh_epoch: Epoch(epoch), ..StoreOptions::default() }
+        let fresh = Birth { epoch: Epoch(epoch), salt: 0 };
+        StoreOptions { segment_bytes: 4096, fresh, ..StoreOptions::default() }
     }
 
     fn publish(store: &mut Store, seq: u64) -> Update {

@@ -1,7 +1,7 @@
 //! The bytes of the log: segment headers and frames. Pure: no file is touched here.
 //!
 //! ```text
-//! segment  "bwherdlg" · u32 version = 1 · u32 number · u32 end of the segment before · u32 check
+//! segment  "bwherdlg" · u32 version = 2 · u32 number · u32 end of the segment before · u32 check
 //!          of its last frame · u32 salt · u32 check                                  (32 bytes)
 //! frame    u32 length of payload · u32 check of the frame before · u32 check · u8 kind · payload
 //! ```
@@ -9,6 +9,11 @@
 //! frame but itself. As each frame carries the check of the one before (the first: of the header),
 //! an old frame never follows a new one. The salt keeps a sender of updates from writing bytes
 //! that look like a frame of this log.
+//!
+//! A frame may be amended long after it was written, when a payload is erased or an update
+//! dropped: at its old place and with its old length, so that no place in the log ever moves. Its
+//! kind then has the high bit, and its payload begins with its link: the check that it had, which
+//! the next frame carries.
 
 use crate::update::PAYLOAD_BYTES_MAX;
 use std::fmt;
@@ -17,13 +22,20 @@ use std::fmt;
 pub(super) const HEADER_BYTES: usize = 32;
 /// Bytes of a frame before its payload.
 pub(super) const HEAD_BYTES: usize = 13;
-/// The longest payload of a frame: the longest envelope, with some room.
-pub(super) const FRAME_PAYLOAD_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 8 * 1024;
+/// The longest payload of a frame: the longest envelope with its seal, and some room.
+pub(super) const FRAME_PAYLOAD_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + 32 * 1024;
+/// Bytes of an amended frame's link.
+pub(super) const LINK_BYTES: usize = 4;
+/// Bytes of the birth of an epoch.
+pub(super) const BIRTH_BYTES: usize = 16;
 const MAGIC: &[u8; 8] = b"bwherdlg";
-const VERSION: u32 = 1;
+/// The version of the log that is written and read.
+pub(super) const LOG_VERSION: u32 = 2;
+/// Set in the kind of an amended frame.
+const AMENDED: u8 = 0x80;
 
 /// A place in the log. Places are ordered as the log is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Place(pub u64);
 
 impl Place {
@@ -62,21 +74,64 @@ pub(super) enum FrameKind {
     /// A batch begins: the number of the attempt, `u64`. Whatever stands before the start of a
     /// batch was synced before that batch was written.
     Begin,
-    /// An epoch begins: `u64`.
+    /// An epoch of ours begins: its birth.
     Epoch,
     /// From here on the epoch may have sent updates that are not in the log: `u64`.
     Early,
     /// The store was closed; nothing was sent that is not in the log.
     Clean,
-    /// An update's envelope.
+    /// An update's envelope, or its stub.
     Update,
+    /// An update or its stub, with zeros behind it: see [`body`](super::body).
+    Roomy,
+    /// A seal of updates.
+    Seal,
+    /// An update whose dot another one has, and its seal.
+    Exhibit,
+    /// Dots that count as had, though what stands under them is not here, or not any more.
+    Passed,
+    /// Dots whose payloads are erased.
+    Erased,
+    /// What stood here was dropped. Only the link counts, the rest of the payload is zeros.
+    Gone,
+    /// What the segments before this frame have told.
+    Summary,
 }
 
 impl FrameKind {
+    const ALL: [Self; 12] = [
+        Self::Begin,
+        Self::Epoch,
+        Self::Early,
+        Self::Clean,
+        Self::Update,
+        Self::Roomy,
+        Self::Seal,
+        Self::Exhibit,
+        Self::Passed,
+        Self::Erased,
+        Self::Gone,
+        Self::Summary,
+    ];
+
     fn from_code(code: u8) -> Option<Self> {
-        [Self::Begin, Self::Epoch, Self::Early, Self::Clean, Self::Update]
-            .into_iter()
-            .find(|kind| *kind as u8 + 1 == code)
+        Self::ALL.into_iter().find(|kind| *kind as u8 + 1 == code)
+    }
+
+    /// True for frames of an update of the log.
+    pub(super) fn is_update(self) -> bool {
+        matches!(self, Self::Update | Self::Roomy)
+    }
+
+    /// True for payloads of this length.
+    fn fits(self, length: usize) -> bool {
+        match self {
+            Self::Begin | Self::Early => length == 8,
+            Self::Epoch => length == BIRTH_BYTES,
+            Self::Clean => length == 0,
+            Self::Gone => length >= LINK_BYTES,
+            _ => length <= FRAME_PAYLOAD_BYTES_MAX,
+        }
     }
 }
 
@@ -87,30 +142,93 @@ pub(super) struct Head {
     pub(super) before: u32,
     pub(super) check: u32,
     pub(super) kind: FrameKind,
+    /// The frame was changed after it was written; its payload begins with its link.
+    pub(super) amended: bool,
 }
 
 impl Head {
     /// Reads a head; `None` for one that no writer makes.
     pub(super) fn parse(bytes: &[u8; HEAD_BYTES]) -> Option<Self> {
-        let kind = FrameKind::from_code(bytes[12])?;
+        let amended = bytes[12] & AMENDED != 0;
+        let kind = FrameKind::from_code(bytes[12] & !AMENDED)?;
         let length = u32_at(bytes, 0) as usize;
-        let fits = match kind {
-            FrameKind::Begin | FrameKind::Epoch | FrameKind::Early => length == 8,
-            FrameKind::Clean => length == 0,
-            FrameKind::Update => length <= FRAME_PAYLOAD_BYTES_MAX,
+        let may_be = match kind {
+            FrameKind::Gone => amended,
+            FrameKind::Roomy | FrameKind::Exhibit => !amended || length >= LINK_BYTES,
+            _ => !amended,
         };
-        fits.then(|| Self { length, before: u32_at(bytes, 4), check: u32_at(bytes, 8), kind })
+        let (before, check) = (u32_at(bytes, 4), u32_at(bytes, 8));
+        (may_be && kind.fits(length)).then_some(Self { length, before, check, kind, amended })
     }
 
-    /// True when the check is right for this head and payload.
-    pub(super) fn is_whole(&self, salt: u32, payload: &[u8]) -> bool {
-        payload.len() == self.length && check(salt, self.before, self.kind, payload) == self.check
+    /// How many bytes of the payload count: of what is gone only the link.
+    pub(super) fn counted(&self) -> usize {
+        if self.kind == FrameKind::Gone { LINK_BYTES } else { self.length }
+    }
+
+    /// True when the check is right for this head and what counts of the payload.
+    pub(super) fn is_whole(&self, salt: u32, counted: &[u8]) -> bool {
+        counted.len() == self.counted() && self.sum(salt, counted) == self.check
+    }
+
+    /// What the next frame carries as the check of this one: the check that it was written with.
+    pub(super) fn link(&self, payload: &[u8]) -> u32 {
+        if self.amended && payload.len() >= LINK_BYTES { u32_at(payload, 0) } else { self.check }
+    }
+
+    /// Where in the payload that begins which the kind tells of.
+    pub(super) fn body_at(&self) -> usize {
+        if self.amended { LINK_BYTES } else { 0 }
     }
 
     /// Bytes of the whole frame.
     pub(super) fn frame_bytes(&self) -> usize {
         HEAD_BYTES + self.length
     }
+
+    fn code(&self) -> u8 {
+        self.kind as u8 + 1 + if self.amended { AMENDED } else { 0 }
+    }
+
+    fn sum(&self, salt: u32, counted: &[u8]) -> u32 {
+        let mut front = [0; 9];
+        front[..4].copy_from_slice(&(self.length as u32).to_be_bytes());
+        front[4..8].copy_from_slice(&self.before.to_be_bytes());
+        front[8] = self.code();
+        let mut hasher = crc32fast::Hasher::new_with_initial(salt);
+        hasher.update(&front);
+        hasher.update(counted);
+        hasher.finalize()
+    }
+
+    /// Appends the head and what counts of the payload; returns its check.
+    fn put(mut self, out: &mut Vec<u8>, salt: u32, counted: &[u8]) -> u32 {
+        self.check = self.sum(salt, counted);
+        out.reserve(HEAD_BYTES + counted.len());
+        out.extend_from_slice(&(self.length as u32).to_be_bytes());
+        out.extend_from_slice(&self.before.to_be_bytes());
+        out.extend_from_slice(&self.check.to_be_bytes());
+        out.push(self.code());
+        out.extend_from_slice(counted);
+        self.check
+    }
+}
+
+/// Appends an amended frame in the place of the frame, or frames, that one with the check `before`
+/// stands before, that are `frame_bytes` long, and whose last had the check `link`. The body fills
+/// it, unless what stood there is gone.
+pub(super) fn put_amended(
+    out: &mut Vec<u8>,
+    salt: u32,
+    (before, link): (u32, u32),
+    frame_bytes: usize,
+    (kind, body): (FrameKind, &[u8]),
+) {
+    let length = frame_bytes - HEAD_BYTES;
+    let counted = [&link.to_be_bytes()[..], body].concat();
+    let head = Head { length, before, check: 0, kind, amended: true };
+    debug_assert_eq!(head.counted(), counted.len(), "no place in the log moves");
+    head.put(out, salt, &counted);
 }
 
 /// Appends a frame that follows one with the check `before`; returns its own check.
@@ -121,30 +239,8 @@ pub(super) fn put_frame(
     kind: FrameKind,
     payload: &[u8],
 ) -> u32 {
-    let check = check(salt, before, kind, payload);
-    out.reserve(HEAD_BYTES + payload.len());
-    out.extend_from_slice(&(payload.len() as u32).to_be_bytes());
-    out.extend_from_slice(&before.to_be_bytes());
-    out.extend_from_slice(&check.to_be_bytes());
-    out.push(kind as u8 + 1);
-    out.extend_from_slice(payload);
-    check
-}
-
-fn check(salt: u32, before: u32, kind: FrameKind, payload: &[u8]) -> u32 {
-    let mut front = [0; 9];
-    front[..4].copy_from_slice(&(payload.len() as u32).to_be_bytes());
-    front[4..8].copy_from_slice(&before.to_be_bytes());
-    front[8] = kind as u8 + 1;
-    let mut hasher = crc32fast::Hasher::new_with_initial(salt);
-    hasher.update(&front);
-    hasher.update(payload);
-    hasher.finalize()
-}
-
-/// The `u32` or `u64` payload of a mark.
-pub(super) fn mark_number(payload: &[u8]) -> u64 {
-    payload.try_into().map_or(0, u64::from_be_bytes)
+    let head = Head { length: payload.len(), before, check: 0, kind, amended: false };
+    head.put(out, salt, payload)
 }
 
 /// The front of a segment.
@@ -169,7 +265,7 @@ impl Header {
     pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut out = [0; HEADER_BYTES];
         out[..8].copy_from_slice(MAGIC);
-        let numbers = [VERSION, self.number, self.before_end, self.before_check, self.salt];
+        let numbers = [LOG_VERSION, self.number, self.before_end, self.before_check, self.salt];
         for (index, number) in numbers.into_iter().enumerate() {
             out[8 + index * 4..12 + index * 4].copy_from_slice(&number.to_be_bytes());
         }
@@ -188,7 +284,7 @@ impl Header {
             return Err(HeaderError::NotOne);
         }
         let version = u32_at(bytes, 8);
-        if version != VERSION {
+        if version != LOG_VERSION {
             return Err(HeaderError::Version(version));
         }
         Ok(Self {
@@ -220,9 +316,6 @@ pub(super) fn segment_number(name: &str) -> Option<u32> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    const KINDS: [FrameKind; 5] =
-        [FrameKind::Begin, FrameKind::Epoch, FrameKind::Early, FrameKind::Clean, FrameKind::Update];
 
     proptest! {
         #[test]
@@ -261,11 +354,12 @@ mod tests {
 
     #[test]
     fn codes_of_kinds_do_not_move() {
-        for (index, kind) in KINDS.into_iter().enumerate() {
+        for (index, kind) in FrameKind::ALL.into_iter().enumerate() {
             assert_eq!(FrameKind::from_code(index as u8 + 1), Some(kind));
         }
+        assert_eq!((FrameKind::Update as u8, FrameKind::Summary as u8), (4, 11));
         assert_eq!(FrameKind::from_code(0), None);
-        assert_eq!(FrameKind::from_code(6), None);
+        assert_eq!(FrameKind::from_code(13), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use super::engine::{Checkpoint, CheckpointDone, Engine};
 use super::error::StoreError;
 use super::frame::Place;
-use crate::update::{Cid, Dot, Epoch, Hlc, Update};
+use crate::update::{Cid, Dot, Epoch, Hlc, Span, Update};
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::ops::Bound;
@@ -32,6 +32,8 @@ pub enum Direction {
 
 /// What an entry costs in memory beside its bytes, about.
 const ENTRY_COST_BYTES: usize = 96;
+/// What an update that is to leave the file costs in memory, about.
+const BURIED_COST_BYTES: usize = 64;
 /// What the two entries of an update cost in memory, about.
 const UPDATE_COST_BYTES: usize = 120;
 
@@ -42,6 +44,14 @@ pub(super) struct Overlay {
     entries: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     dots: BTreeMap<Dot, (Place, Hlc)>,
     cids: BTreeMap<Cid, Dot>,
+    /// By the last dot under it: where a seal stands, and the first sequence number under it.
+    seals: BTreeMap<Dot, (Place, u64)>,
+    /// Updates that are gone, and the last dots of seals that are: their entries are in the file
+    /// only, are not looked for any more, and leave the file before anything enters it.
+    buried: Vec<(Dot, Cid)>,
+    buried_seals: Vec<Dot>,
+    /// The file is to be made anew, so that nothing is left in it of entries that it had once.
+    renews: bool,
     bytes: usize,
 }
 
@@ -61,23 +71,52 @@ impl Overlay {
         }
     }
 
+    fn set_seal(&mut self, span: Span, place: Place) {
+        let last = Dot { epoch: span.epoch, seq: span.to };
+        if self.seals.insert(last, (place, span.from)).is_none() {
+            self.bytes += UPDATE_COST_BYTES;
+        }
+    }
+
+    fn unset_seal(&mut self, span: Span) {
+        if self.seals.remove(&Dot { epoch: span.epoch, seq: span.to }).is_some() {
+            self.bytes -= UPDATE_COST_BYTES;
+        }
+    }
+
     /// Takes in what was set after all that is here.
     fn extend(&mut self, newer: Self) {
         for (key, value) in newer.entries {
             self.set(key, value);
         }
-        let before = self.dots.len();
+        let before = self.dots.len() + self.seals.len();
         self.dots.extend(newer.dots);
         self.cids.extend(newer.cids);
-        self.bytes += (self.dots.len() - before) * UPDATE_COST_BYTES;
+        self.seals.extend(newer.seals);
+        self.bytes += (newer.buried.len() + newer.buried_seals.len()) * BURIED_COST_BYTES;
+        self.renews |= newer.renews;
+        self.buried.extend(newer.buried);
+        self.buried_seals.extend(newer.buried_seals);
+        self.bytes += (self.dots.len() + self.seals.len() - before) * UPDATE_COST_BYTES;
     }
 
     fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.dots.is_empty()
+        let is_burying = !self.buried.is_empty() || !self.buried_seals.is_empty();
+        let has_rows = !self.dots.is_empty() || !self.seals.is_empty();
+        self.entries.is_empty() && !has_rows && !is_burying && !self.renews
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    pub(super) fn renews(&self) -> bool {
+        self.renews
+    }
+
+    /// True when the value of a key in the file is not the one that counts.
+    pub(super) fn hides(&self, key: &[u8]) -> bool {
+        self.entries.contains_key(key)
     }
 
     /// Calls `write` with each key and value, as they stand in the file, by key.
@@ -85,6 +124,13 @@ impl Overlay {
         &self,
         mut write: impl FnMut(&[u8], Option<&[u8]>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        for (dot, cid) in &self.buried {
+            write(&dot_key(*dot), None)?;
+            write(&cid_key(*cid), None)?;
+        }
+        for last in &self.buried_seals {
+            write(&seal_key(*last), None)?;
+        }
         let is_before = |key: &[u8]| key < &[CID_TABLE][..];
         let mut entries = self.entries.iter().peekable();
         while let Some((key, value)) = entries.next_if(|(key, _)| is_before(key)) {
@@ -95,6 +141,9 @@ impl Overlay {
         }
         for (dot, place) in &self.dots {
             write(&dot_key(*dot), Some(&place_value(*place)))?;
+        }
+        for (last, (place, from)) in &self.seals {
+            write(&seal_key(*last), Some(&pair(place.0, *from)))?;
         }
         entries.try_for_each(|(key, value)| write(key, value.as_deref()))
     }
@@ -112,6 +161,14 @@ impl Overlay {
             Direction::Up => Box::new(items),
             Direction::Down => Box::new(items.rev()),
         }
+    }
+
+    /// The entries of seals whose last dot lies in the range, as they stand in the file.
+    fn range_of_seals(&self, from: Dot, to: Dot) -> impl Iterator<Item = Item> + '_ {
+        let row = |(last, (place, from)): (&Dot, &(Place, u64))| {
+            Ok((seal_key(*last).to_vec(), Some(pair(place.0, *from).to_vec())))
+        };
+        self.seals.range(from..=to).map(row)
     }
 
     /// The entries of dots, as they stand in the file.
@@ -207,6 +264,57 @@ impl Index {
     /// Makes an update findable at a place.
     pub(super) fn put_update(&mut self, update: &Update, place: Place) {
         self.overlay.set_update(update.dot(), update.cid(), (place, update.clock()));
+    }
+
+    /// Makes a seal findable at a place.
+    pub(super) fn put_seal(&mut self, span: Span, place: Place) {
+        self.overlay.set_seal(span, place);
+    }
+
+    /// Forgets a seal that was put since the overlay was last frozen.
+    pub(super) fn forget_seal(&mut self, span: Span) {
+        self.overlay.unset_seal(span);
+    }
+
+    /// Updates and seals are gone from the log, and nothing asks for them any more: their entries
+    /// leave the file with the next checkpoint.
+    pub(super) fn bury(&mut self, updates: Vec<(Dot, Cid)>, seals: &[Span]) {
+        self.overlay.bytes += (updates.len() + seals.len()) * BURIED_COST_BYTES;
+        self.overlay.buried.extend(updates);
+        let last = |span: &Span| Dot { epoch: span.epoch, seq: span.to };
+        self.overlay.buried_seals.extend(seals.iter().map(last));
+    }
+
+    /// Whether the next checkpoint that is frozen makes the file anew: what is in it then is what
+    /// it says, and nothing that it ever said.
+    pub(super) fn renew(&mut self, renews: bool) {
+        self.overlay.renews = renews;
+    }
+
+    pub(super) fn renews(&self) -> bool {
+        self.overlay.renews
+    }
+
+    /// Seals whose last dot is one of these: their dots and places, ascending.
+    pub(super) fn seals(&self, within: Span) -> Result<Vec<(Span, Place)>, StoreError> {
+        let Span { epoch, from, to } = within;
+        let (from, to) = (Dot { epoch, seq: from }, Dot { epoch, seq: to });
+        let frozen = self.frozen.as_ref().map_or(&self.empty, |frozen| &*frozen.overlay);
+        let mut overlay = self.overlay.range_of_seals(from, to);
+        let mut frozen = frozen.range_of_seals(from, to);
+        let (from, to) = (seal_key(from), seal_key(to));
+        let bounds = (Bound::Included(&from[..]), Bound::Included(&to[..]));
+        let found = self.engine.scan(bounds, Direction::Up, |file| {
+            merge([&mut overlay, &mut frozen, file], usize::MAX, Direction::Up)
+        })?;
+        found
+            .iter()
+            .map(|(key, value)| {
+                let (_, to) = read_pair(&key[1..])?;
+                let (place, from) = read_pair(value)?;
+                Ok((Span { epoch, from, to }, Place(place)))
+            })
+            .collect()
     }
 
     /// The overlays, the newer one first.
@@ -381,10 +489,20 @@ fn is_empty(bounds: Bounds<'_>) -> bool {
 const CID_TABLE: u8 = b'C';
 const DOT_TABLE: u8 = b'D';
 
+const SEAL_TABLE: u8 = b'L';
+
 fn dot_key(dot: Dot) -> [u8; 17] {
-    let mut key = [DOT_TABLE; 17];
-    key[1..9].copy_from_slice(&dot.epoch.0.to_be_bytes());
-    key[9..].copy_from_slice(&dot.seq.to_be_bytes());
+    key_of_dot(DOT_TABLE, dot)
+}
+
+/// A seal stands under the last dot that it seals.
+fn seal_key(last: Dot) -> [u8; 17] {
+    key_of_dot(SEAL_TABLE, last)
+}
+
+fn key_of_dot(table: u8, dot: Dot) -> [u8; 17] {
+    let mut key = [table; 17];
+    key[1..].copy_from_slice(&pair(dot.epoch.0, dot.seq));
     key
 }
 
@@ -395,7 +513,11 @@ fn cid_key(cid: Cid) -> [u8; 33] {
 }
 
 fn place_value((place, clock): (Place, Hlc)) -> [u8; 16] {
-    (u128::from(place.0) << 64 | u128::from(clock.0)).to_be_bytes()
+    pair(place.0, clock.0)
+}
+
+fn pair(first: u64, second: u64) -> [u8; 16] {
+    (u128::from(first) << 64 | u128::from(second)).to_be_bytes()
 }
 
 /// The two numbers of an entry of the store's own.

@@ -5,11 +5,14 @@
 //! number: so what an attempt that failed left on the disk can never follow what a later one
 //! wrote, and whoever reads the log knows that all before that frame had been synced.
 
+use super::Birth;
+use super::batch::{Batch, BatchDone};
+use super::body::{self, Passed};
 use super::disk::{Disk, DiskFile, DiskLock};
-use super::error::{StoreError, at_file};
-use super::frame::{FrameKind, HEAD_BYTES, HEADER_BYTES, Header, Place, put_frame, segment_name};
+use super::frame::{FrameKind, HEAD_BYTES, HEADER_BYTES, Header, Place, put_frame};
 use super::scan::Spot;
-use crate::update::{Epoch, Update};
+use super::told::Told;
+use crate::update::{Dot, Epoch, Seal, Span, Update, Vector};
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
@@ -43,18 +46,49 @@ pub(super) struct Tail {
     pub(super) fresh: Option<Header>,
 }
 
-/// An update on its way to the disk.
+/// A frame on its way to the disk.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) place: Place,
-    pub(super) update: Update,
-    pub(super) apply: Apply,
-    pub(super) own: bool,
+    pub(super) end: Place,
+    pub(super) said: Said,
 }
 
-impl Entry {
-    fn end(&self) -> Place {
-        self.place.plus(HEAD_BYTES + self.update.raw().len())
+/// What a frame says.
+#[derive(Debug)]
+pub(super) enum Said {
+    Update {
+        update: Update,
+        apply: Apply,
+        own: bool,
+    },
+    /// A seal, and the dots under it.
+    Seal {
+        seal: Box<Seal>,
+        span: Span,
+        own: bool,
+    },
+    Exhibit(Box<(Update, Seal)>),
+    Passed(Passed),
+    Erased(Vector),
+    /// As it was told when it was appended: not to be framed anew.
+    Summary(Box<Told>),
+    Epoch(Birth),
+    Early(Epoch),
+    Clean,
+}
+
+impl Said {
+    /// The dot of an update of our own.
+    fn own_dot(&self) -> Option<Dot> {
+        match self {
+            Self::Update { update, own: true, .. } => Some(update.dot()),
+            _ => None,
+        }
+    }
+
+    fn is_hidden(&self) -> bool {
+        matches!(self, Self::Update { apply: Apply::OnCommit | Apply::InTurn, .. })
     }
 }
 
@@ -65,8 +99,7 @@ struct Buffer {
     end: Tail,
     bytes: Vec<u8>,
     entries: usize,
-    early: Option<Epoch>,
-    epoch: Option<Epoch>,
+    updates: usize,
 }
 
 /// A batch that is out.
@@ -77,8 +110,6 @@ struct InFlight {
     end: Tail,
     bytes: usize,
     entries: usize,
-    early: Option<Epoch>,
-    epoch: Option<Epoch>,
 }
 
 /// All that is appended and not on disk.
@@ -95,16 +126,12 @@ pub(super) struct Pending {
     durable_end: Place,
     attempt: u64,
     failing: bool,
+    /// The epoch whose mark that it sends early waits for the disk.
+    early_waiting: Option<Epoch>,
     segment_bytes: u32,
     salt: u32,
     lock: Arc<DiskLock>,
     disk: Arc<dyn Disk>,
-}
-
-/// What a batch that reached the disk held.
-pub(super) struct Landed {
-    pub(super) entries: Vec<Entry>,
-    pub(super) early: Option<Epoch>,
 }
 
 impl Pending {
@@ -125,11 +152,17 @@ impl Pending {
             durable_end: tail.spot.place,
             attempt: 0,
             failing: false,
+            early_waiting: None,
             segment_bytes,
             salt,
             lock,
             disk,
         }
+    }
+
+    /// The disk, and what holds it.
+    pub(super) fn disk(&self) -> (Arc<dyn Disk>, Arc<DiskLock>) {
+        (Arc::clone(&self.disk), Arc::clone(&self.lock))
     }
 
     pub(super) fn durable_end(&self) -> Place {
@@ -157,47 +190,44 @@ impl Pending {
         waiting + self.in_flight.as_ref().map_or(0, |out| out.bytes)
     }
 
-    /// Appends an update.
-    pub(super) fn push(&mut self, update: Update, apply: Apply, own: bool) -> Place {
-        let place = self.put(FrameKind::Update, update.raw());
+    /// Appends a frame.
+    pub(super) fn push(&mut self, said: Said) -> Place {
+        let place = match &said {
+            Said::Update { update, .. } => match body::kind_of(update) {
+                FrameKind::Update => self.put(FrameKind::Update, update.raw()),
+                kind => self.put(kind, &body::roomy(update, None)),
+            },
+            Said::Seal { seal, .. } => self.put_encoded(FrameKind::Seal, |out| seal.encode(out)),
+            Said::Exhibit(both) => {
+                self.put(FrameKind::Exhibit, &body::exhibit(&both.0, &both.1, None))
+            }
+            Said::Passed(passed) => self.put_encoded(FrameKind::Passed, |out| passed.encode(out)),
+            Said::Erased(dots) => self.put_encoded(FrameKind::Erased, |out| dots.encode(out)),
+            Said::Summary(told) => self.put_encoded(FrameKind::Summary, |out| told.encode(out)),
+            Said::Epoch(birth) => self.put(FrameKind::Epoch, &birth.encode()),
+            Said::Early(epoch) => {
+                self.early_waiting = Some(*epoch);
+                self.put(FrameKind::Early, &epoch.0.to_be_bytes())
+            }
+            Said::Clean => self.put(FrameKind::Clean, &[]),
+        };
         if let Some(buffer) = self.buffers.back_mut() {
             buffer.entries += 1;
+            buffer.updates += usize::from(matches!(said, Said::Update { .. }));
         }
-        self.entries.push_back(Entry { place, update, apply, own });
+        self.entries.push_back(Entry { place, end: self.tail.spot.place, said });
         place
     }
 
-    /// Appends the mark that this epoch sends updates before they are on disk.
-    pub(super) fn mark_early(&mut self, epoch: Epoch) {
-        self.put(FrameKind::Early, &epoch.0.to_be_bytes());
-        if let Some(buffer) = self.buffers.back_mut() {
-            buffer.early = Some(epoch);
-        }
-    }
-
-    /// Appends the mark of a new epoch.
-    pub(super) fn mark_epoch(&mut self, epoch: Epoch) {
-        self.put(FrameKind::Epoch, &epoch.0.to_be_bytes());
-        if let Some(buffer) = self.buffers.back_mut() {
-            buffer.epoch = Some(epoch);
-        }
-    }
-
-    /// The new epoch whose mark waits for the disk.
-    fn epoch_waiting(&self) -> Option<Epoch> {
-        let waiting = self.buffers.iter().rev().find_map(|buffer| buffer.epoch);
-        waiting.or(self.in_flight.as_ref().and_then(|out| out.epoch))
-    }
-
-    /// The epoch of that mark, while it waits for the disk.
+    /// The epoch whose mark that it sends early waits for the disk.
     pub(super) fn early_waiting(&self) -> Option<Epoch> {
-        let waiting = self.buffers.iter().rev().find_map(|buffer| buffer.early);
-        waiting.or(self.in_flight.as_ref().and_then(|out| out.early))
+        self.early_waiting
     }
 
-    /// Appends a mark without effect here.
-    pub(super) fn mark(&mut self, kind: FrameKind, payload: &[u8]) {
-        self.put(kind, payload);
+    fn put_encoded(&mut self, kind: FrameKind, encode: impl FnOnce(&mut Vec<u8>)) -> Place {
+        let mut bytes = Vec::new();
+        encode(&mut bytes);
+        self.put(kind, &bytes)
     }
 
     fn put(&mut self, kind: FrameKind, payload: &[u8]) -> Place {
@@ -243,13 +273,22 @@ impl Pending {
         self.tail = Tail { spot, salt, fresh: Some(header), ..self.tail };
     }
 
+    /// Sees to it that what stands in a segment does not go on there: what is appended from now on
+    /// goes into another one. That may leave a batch of nothing else.
+    pub(super) fn leave(&mut self, segment: u32) {
+        if self.tail.spot.place.segment() == segment {
+            self.rotate();
+            self.begin();
+        }
+    }
+
     /// Starts a buffer at the tail.
     fn begin(&mut self) {
         self.attempt += 1;
         let start = self.tail;
         self.tail.fresh = None;
         let (bytes, end) = (Vec::new(), self.tail);
-        self.buffers.push_back(Buffer { start, end, bytes, entries: 0, early: None, epoch: None });
+        self.buffers.push_back(Buffer { start, end, bytes, entries: 0, updates: 0 });
         let number = self.attempt.to_be_bytes();
         self.frame(FrameKind::Begin, &number);
     }
@@ -272,8 +311,6 @@ impl Pending {
             end: buffer.end,
             bytes: buffer.bytes.len(),
             entries: buffer.entries,
-            early: buffer.early,
-            epoch: buffer.epoch,
         });
         let file = self.file.clone().filter(|_| buffer.start.fresh.is_none());
         Some(Batch {
@@ -281,7 +318,7 @@ impl Pending {
             file,
             start: buffer.start,
             bytes: buffer.bytes,
-            updates: buffer.entries,
+            updates: buffer.updates,
             cut_first: self.failing,
             token,
             lock: Arc::clone(&self.lock),
@@ -304,24 +341,30 @@ impl Pending {
         self.in_flight.as_ref().is_some_and(is_its)
     }
 
-    /// The batch that was out is on disk.
-    pub(super) fn land(&mut self, file: Arc<dyn DiskFile>) -> Option<Landed> {
-        let out = self.in_flight.take()?;
+    /// The batch that was out is on disk. What it held, in order.
+    pub(super) fn land(&mut self, file: Arc<dyn DiskFile>) -> Vec<Entry> {
+        let Some(out) = self.in_flight.take() else { return Vec::new() };
         self.file = Some(file);
         self.failing = false;
         self.durable_end = out.end.spot.place;
-        Some(Landed { entries: self.entries.drain(..out.entries).collect(), early: out.early })
+        let landed: Vec<Entry> = self.entries.drain(..out.entries).collect();
+        let is_early = |entry: &Entry| matches!(entry.said, Said::Early(_));
+        if self.early_waiting.is_some() && landed.iter().any(is_early) {
+            self.early_waiting = None;
+        }
+        landed
     }
 
     /// The own updates at the front that waited only for those before them, which have all come to
     /// the disk: they may be seen from now on. Their places.
     pub(super) fn reveal(&mut self) -> Vec<Place> {
         let mut revealed = Vec::new();
-        for entry in self.entries.iter_mut().filter(|entry| entry.own) {
-            match entry.apply {
+        for entry in &mut self.entries {
+            let Said::Update { apply, own: true, .. } = &mut entry.said else { continue };
+            match apply {
                 Apply::OnCommit => break,
                 Apply::InTurn => {
-                    entry.apply = Apply::Now;
+                    *apply = Apply::Now;
                     revealed.push(entry.place);
                 }
                 Apply::Now => {}
@@ -333,30 +376,59 @@ impl Pending {
     /// The batch that was out did not reach the disk, or only in part. Takes out the own updates
     /// that nobody has seen, if they are to be `refused`, and frames the rest anew from where the
     /// batch began.
-    pub(super) fn retry(&mut self, refuse: bool) -> Vec<Entry> {
-        let (early, new_epoch) = (self.early_waiting(), self.epoch_waiting());
+    pub(super) fn retry(&mut self, refuse: bool) -> Retried {
         self.failing = true;
         self.tail = self.base();
         self.in_flight = None;
+        self.early_waiting = None;
         self.buffers.clear();
-        let sent = self.entries.iter().rposition(|entry| entry.own && entry.apply == Apply::Now);
-        let first = sent.map_or(0, |sent| sent + 1);
-        let mut refused = Vec::new();
-        let all = std::mem::take(&mut self.entries);
-        if let Some(new_epoch) = new_epoch {
-            self.mark_epoch(new_epoch);
-        }
-        if let Some(epoch) = early {
-            self.mark_early(epoch);
-        }
-        for (index, entry) in all.into_iter().enumerate() {
-            if refuse && index >= first && entry.own {
-                refused.push(entry);
-            } else {
-                self.push(entry.update, entry.apply, entry.own);
+        let kept = if refuse { self.may_be_known() } else { self.entries.len() };
+        let mut retried = Retried::default();
+        for (index, entry) in std::mem::take(&mut self.entries).into_iter().enumerate() {
+            match entry.said {
+                Said::Update { update, own: true, .. } if index >= kept => {
+                    retried.refused.push(update);
+                }
+                Said::Seal { span, own: true, .. } if retried.has_any(span) => {
+                    retried.seals.push(span);
+                }
+                Said::Summary(_) => {}
+                Said::Erased(mut dots) => {
+                    // Their numbers are free again, for what nobody wants erased.
+                    for update in &retried.refused {
+                        dots.remove(update.dot());
+                    }
+                    if !dots.is_empty() {
+                        self.push(Said::Erased(dots));
+                    }
+                }
+                said => drop(self.push(said)),
             }
         }
-        refused
+        retried
+    }
+
+    /// Which of the first entries others may know of. Whoever was sent one update under a seal was
+    /// sent the ids of all of them: none of these numbers may ever get another content.
+    fn may_be_known(&self) -> usize {
+        let said = || self.entries.iter().map(|entry| &entry.said);
+        let own = || said().enumerate().filter_map(|(index, said)| Some((index, said.own_dot()?)));
+        let is_sent = |said: &Said| said.own_dot().is_some() && !said.is_hidden();
+        let last = self.entries.iter().rposition(|entry| is_sent(&entry.said));
+        let mut known = last.map_or(0, |last| last + 1);
+        for said in said() {
+            let Said::Seal { span, own: true, .. } = said else { continue };
+            let (mut count, mut behind, mut is_known) = (0, 0, false);
+            for (index, _) in own().filter(|(_, dot)| under(*span, *dot)) {
+                count += 1;
+                is_known |= index < known;
+                behind = index + 1;
+            }
+            if is_known || count < span.count() {
+                known = known.max(behind);
+            }
+        }
+        known
     }
 
     /// Entries in order.
@@ -366,110 +438,40 @@ impl Pending {
 
     /// The place of the first update that may not be seen yet.
     pub(super) fn first_hidden(&self) -> Option<Place> {
-        let mut entries = self.entries.iter();
-        entries.find(|entry| entry.apply != Apply::Now).map(|entry| entry.place)
+        self.entries.iter().find(|entry| entry.said.is_hidden()).map(|entry| entry.place)
     }
 
     /// The first visible update at or behind `place`, and where to go on.
     pub(super) fn update_from(&self, place: Place) -> Option<(Update, Place)> {
-        let first = self.entries.partition_point(|entry| entry.end() <= place);
-        let visible = |entry: &&Entry| entry.apply == Apply::Now;
-        let entry = self.entries.range(first..).find(visible)?;
-        Some((entry.update.clone(), entry.end()))
+        let first = self.entries.partition_point(|entry| entry.end <= place);
+        self.entries.range(first..).find_map(|entry| match &entry.said {
+            Said::Update { update, apply: Apply::Now, .. } => Some((update.clone(), entry.end)),
+            _ => None,
+        })
+    }
+
+    /// What is said at `place`.
+    pub(super) fn at(&self, place: Place) -> Option<&Said> {
+        let found = self.entries.binary_search_by_key(&place, |entry| entry.place).ok()?;
+        self.entries.get(found).map(|entry| &entry.said)
     }
 }
 
-/// The work of bringing pending updates to the disk: one write, one sync. Send it to a pool
-/// thread, run it there, and bring what it returns to [`Store::finish`](super::Store::finish).
-#[must_use = "a batch that is dropped is taken again"]
-pub struct Batch {
-    disk: Arc<dyn Disk>,
-    file: Option<Arc<dyn DiskFile>>,
-    start: Tail,
-    bytes: Vec<u8>,
-    updates: usize,
-    cut_first: bool,
-    token: Arc<()>,
-    lock: Arc<DiskLock>,
+/// What was taken out after a failure.
+#[derive(Debug, Default)]
+pub(super) struct Retried {
+    /// Own updates.
+    pub(super) refused: Vec<Update>,
+    /// Where their seals were.
+    pub(super) seals: Vec<Span>,
 }
 
-/// A batch that was run.
-#[must_use = "bring it to `Store::finish`"]
-pub struct BatchDone {
-    pub(super) result: Result<Arc<dyn DiskFile>, StoreError>,
-    token: Arc<()>,
-    bytes: usize,
-    updates: usize,
-    _lock: Arc<DiskLock>,
-}
-
-impl Batch {
-    /// How many bytes it writes.
-    pub fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// How many updates it holds.
-    pub fn updates(&self) -> usize {
-        self.updates
-    }
-
-    /// Writes and syncs; blocks for as long as the disk takes.
-    pub fn run(self) -> BatchDone {
-        let name = segment_name(self.start.spot.place.segment());
-        let result = at_file(&name, self.write(&name));
-        let (bytes, updates) = (self.bytes.len(), self.updates);
-        BatchDone { result, token: self.token, bytes, updates, _lock: self.lock }
-    }
-
-    fn write(&self, name: &str) -> std::io::Result<Arc<dyn DiskFile>> {
-        let at = u64::from(self.start.spot.place.offset());
-        let file = match &self.file {
-            Some(file) => Arc::clone(file),
-            None => self.disk.open(name, self.start.fresh.is_some())?,
-        };
-        if let Some(header) = self.start.fresh {
-            // The header is on disk for good before any frame: a segment without one is a
-            // segment that was never begun, and never one that held updates.
-            file.set_len(0)?;
-            file.write_at(0, &header.encode())?;
-            file.sync_data()?;
-            self.disk.sync_dir()?;
-        } else if self.cut_first {
-            file.set_len(at)?;
-        }
-        file.write_at(at, &self.bytes)?;
-        file.sync_data()?;
-        Ok(file)
+impl Retried {
+    fn has_any(&self, span: Span) -> bool {
+        self.refused.iter().rev().any(|update| under(span, update.dot()))
     }
 }
 
-impl BatchDone {
-    /// How many bytes it wrote, or tried to.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// How many updates it held.
-    pub fn updates(&self) -> usize {
-        self.updates
-    }
-
-    /// True when all of it is on disk.
-    pub fn is_ok(&self) -> bool {
-        self.result.is_ok()
-    }
-}
-
-impl std::fmt::Debug for Batch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let place = self.start.spot.place;
-        write!(f, "Batch of {} updates, {} bytes at {place}", self.updates, self.bytes.len())
-    }
-}
-
-impl std::fmt::Debug for BatchDone {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "BatchDone of {} updates: {:?}", self.updates, self.result.as_ref().err())
-    }
+fn under(span: Span, dot: Dot) -> bool {
+    span.epoch == dot.epoch && (span.from..=span.to).contains(&dot.seq)
 }

@@ -2,18 +2,22 @@
 //! whether our epoch may go on. What the index lacks is then handed out by
 //! [`Store::replay`](super::Store::replay).
 
-use super::StoreOptions;
 use super::disk::{Disk, DiskFile, DiskLock};
-use super::engine::{Engine, INDEX_NAME};
+use super::engine::{Engine, INDEX_NAME, RENEWED_NAME};
 use super::error::{StoreError, at_file};
 use super::frame::{FrameKind, HEADER_BYTES, Header, HeaderError, Place, put_frame};
 use super::frame::{segment_name, segment_number};
+use super::home;
 use super::pending::Tail;
 use super::report::{Cut, NewEpoch, OpenReport};
+use super::rewrite::REWRITE_NAME;
 use super::scan::{Found, Scan, Spot};
 use super::segment::Segments;
-use super::state::{COVERED_KEY, Covered, Own};
-use crate::update::{Epoch, Update, Vector};
+use super::state::{COVERED_KEY, Covered};
+use super::told::Told;
+use super::{Birth, StoreOptions};
+use crate::update::Epoch;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// An opened log with its index.
@@ -22,10 +26,13 @@ pub(super) struct Recovered {
     pub(super) engine: Engine,
     pub(super) tail: Tail,
     pub(super) file: Arc<dyn DiskFile>,
-    /// Its epoch is set and its tip resolved.
-    pub(super) own: Own,
-    /// All dots in the log and the index.
-    pub(super) vector: Vector,
+    pub(super) birth: Birth,
+    /// What all of the log tells, with every id resolved.
+    pub(super) told: Told,
+    /// Segments with updates that were dropped, as far as the index knows.
+    pub(super) dropped: BTreeMap<u32, u64>,
+    /// The index needs nothing of what is before this segment.
+    pub(super) settled: u32,
     /// What the index does not cover.
     pub(super) catch_up: Option<CatchUp>,
     pub(super) report: OpenReport,
@@ -46,8 +53,9 @@ struct Walked {
     last: Spot,
     last_end: Place,
     salt: u32,
-    own: Own,
-    vector: Vector,
+    told: Told,
+    /// Frames from which something follows in the index, and how many of them are updates.
+    entries: u64,
     updates: u64,
     cut_bytes: u64,
 }
@@ -60,6 +68,12 @@ pub(super) fn recover(
 ) -> Result<Recovered, StoreError> {
     let mut cut = None;
     let names = at_file("", disk.list())?;
+    // What a crash left of work on copies.
+    for copy in [REWRITE_NAME, RENEWED_NAME] {
+        if names.iter().any(|name| name == copy) {
+            at_file(copy, disk.remove(copy))?;
+        }
+    }
     let numbers = segments_of(disk, &names, &mut cut)?;
     let had_index = names.iter().any(|name| name == INDEX_NAME);
     let (mut engine, mut covered) = open_index(disk, lock, options)?;
@@ -80,6 +94,10 @@ pub(super) fn recover(
         covered = None;
     }
     let walked = walk(&segments, covered.as_ref(), known, end)?;
+    let needed = walked.told.first_needed.max(1);
+    if needed < first {
+        return Err(StoreError::SegmentMissing { segment: needed });
+    }
     let index_rebuilt = walked.updates > 0 && (engine.was_damaged() || ahead || !had_index);
     if covered.is_none() && engine.has_entries() {
         drop(engine);
@@ -95,17 +113,22 @@ pub(super) fn recover(
     // killed: from here on they count.
     at_file(&segment_name(last), file.sync_data())?;
     at_file("", disk.sync_dir())?;
-    let because = new_epoch_because(&walked.own, cut.as_ref(), ahead);
+    let is_copy = home::is_another(disk, &names)?;
+    let because = new_epoch_because(&walked.told, cut.as_ref(), ahead, is_copy);
     let report = OpenReport {
-        epoch: walked.own.epoch.unwrap_or(options.fresh_epoch),
+        epoch: walked.told.birth.unwrap_or(options.fresh).epoch,
         new_epoch_because: because,
         cut,
         index_rebuilt,
         segments: numbers.len(),
-        updates: walked.vector.count(),
+        updates: walked.told.vector.count(),
         updates_to_replay: walked.updates,
     };
-    finish(segments, engine, file, walked, covered, report, options)
+    let recovered = finish(segments, engine, file, walked, covered, report, options)?;
+    if is_copy {
+        home::settle(disk)?;
+    }
+    Ok(recovered)
 }
 
 /// Opens the index and reads what it covers. A damaged one is made anew.
@@ -127,10 +150,7 @@ fn open_index(
 
 /// True when the log does not hold the frame that the index saw last.
 fn is_ahead(segments: &Segments, covered: &Covered, end: Place) -> Result<bool, StoreError> {
-    let (first, last) = (segments.start().segment(), covered.last.place);
-    if covered.first_segment < first {
-        return Err(StoreError::SegmentMissing { segment: covered.first_segment });
-    }
+    let last = covered.last.place;
     Ok(covered.last_end > end || segments.check_at(last)? != Some(covered.last.check))
 }
 
@@ -152,7 +172,11 @@ fn segments_of(
     let file = at_file(&name, disk.open(&name, false))?;
     at_file(&name, file.read_at(0, &mut header))?;
     let bytes = at_file(&name, file.len())?;
-    let is_broken = matches!(Header::decode(&header), Err(HeaderError::NotOne));
+    let header = Header::decode(&header);
+    if let Err(HeaderError::Version(version)) = header {
+        return Err(StoreError::Version { segment: number, version });
+    }
+    let is_broken = header.is_err();
     // A header is synced before the first frame is written behind it.
     if is_broken && bytes <= HEADER_BYTES as u64 {
         at_file(&name, disk.remove(&name))?;
@@ -176,23 +200,21 @@ fn walk(
         last: covered.map_or(scan.spot(), |covered| covered.last),
         last_end: covered.map_or(scan.spot().place, |covered| covered.last_end),
         salt: 0,
-        own: covered.map_or_else(Own::new, |covered| covered.own.clone()),
-        vector: covered.map(|covered| covered.vector.clone()).unwrap_or_default(),
+        told: covered.map(|covered| covered.told.clone()).unwrap_or_default(),
+        entries: 0,
         updates: 0,
         cut_bytes: 0,
     };
     loop {
         match scan.next(segments)? {
             Found::Frame(place, kind) => {
-                let payload = scan.payload();
-                walked.own.on_frame(place, kind, payload);
+                let told = walked.told.on_frame(place, kind, scan.body());
+                told.ok_or_else(|| scan.damaged())?;
                 walked.last = Spot { place, check: scan.spot().check };
                 walked.last_end = scan.spot().place;
-                if kind == FrameKind::Update {
-                    let dot = Update::peek_dot(payload).map_err(|_| scan.damaged())?;
-                    walked.vector.insert(dot);
-                    walked.updates += 1;
-                }
+                walked.updates += u64::from(kind.is_update());
+                let is_entry = matches!(kind, FrameKind::Seal | FrameKind::Passed);
+                walked.entries += u64::from(kind.is_update() || is_entry);
             }
             Found::End => break,
             Found::Torn { .. } if known.is_some_and(|known| scan.spot().place <= known) => {
@@ -220,15 +242,22 @@ fn scan_from(
     }
 }
 
-fn new_epoch_because(own: &Own, cut: Option<&Cut>, ahead: bool) -> Option<NewEpoch> {
+fn new_epoch_because(
+    told: &Told,
+    cut: Option<&Cut>,
+    ahead: bool,
+    is_copy: bool,
+) -> Option<NewEpoch> {
     if ahead {
         Some(NewEpoch::IndexAhead)
     } else if cut.is_some() {
         Some(NewEpoch::Cut)
-    } else if own.epoch.is_none() {
+    } else if told.birth.is_none() {
         Some(NewEpoch::LogBorn)
+    } else if is_copy {
+        Some(NewEpoch::Copied)
     } else {
-        own.early.then_some(NewEpoch::SentEarly)
+        told.early.then_some(NewEpoch::SentEarly)
     }
 }
 
@@ -242,45 +271,48 @@ fn finish(
     mut report: OpenReport,
     options: &StoreOptions,
 ) -> Result<Recovered, StoreError> {
-    let Walked { spot, last, last_end, salt, mut own, vector, updates, .. } = walked;
+    let Walked { spot, last, last_end, salt, mut told, entries, .. } = walked;
     let mut tail = Tail { spot, last, last_end, salt, fresh: None };
     if report.new_epoch_because.is_some() {
-        let epoch = options.fresh_epoch;
-        if epoch == Epoch(0) || own.epoch == Some(epoch) || vector.last(epoch) > 0 {
+        let fresh = options.fresh;
+        let is_used = told.vector.last(fresh.epoch) > 0;
+        if fresh.epoch == Epoch(0) || told.birth == Some(fresh) || is_used {
             return Err(StoreError::NoFreshEpoch);
         }
-        begin_epoch(&mut tail, &*file, epoch)?;
-        own = Own { epoch: Some(epoch), ..Own::new() };
-        report.epoch = epoch;
+        begin_epoch(&mut tail, &*file, fresh)?;
+        told.begin(fresh);
+        report.epoch = fresh.epoch;
     }
-    if let Some(place) = own.tip_at.take() {
-        own.tip = segments.update_at(place, tail.spot.place)?.0.cid();
-    }
+    let birth = told.birth.unwrap_or(options.fresh);
+    let end = tail.spot.place;
+    told.resolve(|place| Ok(segments.update_at(place, end)?.0.cid()))?;
+    let (dropped, settled) = match &covered {
+        Some(covered) => (covered.dropped.clone(), covered.settled()),
+        None => (BTreeMap::new(), 0),
+    };
     let mut catch_up = None;
-    if updates > 0 {
-        let scan = scan_from(&segments, covered.as_ref(), tail.spot.place)?;
+    if entries > 0 {
+        let scan = scan_from(&segments, covered.as_ref(), end)?;
         let known = covered.as_ref().map_or(Place::START, |covered| covered.last.place);
         let covered = covered.unwrap_or_else(|| Covered {
             until: scan.spot(),
             last: scan.spot(),
             last_end: scan.spot().place,
-            first_segment: segments.start().segment(),
-            own: Own::new(),
-            vector: Vector::new(),
+            told: Told::default(),
+            dropped: BTreeMap::new(),
         });
         catch_up = Some(CatchUp { scan, covered, known });
     }
-    Ok(Recovered { segments, engine, tail, file, own, vector, catch_up, report })
+    Ok(Recovered { segments, engine, tail, file, birth, told, dropped, settled, catch_up, report })
 }
 
 /// Writes the mark of a new epoch at the log's end, as a batch of its own.
-fn begin_epoch(tail: &mut Tail, file: &dyn DiskFile, epoch: Epoch) -> Result<(), StoreError> {
+fn begin_epoch(tail: &mut Tail, file: &dyn DiskFile, fresh: Birth) -> Result<(), StoreError> {
     let Spot { place, check } = tail.spot;
     let mut bytes = Vec::new();
     let check = put_frame(&mut bytes, tail.salt, check, FrameKind::Begin, &[0; 8]);
     let mark = place.plus(bytes.len());
-    let number = epoch.0.to_be_bytes();
-    let check = put_frame(&mut bytes, tail.salt, check, FrameKind::Epoch, &number);
+    let check = put_frame(&mut bytes, tail.salt, check, FrameKind::Epoch, &fresh.encode());
     let name = segment_name(place.segment());
     at_file(&name, file.write_at(u64::from(place.offset()), &bytes))?;
     at_file(&name, file.sync_data())?;
@@ -311,14 +343,14 @@ fn born(
         last: spot,
         last_end: spot.place,
         salt: options.salt,
-        own: Own::new(),
-        vector: Vector::new(),
+        told: Told::default(),
+        entries: 0,
         updates: 0,
         cut_bytes: 0,
     };
     let because = if ahead { NewEpoch::IndexAhead } else { NewEpoch::LogBorn };
     let report = OpenReport {
-        epoch: options.fresh_epoch,
+        epoch: options.fresh.epoch,
         new_epoch_because: Some(because),
         cut,
         index_rebuilt: ahead,
@@ -327,5 +359,7 @@ fn born(
         updates_to_replay: 0,
     };
     let segments = Segments::new(Arc::clone(disk), 1, options.cache_bytes);
-    finish(segments, engine, file, walked, None, report, options)
+    let recovered = finish(segments, engine, file, walked, None, report, options)?;
+    home::settle(disk)?;
+    Ok(recovered)
 }

@@ -51,27 +51,38 @@ impl Replay {
 
     /// The next update; `None` when all were read. After an error the same update is tried again.
     pub fn next(&mut self, store: &Store) -> Result<Option<Update>, StoreError> {
-        while let Some(&index) = self.idle.last() {
-            let stream = &mut self.streams[index];
-            if let Some((seq, place, clock)) = stream.next(store)? {
-                self.heads.push(Reverse((clock, stream.epoch, seq, index, place)));
-                stream.is_ahead = true;
+        loop {
+            while let Some(&index) = self.idle.last() {
+                let stream = &mut self.streams[index];
+                if let Some((seq, place, clock)) = stream.next(store)? {
+                    self.heads.push(Reverse((clock, stream.epoch, seq, index, place)));
+                    stream.is_ahead = true;
+                }
+                self.idle.pop();
             }
-            self.idle.pop();
+            let Some(&Reverse((_, epoch, seq, index, place))) = self.heads.peek() else {
+                return Ok(None);
+            };
+            let update = Self::read(store, place, Dot { epoch, seq })?;
+            self.heads.pop();
+            self.streams[index].is_ahead = false;
+            self.idle.push(index);
+            // One that was dropped meanwhile is passed by.
+            if update.is_some() {
+                return Ok(update);
+            }
         }
-        let Some(&Reverse((_, epoch, seq, index, place))) = self.heads.peek() else {
+    }
+
+    fn read(store: &Store, place: Place, dot: Dot) -> Result<Option<Update>, StoreError> {
+        if !store.contains(dot) {
             return Ok(None);
-        };
-        let dot = Dot { epoch, seq };
-        let update = match store.read(place, dot) {
+        }
+        match store.read(place, dot) {
             // A failed batch gives pending updates new places.
-            Err(StoreError::BadPlace(_) | StoreError::Damaged { .. }) => store.get(dot)?,
-            read => read?,
-        };
-        self.heads.pop();
-        self.streams[index].is_ahead = false;
-        self.idle.push(index);
-        Ok(update)
+            Err(StoreError::BadPlace(_) | StoreError::Damaged { .. }) => store.get(dot),
+            read => read,
+        }
     }
 
     /// Puts an update behind those of its epoch that are still to be read. False when there are

@@ -12,6 +12,9 @@ pub enum NewEpoch {
     Cut,
     /// The index knows of updates that are not in the log: an older log was put in its place.
     IndexAhead,
+    /// The log's directory is not the one that it was written in: it may be a copy of an older log,
+    /// whose original said more.
+    Copied,
     /// The store was not closed, and may have sent updates that did not reach the disk.
     SentEarly,
 }
@@ -22,6 +25,7 @@ impl fmt::Display for NewEpoch {
             Self::LogBorn => "the log is new",
             Self::Cut => "the log's end was torn",
             Self::IndexAhead => "the index knows of updates that the log does not hold",
+            Self::Copied => "the log may be an old copy: its directory is another than it was",
             Self::SentEarly => "updates may have been sent that did not reach the disk",
         })
     }

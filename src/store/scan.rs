@@ -17,7 +17,7 @@ pub(super) struct Spot {
 
 /// What stands at the scan's position.
 pub(super) enum Found {
-    /// A whole frame at this place; its payload is [`Scan::payload`].
+    /// A whole frame at this place; its body is [`Scan::body`].
     Frame(Place, FrameKind),
     /// The log's end.
     End,
@@ -39,7 +39,9 @@ pub(super) struct Scan {
     window: Vec<u8>,
     /// The offset of the window's first byte.
     window_at: u64,
-    payload: (usize, usize),
+    /// Where in the window the last frame stands, as far as it counts, and its body.
+    frame: (usize, usize),
+    body: (usize, usize),
 }
 
 impl Scan {
@@ -49,7 +51,16 @@ impl Scan {
         let salt = segments.header(number)?.salt;
         let limit = u64::from(segments.end_of(number, end)?);
         let window_at = u64::from(spot.place.offset());
-        Ok(Self { spot, salt, end, limit, window: Vec::new(), window_at, payload: (0, 0) })
+        Ok(Self {
+            spot,
+            salt,
+            end,
+            limit,
+            window: Vec::new(),
+            window_at,
+            frame: (0, 0),
+            body: (0, 0),
+        })
     }
 
     /// From the log's first frame.
@@ -68,9 +79,15 @@ impl Scan {
         self.salt
     }
 
-    /// The payload of the frame that [`Scan::next`] found last.
-    pub(super) fn payload(&self) -> &[u8] {
-        &self.window[self.payload.0..self.payload.1]
+    /// The body of the frame that [`Scan::next`] found last: what counts of its payload, without
+    /// its link.
+    pub(super) fn body(&self) -> &[u8] {
+        &self.window[self.body.0..self.body.1]
+    }
+
+    /// That frame's bytes, as far as they count.
+    pub(super) fn frame(&self) -> &[u8] {
+        &self.window[self.frame.0..self.frame.1]
     }
 
     /// The next frame.
@@ -82,8 +99,8 @@ impl Scan {
             self.enter_next(segments)?;
         }
         let place = self.spot.place;
-        if let Some(head) = self.read_frame(segments)? {
-            self.spot = Spot { place: place.plus(head.frame_bytes()), check: head.check };
+        if let Some((head, link)) = self.read_frame(segments)? {
+            self.spot = Spot { place: place.plus(head.frame_bytes()), check: link };
             return Ok(Found::Frame(place, head.kind));
         }
         if !self.is_last() || self.begins_behind(segments)? {
@@ -121,21 +138,25 @@ impl Scan {
         Ok(())
     }
 
-    /// Reads the frame at the position into the window; `None` if there is no whole one.
-    fn read_frame(&mut self, segments: &Segments) -> Result<Option<Head>, StoreError> {
+    /// Reads the frame at the position into the window, and its link; `None` if there is no whole
+    /// one.
+    fn read_frame(&mut self, segments: &Segments) -> Result<Option<(Head, u32)>, StoreError> {
         let offset = self.offset();
         let Some(start) = self.fill(segments, offset, HEAD_BYTES)? else { return Ok(None) };
         let Some(head) = self.window[start..].first_chunk().and_then(Head::parse) else {
             return Ok(None);
         };
-        if head.before != self.spot.check {
+        if head.before != self.spot.check || offset + head.frame_bytes() as u64 > self.limit {
             return Ok(None);
         }
-        let Some(start) = self.fill(segments, offset, head.frame_bytes())? else {
+        let Some(start) = self.fill(segments, offset, HEAD_BYTES + head.counted())? else {
             return Ok(None);
         };
-        self.payload = (start + HEAD_BYTES, start + head.frame_bytes());
-        Ok(head.is_whole(self.salt, self.payload()).then_some(head))
+        let payload = (start + HEAD_BYTES, start + HEAD_BYTES + head.counted());
+        self.frame = (start, payload.1);
+        self.body = (payload.0 + head.body_at(), payload.1);
+        let counted = &self.window[payload.0..payload.1];
+        Ok(head.is_whole(self.salt, counted).then(|| (head, head.link(counted))))
     }
 
     /// Sees to it that the window holds `count` bytes from offset `at` on; says where in it they

@@ -1,15 +1,16 @@
 //! The log's files for reading: their headers, where each one ends, and single frames by place.
 //! Reads only what is on disk for good, through caches bounded in bytes; never writes.
 
+use super::body;
 use super::cache::Cache;
 use super::disk::{Disk, DiskFile};
 use super::error::{StoreError, at_file};
 use super::frame::segment_name;
 use super::frame::{FrameKind, HEAD_BYTES, HEADER_BYTES, Head, Header, HeaderError, Place};
 use crate::base::Chunk;
-use crate::update::Update;
+use crate::update::{Seal, Update};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const BLOCK_BYTES: u64 = 16 * 1024;
@@ -24,7 +25,26 @@ pub(super) struct Segments {
     files: RefCell<Cache<u32, Arc<dyn DiskFile>>>,
     headers: RefCell<BTreeMap<u32, Header>>,
     blocks: RefCell<Cache<(u32, u64), Chunk>>,
-    updates: RefCell<Cache<Place, Update>>,
+    /// By place, with where the next frame starts.
+    updates: RefCell<Cache<Place, (Update, Place)>>,
+    /// Read from this file, whatever stands under the segment's name by now.
+    pinned: Option<(u32, Arc<dyn DiskFile>)>,
+    /// Segments that were written anew: places in them that were taken before may be in the middle
+    /// of what is gone.
+    rewritten: BTreeSet<u32>,
+}
+
+/// A frame as it was read.
+struct Frame {
+    head: Head,
+    /// What counts of its payload.
+    payload: Chunk,
+}
+
+impl Frame {
+    fn body(&self) -> &[u8] {
+        &self.payload[self.head.body_at()..]
+    }
 }
 
 impl Segments {
@@ -37,7 +57,32 @@ impl Segments {
             headers: RefCell::default(),
             blocks: RefCell::new(Cache::new(cache_bytes / 4)),
             updates: RefCell::new(Cache::new(cache_bytes - cache_bytes / 4)),
+            pinned: None,
+            rewritten: BTreeSet::new(),
         }
+    }
+
+    /// Goes on reading a segment as it is now, until it is said to be written anew or removed.
+    pub(super) fn pin(&mut self, number: u32) -> Result<(), StoreError> {
+        self.pinned = Some((number, self.file(number)?));
+        Ok(())
+    }
+
+    /// A segment was written anew: what was read of it counts no more.
+    pub(super) fn rewritten(&mut self, number: u32) {
+        self.pinned = None;
+        self.files.get_mut().retain(|of| of != number);
+        self.blocks.get_mut().retain(|(of, _)| of != number);
+        self.updates.get_mut().retain(|place| place.segment() != number);
+        self.rewritten.insert(number);
+    }
+
+    /// The first segment was removed.
+    pub(super) fn removed(&mut self, number: u32) {
+        self.rewritten(number);
+        self.headers.get_mut().remove(&number);
+        self.rewritten.remove(&number);
+        self.first = number + 1;
     }
 
     /// The place of the log's first frame.
@@ -47,6 +92,9 @@ impl Segments {
 
     /// An open segment.
     pub(super) fn file(&self, number: u32) -> Result<Arc<dyn DiskFile>, StoreError> {
+        if let Some((_, file)) = self.pinned.as_ref().filter(|(pinned, _)| *pinned == number) {
+            return Ok(Arc::clone(file));
+        }
         if let Some(file) = self.files.borrow_mut().find(number) {
             return Ok(file);
         }
@@ -94,16 +142,35 @@ impl Segments {
         place: Place,
         durable_end: Place,
     ) -> Result<(Update, Place), StoreError> {
-        match self.frame_at(place, durable_end)? {
+        match self.find_update(place, durable_end)? {
             (Some(update), next) => Ok((update, next)),
             (None, _) => Err(StoreError::BadPlace(place)),
         }
     }
 
+    /// The seal whose frame starts at `place`.
+    pub(super) fn seal_at(&self, place: Place, durable_end: Place) -> Result<Seal, StoreError> {
+        let frame = self.frame_at(place, durable_end)?;
+        let seal = (frame.head.kind == FrameKind::Seal).then(|| body::read_seal(frame.body()));
+        seal.flatten().ok_or(StoreError::BadPlace(place))
+    }
+
+    /// The exhibit whose frame starts at `place`.
+    pub(super) fn exhibit_at(
+        &self,
+        place: Place,
+        durable_end: Place,
+    ) -> Result<(Update, Seal), StoreError> {
+        let frame = self.frame_at(place, durable_end)?;
+        let is_one = frame.head.kind == FrameKind::Exhibit;
+        let exhibit = is_one.then(|| body::read_exhibit(frame.body()));
+        exhibit.flatten().ok_or(StoreError::BadPlace(place))
+    }
+
     /// Keeps an update that has just come to the disk: it is about to be read.
-    pub(super) fn remember(&self, place: Place, update: &Update) {
+    pub(super) fn remember(&self, place: Place, update: &Update, next: Place) {
         let cost = update.raw().len() + UPDATE_COST_BYTES;
-        self.updates.borrow_mut().insert(place, update.clone(), cost);
+        self.updates.borrow_mut().insert(place, (update.clone(), next), cost);
     }
 
     /// The first update at or behind `place`, and where to go on; `None` at the log's end.
@@ -118,55 +185,82 @@ impl Segments {
                 place = Place::new(place.segment() + 1, HEADER_BYTES as u32);
                 continue;
             }
-            let (update, next) = self.frame_at(place, durable_end)?;
-            if let Some(update) = update {
-                return Ok(Some((update, next)));
+            match self.find_update(place, durable_end) {
+                Ok((Some(update), next)) => return Ok(Some((update, next))),
+                Ok((None, next)) => place = next,
+                Err(error) => place = self.frame_behind(place, durable_end, error)?,
             }
-            place = next;
         }
         Ok(None)
     }
 
-    /// The frame at `place`: its update, unless it is a mark; and where the next one starts.
-    fn frame_at(
+    /// Where the first frame behind `place` starts, when that is in the middle of what is gone from
+    /// a segment that was written anew; otherwise the `error` that was met there.
+    fn frame_behind(
+        &self,
+        place: Place,
+        durable_end: Place,
+        error: StoreError,
+    ) -> Result<Place, StoreError> {
+        let number = place.segment();
+        if !self.rewritten.contains(&number) {
+            return Err(error);
+        }
+        let end = u64::from(self.end_of(number, durable_end)?);
+        let mut start = Place::new(number, HEADER_BYTES as u32);
+        while start < place {
+            let mut head = [0; HEAD_BYTES];
+            self.read(number, u64::from(start.offset()), &mut head, end)?;
+            start = start.plus(Head::parse(&head).ok_or(damaged_at(start))?.frame_bytes());
+        }
+        if start == place { Err(error) } else { Ok(start) }
+    }
+
+    /// The frame at `place`: its update, unless it is of another kind; and where the next starts.
+    fn find_update(
         &self,
         place: Place,
         durable_end: Place,
     ) -> Result<(Option<Update>, Place), StoreError> {
-        if let Some(update) = self.updates.borrow_mut().find(place) {
-            let next = place.plus(HEAD_BYTES + update.raw().len());
+        if let Some((update, next)) = self.updates.borrow_mut().find(place) {
             return Ok((Some(update), next));
         }
+        let Frame { head, payload } = self.frame_at(place, durable_end)?;
+        let next = place.plus(head.frame_bytes());
+        if !head.kind.is_update() {
+            return Ok((None, next));
+        }
+        let update = body::read_update(head.kind, payload, head.body_at());
+        let update = update.ok_or(damaged_at(place))?;
+        self.remember(place, &update, next);
+        Ok((Some(update), next))
+    }
+
+    /// The frame at `place`.
+    fn frame_at(&self, place: Place, durable_end: Place) -> Result<Frame, StoreError> {
         let (number, at) = (place.segment(), u64::from(place.offset()));
-        let damaged = StoreError::Damaged { segment: number, offset: at };
         let end = u64::from(self.end_of(number, durable_end)?);
         let mut head = [0; HEAD_BYTES];
         if at + HEAD_BYTES as u64 > end || at < HEADER_BYTES as u64 {
             return Err(StoreError::BadPlace(place));
         }
         self.read(number, at, &mut head, end)?;
-        let Some(head) = Head::parse(&head) else { return Err(damaged) };
+        let head = Head::parse(&head).ok_or(damaged_at(place))?;
         if at + head.frame_bytes() as u64 > end {
-            return Err(damaged);
+            return Err(damaged_at(place));
         }
-        let mut payload: Chunk = std::iter::repeat_n(0, head.length).collect();
+        let mut payload: Chunk = std::iter::repeat_n(0, head.counted()).collect();
         if let Some(bytes) = Arc::get_mut(&mut payload) {
             self.read(number, at + HEAD_BYTES as u64, bytes, end)?;
         }
         if !head.is_whole(self.header(number)?.salt, &payload) {
-            return Err(damaged);
+            return Err(damaged_at(place));
         }
-        let next = place.plus(head.frame_bytes());
-        if head.kind != FrameKind::Update {
-            return Ok((None, next));
-        }
-        let update = Update::decode(payload).map_err(|_| damaged)?;
-        self.remember(place, &update);
-        Ok((Some(update), next))
+        Ok(Frame { head, payload })
     }
 
-    /// The check of the frame at `place`, if a whole one is there. Looks past the caches: it is
-    /// asked before it is known where the log ends.
+    /// The check that the frame at `place` was written with, if a whole one is there. Looks past
+    /// the caches: it is asked before it is known where the log ends.
     pub(super) fn check_at(&self, place: Place) -> Result<Option<u32>, StoreError> {
         let number = place.segment();
         let (file, salt) = (self.file(number)?, self.header(number)?.salt);
@@ -174,10 +268,10 @@ impl Segments {
         let mut head = [0; HEAD_BYTES];
         at_file(&name, file.read_at(at, &mut head))?;
         let Some(head) = Head::parse(&head) else { return Ok(None) };
-        let mut payload = vec![0; head.length];
+        let mut payload = vec![0; head.counted()];
         let read = at_file(&name, file.read_at(at + HEAD_BYTES as u64, &mut payload))?;
-        let is_whole = read == head.length && head.is_whole(salt, &payload);
-        Ok(is_whole.then_some(head.check))
+        let is_whole = read == payload.len() && head.is_whole(salt, &payload);
+        Ok(is_whole.then(|| head.link(&payload)))
     }
 
     /// Reads bytes that lie before `end`: small reads by way of whole blocks, large ones directly.
@@ -222,4 +316,8 @@ impl Segments {
         }
         Ok(())
     }
+}
+
+fn damaged_at(place: Place) -> StoreError {
+    StoreError::Damaged { segment: place.segment(), offset: u64::from(place.offset()) }
 }

@@ -34,6 +34,7 @@ struct World {
     names: BTreeMap<String, usize>,
     names_synced: BTreeMap<String, usize>,
     lock: Weak<()>,
+    identity: u64,
     fault: Option<Fault>,
     /// How many more changing calls are carried out before the power fails.
     calls_left: Option<u64>,
@@ -181,6 +182,7 @@ impl SimDisk {
             names: BTreeMap::new(),
             names_synced: BTreeMap::new(),
             lock: Weak::new(),
+            identity: 0,
             fault: None,
             calls_left: None,
             calls: 0,
@@ -212,6 +214,7 @@ impl SimDisk {
         let after = Self::new(rng.next_u64());
         let mut image = after.world();
         image.files = files;
+        image.identity = world.identity;
         image.names.clone_from(&names);
         image.names_synced = names;
         drop(image);
@@ -224,11 +227,19 @@ impl SimDisk {
         let after = Self::new(0);
         let mut image = after.world();
         image.rng = world.rng.clone();
+        image.identity = world.identity;
         image.files.clone_from(&world.files);
         image.names.clone_from(&world.names);
         image.names_synced.clone_from(&world.names_synced);
         drop(image);
         after
+    }
+
+    /// What a backup of the files makes: the same as after [`SimDisk::kill`], elsewhere.
+    pub fn copied(&self) -> Self {
+        let copy = self.kill();
+        copy.world().identity += 1;
+        copy
     }
 
     /// From now on, calls of this kind fail.
@@ -359,6 +370,10 @@ impl Disk for SimDisk {
         let held = Arc::new(());
         world.lock = Arc::downgrade(&held);
         Ok(DiskLock::new(held))
+    }
+
+    fn identity(&self) -> io::Result<[u64; 3]> {
+        Ok([self.world().identity, 0, 0])
     }
 }
 

@@ -1,55 +1,15 @@
-//! What the store knows of its own epoch: as read frame by frame from the log, and as a
-//! checkpoint keeps it in the index beside the entries that follow from the same frames.
+//! What a checkpoint covers: kept in the index beside the entries that follow from the same
+//! frames.
 
-use super::frame::{FrameKind, Place, mark_number};
+use super::frame::Place;
 use super::scan::Spot;
-use crate::update::{Cid, Epoch, Reader, Truncated, Update, Vector};
+use super::told::Told;
+use crate::update::{Reader, Truncated, put_varint};
+use std::collections::BTreeMap;
 
 /// The index key under which a checkpoint keeps its [`Covered`].
 pub(super) const COVERED_KEY: &[u8] = b"S";
-const VERSION: u8 = 1;
-
-/// Our own epoch, as the log tells it up to some frame.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Own {
-    /// `None` before the log's first mark of one.
-    pub(super) epoch: Option<Epoch>,
-    /// True when updates may have been sent that are not in the log.
-    pub(super) early: bool,
-    /// The sequence number of the last own update; 0 for none.
-    pub(super) seq: u64,
-    /// The cid of the last own update, unless `tip_at` says where to find it.
-    pub(super) tip: Cid,
-    /// Where the last own update stands, when it was seen in passing.
-    pub(super) tip_at: Option<Place>,
-}
-
-impl Own {
-    /// Before the first frame.
-    pub(super) fn new() -> Self {
-        Self { epoch: None, early: false, seq: 0, tip: Cid::ZERO, tip_at: None }
-    }
-
-    /// Takes in the next frame of the log.
-    pub(super) fn on_frame(&mut self, place: Place, kind: FrameKind, payload: &[u8]) {
-        match kind {
-            FrameKind::Begin => {}
-            FrameKind::Epoch if self.epoch == Some(Epoch(mark_number(payload))) => {}
-            FrameKind::Epoch => {
-                *self = Self { epoch: Some(Epoch(mark_number(payload))), ..Self::new() };
-            }
-            FrameKind::Early => self.early = true,
-            FrameKind::Clean => self.early = false,
-            FrameKind::Update => {
-                let Ok(dot) = Update::peek_dot(payload) else { return };
-                if Some(dot.epoch) == self.epoch && dot.seq > self.seq {
-                    self.seq = dot.seq;
-                    self.tip_at = Some(place);
-                }
-            }
-        }
-    }
-}
+const VERSION: u8 = 2;
 
 /// What a checkpoint covers.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,15 +21,19 @@ pub(super) struct Covered {
     pub(super) last: Spot,
     /// Where that frame ends.
     pub(super) last_end: Place,
-    /// The log's first segment.
-    pub(super) first_segment: u32,
-    /// As told by the log through `last`; its `tip_at` is resolved.
-    pub(super) own: Own,
-    /// The dots in the index.
-    pub(super) vector: Vector,
+    /// As told by the log through `last`, with every id resolved; but its vector has only the
+    /// dots that are in the index.
+    pub(super) told: Told,
+    /// The segments that hold updates which were dropped, and how many.
+    pub(super) dropped: BTreeMap<u32, u64>,
 }
 
 impl Covered {
+    /// Opening the log with this needs nothing of what is before this segment.
+    pub(super) fn settled(&self) -> u32 {
+        self.until.place.min(self.last.place).segment()
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         for spot in [self.until, self.last] {
@@ -77,12 +41,12 @@ impl Covered {
             out.extend_from_slice(&spot.check.to_be_bytes());
         }
         out.extend_from_slice(&self.last_end.0.to_be_bytes());
-        out.extend_from_slice(&self.first_segment.to_be_bytes());
-        out.extend_from_slice(&[u8::from(self.own.epoch.is_some()), u8::from(self.own.early)]);
-        out.extend_from_slice(&self.own.epoch.map_or(0, |epoch| epoch.0).to_be_bytes());
-        out.extend_from_slice(&self.own.seq.to_be_bytes());
-        out.extend_from_slice(&self.own.tip.0);
-        self.vector.encode(&mut out);
+        self.told.encode(&mut out);
+        put_varint(&mut out, self.dropped.len() as u64);
+        for (segment, count) in &self.dropped {
+            put_varint(&mut out, u64::from(*segment));
+            put_varint(&mut out, *count);
+        }
         out
     }
 
@@ -100,31 +64,49 @@ impl Covered {
         let until = Spot { place: Place(reader.u64()?), check: reader.u32()? };
         let last = Spot { place: Place(reader.u64()?), check: reader.u32()? };
         let last_end = Place(reader.u64()?);
-        let first_segment = reader.u32()?;
-        let (has_epoch, early) = (reader.u8()? != 0, reader.u8()? != 0);
-        let epoch = Epoch(reader.u64()?);
-        let seq = reader.u64()?;
-        let tip = Cid(reader.array()?);
-        let own = Own { epoch: has_epoch.then_some(epoch), early, seq, tip, tip_at: None };
-        let vector = Vector::decode(reader, usize::MAX).map_err(|_| Truncated)?;
-        Ok(Some(Self { until, last, last_end, first_segment, own, vector }))
+        let told = Told::decode(reader)?;
+        let mut dropped = BTreeMap::new();
+        for _ in 0..reader.varint()? {
+            dropped.insert(reader.varint()? as u32, reader.varint()?);
+        }
+        Ok(Some(Self { until, last, last_end, told, dropped }))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Birth;
+    use super::super::forks::Forks;
+    use super::super::told::Extent;
     use super::*;
-    use crate::update::Dot;
+    use crate::update::{Cid, Dot, Epoch, Vector};
 
     #[test]
     fn what_a_checkpoint_covers_comes_back_and_no_cut_of_it_is_read() {
-        let mut vector = Vector::new();
-        vector.insert(Dot { epoch: Epoch(9), seq: 4 });
+        let dot = |seq| Dot { epoch: Epoch(9), seq };
+        let (mut vector, mut gone) = (Vector::new(), Vector::new());
+        (1..=4).for_each(|seq| assert!(vector.insert(dot(seq))));
+        gone.insert(dot(2));
+        let erased = gone.clone();
+        let mut forks = Forks::default();
+        forks.insert(dot(3), Cid([8; 32]), Place(77));
+        let extent = Extent { seq: 4, cid: Some(Cid([5; 32])), at: None, sealed: 3 };
+        let passed = Extent { seq: 6, cid: None, at: None, sealed: 6 };
+        let told = Told {
+            birth: Some(Birth { epoch: Epoch(10), salt: 7 }),
+            early: true,
+            ended: vec![Birth { epoch: Epoch(9), salt: 8 }],
+            extents: BTreeMap::from([(Epoch(9), extent), (Epoch(11), passed)]),
+            vector,
+            gone,
+            erased,
+            forks,
+            first_needed: 3,
+        };
         let spot = |n: u32| Spot { place: Place::new(n, 77), check: n * 3 };
-        let own =
-            Own { epoch: Some(Epoch(9)), early: true, seq: 4, tip: Cid([5; 32]), tip_at: None };
         let (until, last, last_end) = (spot(1), spot(2), Place(99));
-        let covered = Covered { until, last, last_end, first_segment: 1, own, vector };
+        let dropped = BTreeMap::from([(4, 5), (6, 700)]);
+        let covered = Covered { until, last, last_end, told, dropped };
         let bytes = covered.encode();
         assert_eq!(Covered::decode(&bytes), Some(covered));
         for cut in 0..bytes.len() {

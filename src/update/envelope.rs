@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! u8 version = 2 · u8 kind · u64 epoch · u64 seq · u64 clock · u8 asked · u8+ origin · u8+ topic ·
-//! u8+ media type · u8+ alias · u8 n, n × 32 parents (ascending) · 32 previous · u32 length · payload
+//! u8+ media type · u8+ alias · u8 n, n × 32 parents (ascending) · 32 previous · u32 length ·
+//! payload
 //! ```
 //! Numbers are big-endian; `u8+` is bytes behind a one-byte count. The cid is BLAKE3 over all up
 //! to and with the length, then the BLAKE3 hash of the payload. So an update whose payload was
@@ -319,6 +320,29 @@ impl Update {
         if self.is_erased() { &[] } else { &self.raw[self.marks.payload as usize..] }
     }
 
+    /// How many bytes its payload has, or had before it was erased.
+    pub fn payload_bytes(&self) -> usize {
+        let end = self.marks.payload as usize;
+        self.raw[..end].last_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize)
+    }
+
+    /// The hash of its payload, which an erased one leaves behind.
+    pub fn payload_hash(&self) -> [u8; 32] {
+        let behind = &self.raw[self.marks.payload as usize..];
+        if self.is_erased() {
+            behind.try_into().unwrap_or([0; 32])
+        } else {
+            *blake3::hash(behind).as_bytes()
+        }
+    }
+
+    /// The envelope up to its payload, as it stands before one that is not erased.
+    pub fn head(&self) -> Vec<u8> {
+        let mut head = self.raw[..self.marks.payload as usize].to_vec();
+        head[0] &= !ERASED;
+        head
+    }
+
     fn text(&self, (from, to): (u32, u32)) -> &str {
         // Checked to be UTF-8 when the envelope was read.
         std::str::from_utf8(&self.raw[from as usize..to as usize]).unwrap_or_default()
@@ -442,9 +466,15 @@ mod tests {
         fn a_stub_keeps_name_and_id_and_nothing_of_what_was_said(payload: Vec<u8>) {
             let whole = Update::seal(sample(&payload, vec![Cid([1; 32])])).unwrap();
             let stub = whole.erase();
-            prop_assert_eq!((stub.cid(), stub.dot(), stub.alias()), (whole.cid(), whole.dot(), "guid"));
+            prop_assert_eq!((stub.cid(), stub.dot()), (whole.cid(), whole.dot()));
+            prop_assert_eq!(stub.alias(), "guid");
             prop_assert!(stub.is_erased() && !whole.is_erased() && stub.payload().is_empty());
             prop_assert_eq!(&stub.erase(), &stub);
+            for update in [&whole, &stub] {
+                prop_assert_eq!(update.payload_bytes(), payload.len());
+                prop_assert_eq!(update.payload_hash(), *blake3::hash(&payload).as_bytes());
+                prop_assert_eq!([&update.head()[..], &payload].concat(), &whole.raw()[..]);
+            }
             let read = Update::decode(Chunk::clone(stub.raw())).unwrap();
             prop_assert_eq!(read, stub);
         }

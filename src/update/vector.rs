@@ -110,12 +110,30 @@ impl Vector {
         let Some(runs) = self.epochs.get_mut(&dot.epoch) else { return false };
         let at = runs.partition_point(|run| run.0 <= dot.seq) - 1;
         let (from, to) = runs[at];
-        let pieces = [(from, dot.seq - 1), (dot.seq + 1, to)];
-        runs.splice(at..=at, pieces.into_iter().filter(|run| run.0 <= run.1));
+        let behind = dot.seq.checked_add(1).map(|next| (next, to));
+        let pieces = [Some((from, dot.seq - 1)), behind];
+        runs.splice(at..=at, pieces.into_iter().flatten().filter(|run| run.0 <= run.1));
         if runs.is_empty() {
             self.epochs.remove(&dot.epoch);
         }
         true
+    }
+
+    /// Removes every dot of a span.
+    pub fn remove_span(&mut self, span: Span) {
+        let Some(runs) = self.epochs.get_mut(&span.epoch) else { return };
+        let first = runs.partition_point(|run| run.1 < span.from);
+        let behind = runs.partition_point(|run| run.0 <= span.to);
+        if first >= behind {
+            return;
+        }
+        let before = Some((runs[first].0, span.from.saturating_sub(1)));
+        let after = span.to.checked_add(1).map(|from| (from, runs[behind - 1].1));
+        let left = [before, after].into_iter().flatten().filter(|run| run.0 <= run.1);
+        runs.splice(first..behind, left);
+        if runs.is_empty() {
+            self.epochs.remove(&span.epoch);
+        }
     }
 
     /// All spans, by epoch, ascending.
@@ -296,6 +314,9 @@ mod tests {
             rest.remove(&probe);
             prop_assert_eq!(&less, &vector(&rest));
             prop_assert_eq!(va.hash() == vb.hash(), a == b);
+            let mut rest = va.clone();
+            vb.spans().for_each(|span| rest.remove_span(span));
+            prop_assert_eq!(&rest, &vector(&a.difference(&b).copied().collect()));
         }
 
         #[test]
@@ -318,6 +339,15 @@ mod tests {
                 prop_assert_eq!(&again[..], &bytes[..bytes.len() - reader.rest().len()]);
             }
         }
+    }
+
+    #[test]
+    fn the_greatest_dot_can_be_removed() {
+        let mut vector = Vector::new();
+        vector.insert_span(Span { epoch: Epoch(1), from: 1, to: u64::MAX });
+        assert!(vector.remove(dot((1, u64::MAX))));
+        let rest = Span { epoch: Epoch(1), from: 1, to: u64::MAX - 1 };
+        assert_eq!(vector.spans().collect::<Vec<_>>(), [rest]);
     }
 
     #[test]

@@ -1,15 +1,36 @@
 //! The test bed: a loop over either backend, protocols made of closures, and a log of all that
 //! they saw. Both ends of every connection are protocols of the same loop.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use bellwether::base::{ClientEndpoint, InBuf, ServerEndpoint};
 use bellwether::reactor::{
     Backend, ConnId, ConnectError, ConnectOptions, Ctx, Factory, ListenOptions, ListenerId, Lost,
-    Outcome, Peer, PoolMode, Protocol, Reactor, Settings,
+    Outcome, Peer, PoolMode, Protocol, Reactor, Settings, TlsClient, TlsServer,
 };
+use bellwether::update::SigningKey;
 
 pub(crate) type Cx<'a> = Ctx<'a, Log>;
+
+thread_local! {
+    /// The cases of this thread run over TLS.
+    static SECURED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has all beds of this thread secure their connections, or not.
+pub(crate) fn secure(all: bool) {
+    SECURED.set(all);
+}
+
+pub(crate) fn is_secured() -> bool {
+    SECURED.get()
+}
+
+/// The key of those who listen, and of those who connect.
+pub(crate) fn keys() -> [SigningKey; 2] {
+    [1, 2].map(|n| SigningKey::from_seed([n; 32]))
+}
 
 /// What a protocol was told, without the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -278,6 +299,7 @@ impl<B: Backend> Bed<B> {
         options: ListenOptions,
         script: impl Fn() -> Script + 'static,
     ) -> (ListenerId, ClientEndpoint) {
+        let options = secured(options);
         self.with(|cx, _| {
             let endpoint: ServerEndpoint = "tcp:0".parse().unwrap();
             let factory = move |_: &Peer, _: &mut Log| script().boxed();
@@ -324,7 +346,15 @@ impl<B: Backend> Bed<B> {
 }
 
 pub(crate) fn connect(cx: &mut Cx<'_>, to: &ClientEndpoint, name: &'static str, script: Script) {
-    cx.connect(to, ConnectOptions::default(), Once(name, Some(script)));
+    let secure = is_secured().then(|| TlsClient::of_node(&keys()[1]));
+    let options = ConnectOptions { secure, ..ConnectOptions::default() };
+    cx.connect(to, options, Once(name, Some(script)));
+}
+
+/// The options, secured when all are.
+pub(crate) fn secured(mut options: ListenOptions) -> ListenOptions {
+    options.secure = is_secured().then(|| TlsServer::of_node(&keys()[0]));
+    options
 }
 
 /// More bytes than all buffers between two ends of a connection hold. The system's grow to many

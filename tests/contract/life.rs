@@ -507,6 +507,7 @@ pub(crate) fn a_lost_may_end_other_connections<B: Backend>(backend: &dyn Fn() ->
         bed.connect(&to, name, client);
     }
     bed.until(|log| ["one", "two", "three"].iter().all(|name| log.saw(name, Seen::Made)));
+    bed.until(|log| log.count("server", Seen::Made) == 3);
     let one = bed.log.ids["one"];
     bed.with(|cx, _| cx.transport_of(one).abort());
     bed.until_lost(&["one", "two", "three"]);

@@ -343,7 +343,7 @@ pub(crate) fn unix_sockets_work_the_same<B: Backend>(backend: &dyn Fn() -> B) {
     let mut bed = Bed::new(backend());
     let echo = |_: &Peer, _: &mut Log| Script::new("server").echoes().boxed();
     let options = ListenOptions::default();
-    let id = bed.with(|cx, _| cx.listen(&server, options, echo)).unwrap();
+    let id = bed.with(|cx, _| cx.listen(&server, options.clone(), echo)).unwrap();
     assert!(bed.with(|cx, _| cx.listen(&server, options, echo)).is_err(), "it is in use");
     let hello = Script::new("client").made(|cx, _| {
         assert!(cx.transport().peer().is_local());

@@ -10,7 +10,7 @@ use bellwether::reactor::{
     SimLoop, SimWorld,
 };
 
-use crate::bed::{Bed, Log, Script, Seen, connect, pattern};
+use crate::bed::{Bed, Log, Script, Seen, connect, pattern, secure, secured};
 
 fn serve(world: &SimWorld, host: &str, script: fn() -> Script) -> SimLoop<Log> {
     let mut node = SimLoop::new(world, host, Settings::default(), Log::default()).unwrap();
@@ -18,7 +18,7 @@ fn serve(world: &SimWorld, host: &str, script: fn() -> Script) -> SimLoop<Log> {
         format!("tcp:7001:interface={}", world.address(host)).parse().unwrap();
     node.with(|cx, _| {
         let factory = move |_: &Peer, _: &mut Log| script().boxed();
-        cx.listen(&endpoint, ListenOptions::default(), factory).unwrap();
+        cx.listen(&endpoint, secured(ListenOptions::default()), factory).unwrap();
     });
     node
 }
@@ -77,6 +77,21 @@ fn under_a_storm_every_connection_ends_once() {
             assert!(lost <= made, "seed {seed}: {of:?}");
         }
     }
+}
+
+#[test]
+fn a_seed_gives_the_same_run_whatever_keys_encipher_it() {
+    secure(true);
+    let runs: Vec<_> = (1..=10).map(stormy_run).collect();
+    for (seed, run) in (1..=10).zip(&runs) {
+        assert_eq!(stormy_run(seed), *run, "seed {seed}");
+    }
+    let all: Vec<_> = runs.iter().flat_map(|run| &run.1).map(|(_, seen)| *seen).collect();
+    assert!(all.contains(&Seen::Failed(ConnectError::Refused)));
+    assert!(all.contains(&Seen::Lost(Lost::PeerReset)));
+    assert!(all.contains(&Seen::Received));
+    secure(false);
+    assert_ne!(stormy_run(1), runs[0], "it was enciphered");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! of every format, and a herd with its supervisor.
 
 use crate::harness::{
-    Client, Ended, Herd, Node, Port, Process, Reader, Setup, bellwether, scratch, signal,
+    Client, Ended, Herd, Node, Port, Process, Reader, Setup, await_that, bellwether, scratch,
+    signal,
 };
 use serde_json::Value;
 use std::fs;
@@ -141,6 +142,51 @@ fn tables_are_imported_once_however_often_it_is_tried() {
     assert_eq!(Ended::well(&mut at(&node, &["read", "Élan"])), "Ça va.");
 }
 
+#[test]
+fn what_two_nodes_import_apart_is_one_when_they_meet() {
+    let mut herd = Herd::mesh(2);
+    let csv = herd.dir.path().join("news.csv");
+    fs::write(&csv, "title,text,url\nSunny,A day.,https://e.org/1\nRainy,Wet.,https://e.org/2\n")
+        .expect("a file");
+    herd[1].kill9();
+    import_twice(&herd[0], &csv, &[], 2);
+    herd[0].kill9();
+    herd[1].restart();
+    import_twice(&herd[1], &csv, &[], 2);
+    herd[0].restart();
+    for node in &herd.nodes {
+        Reader::from_start().until_count(&node.http, 4);
+        for title in ["Sunny", "Rainy"] {
+            let history = node.http.get(&format!("/v1/stories/{title}/history")).json();
+            assert_eq!(history["revisions"].as_array().map(Vec::len), Some(1), "{history}");
+            let story = node.http.get(&format!("/v1/stories/{title}")).json();
+            assert_eq!(story["conflicts"], serde_json::json!([]));
+        }
+    }
+}
+
+#[test]
+fn a_story_is_merged_and_withdrawn_from_the_command_line() {
+    let node = Node::alone(Setup::new("hill"));
+    let first = node.http.write("Weather", "Sun.\n\nWarm.\n");
+    node.http.edit("Weather", &first, "Rain.\n\nWarm.\n");
+    let file = node.folder().join("w.txt");
+    fs::write(&file, "Sun.\n\nCold.\n").expect("a file");
+    let mut merge = at(&node, &["publish", "Weather", "--base", &first, "--conflict", "merge"]);
+    Ended::well(merge.arg("--file").arg(&file));
+    assert_eq!(Ended::well(&mut at(&node, &["read", "Weather"])), "Rain.\n\nCold.\n");
+    let mut withdraw = bellwether();
+    withdraw.args(["withdraw", "Weather", "--reason", "All wrong.", "--to", &node.url()]);
+    assert_eq!(Ended::well(&mut withdraw).trim_end().len(), 64);
+    for words in [&["read", "Weather"][..], &["history", "Weather"], &["publish", "Weather"]] {
+        let mut command = at(&node, words);
+        let refused = Ended::of(command.stdin(Stdio::null()));
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(refused.stderr.contains("All wrong."), "{}", refused.stderr);
+    }
+    assert_eq!(Ended::of(&mut withdraw).status.code(), Some(1));
+}
+
 /// A revision of an export.
 fn revision(id: u32, author: &str, comment: &str, text: &str) -> String {
     format!(
@@ -225,42 +271,101 @@ fn process_of(table: &str, name: &str) -> u32 {
     row.split_whitespace().last().and_then(|field| field.parse().ok()).expect("a process")
 }
 
+/// Three nodes in a line by the `herd` command.
+struct Lined {
+    process: Process,
+    /// As printed when all were ready.
+    table: String,
+    http: Vec<u16>,
+    // Held, so that no other test takes them.
+    _ports: [Vec<Port>; 3],
+    _dir: std::sync::Arc<tempfile::TempDir>,
+}
+
+impl Lined {
+    fn start(options: &[&str]) -> Self {
+        let dir = scratch();
+        let [http, line, peer] = [(); 3].map(|()| Port::block(3));
+        let mut command = bellwether();
+        command.args(["herd", "--nodes", "3", "--topology", "line", "--dir"]).arg(dir.path());
+        command.args(options);
+        for (option, ports) in
+            [("--http-base", &http), ("--line-base", &line), ("--peer-base", &peer)]
+        {
+            command.args([option, &ports[0].number.to_string()]);
+        }
+        let process = Process::start(command.stdin(Stdio::null()));
+        let table = process.stdout.wait(|text| text.ends_with("ready herd\n")).expect("a herd");
+        let numbers = http.iter().map(|port| port.number).collect();
+        Self { process, table, http: numbers, _ports: [http, line, peer], _dir: dir }
+    }
+
+    fn client(&self, node: usize) -> Client {
+        Client::new(self.http[node])
+    }
+
+    /// Waits until all links of a node are up.
+    fn await_links(&self, node: usize) {
+        let (client, count) = (self.client(node), if node == 1 { 2 } else { 1 });
+        await_that("its links", || {
+            let view = client.get("/v1/herd").expect(200).json();
+            let links = view["links"].as_array().expect("a list of links");
+            let up = links.iter().filter(|link| link["state"] == "up").count();
+            if up == count { Ok(()) } else { Err(view.to_string()) }
+        });
+    }
+
+    /// Kills the node in the middle; what the herd says until it is back.
+    fn kill_second(&mut self) -> String {
+        signal(process_of(&self.table, "node2"), "KILL");
+        let said = self.process.stderr.wait(|text| text.contains("node2 is back, as process "));
+        said.expect("node2 is started again")
+    }
+}
+
 #[test]
 fn a_herd_starts_a_node_that_died_again_and_drains_when_told_to() {
-    let dir = scratch();
-    let [http, line, peer] = [(); 3].map(|()| Port::block(3));
-    let mut command = bellwether();
-    command.args(["herd", "--nodes", "3", "--topology", "line", "--dir"]).arg(dir.path());
-    for (option, ports) in [("--http-base", &http), ("--line-base", &line), ("--peer-base", &peer)]
-    {
-        command.args([option, &ports[0].number.to_string()]);
-    }
-    let mut herd = Process::start(command.stdin(Stdio::null()));
-    let table = herd.stdout.wait(|text| text.ends_with("ready herd\n")).expect("a herd");
+    let mut herd = Lined::start(&[]);
+    let table = herd.table.clone();
     assert_eq!(table.lines().count(), 5, "{table}");
-    for node in 0..3 {
-        let (name, http) = (format!("node{}", node + 1), http[node].number);
+    for (node, http) in herd.http.iter().enumerate() {
+        let name = format!("node{}", node + 1);
         let row = table.lines().find(|line| line.starts_with(&name)).expect("a row");
         assert!(row.contains(&format!("http://127.0.0.1:{http}")), "{table}");
     }
-    let clients: Vec<Client> = http.iter().map(|port| Client::new(port.number)).collect();
-    let id = clients[0].write("before", "x");
-    Reader::from_start().until_ids(&clients[2], &[&id]);
-    signal(process_of(&table, "node2"), "KILL");
-    let said = herd.stderr.wait(|text| text.contains("node2 is back, as process "));
-    let said = said.expect("node2 is started again");
+    let id = herd.client(0).write("before", "x");
+    Reader::from_start().until_ids(&herd.client(2), &[&id]);
+    let said = herd.kill_second();
     assert!(
         said.contains("herd: node2 died (signal: 9 (SIGKILL)); starting it again in "),
         "{said}"
     );
     // The links over it come up again, too.
-    let after = clients[0].write("after", "y");
-    for client in [&Client::new(http[1].number), &clients[2]] {
-        Reader::from_start().until_ids(client, &[&id, &after]);
+    let after = herd.client(0).write("after", "y");
+    for node in [1, 2] {
+        Reader::from_start().until_ids(&herd.client(node), &[&id, &after]);
     }
-    herd.signal("TERM");
-    assert_eq!(herd.await_end().code(), Some(0));
-    for port in http {
-        assert!(Client::new(port.number).try_get("/healthz").is_err(), "a node lives on");
+    herd.process.signal("TERM");
+    assert_eq!(herd.process.await_end().code(), Some(0));
+    for http in herd.http {
+        assert!(Client::new(http).try_get("/healthz").is_err(), "a node lives on");
     }
+}
+
+#[test]
+fn a_herd_that_does_not_catch_up_forgets_what_a_node_that_died_knew() {
+    let mut herd = Lined::start(&["--no-catch-up"]);
+    (0..3).for_each(|node| herd.await_links(node));
+    let id = herd.client(0).write("before", "x");
+    Reader::from_start().until_ids(&herd.client(2), &[&id]);
+    herd.kill_second();
+    let second = herd.client(1);
+    herd.await_links(1);
+    let after = herd.client(0).write("after", "y");
+    await_that("what is new", || match second.get("/v1/stories/after").status {
+        200 => Ok(()),
+        other => Err(other.to_string()),
+    });
+    second.get("/v1/stories/before").expect(404);
+    Reader::from_start().until_ids(&herd.client(2), &[&id, &after]);
 }

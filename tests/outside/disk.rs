@@ -174,7 +174,8 @@ fn damage_in_the_middle_of_the_log_is_named_and_nothing_is_guessed() {
     node.await_checkpoint();
     node.kill9();
     let file = OpenOptions::new().write(true).open(&path).expect("a segment");
-    file.set_len(good.len() as u64 - 1).expect("a shorter segment");
+    let last = place_of(&good, b"The body of story 4.");
+    file.set_len(last as u64 + 1).expect("a shorter segment");
     node.restart();
     node.await_log("a new epoch begins: the index knows of updates that the log does not hold");
     assert_eq!(node.http.get("/v1/stories/story4").status, 404);

@@ -94,6 +94,16 @@ impl Setup {
     }
 }
 
+/// The public key of a node in a folder, made before the node first runs.
+pub(crate) fn key_of(name: &str, dir: &TempDir) -> String {
+    let file = dir.path().join(format!("{name}.key.toml"));
+    let home = dir.path().join(name);
+    let toml = format!("name = \"{name}\"\ndir = \"{}\"\n", home.display());
+    std::fs::write(&file, toml).expect("a writable folder");
+    let said = Ended::well(bellwether().args(["key", "--config"]).arg(&file));
+    said.trim_end().to_owned()
+}
+
 /// A node: up, or down until it is started again on the same ports.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -273,9 +283,12 @@ impl Node {
         });
     }
 
-    /// What it has on disk, by epoch, from `/v1/herd`.
+    /// What it has on disk, by epoch, from `/v1/herd`, which has it by origin and epoch.
     pub(crate) fn vector(&self) -> Value {
-        self.http.get("/v1/herd").json()["vector"].clone()
+        let herd = self.http.get("/v1/herd").json();
+        let origins = herd["vector"].as_object().expect("origins");
+        let epochs = origins.values().flat_map(|epochs| epochs.as_object().expect("epochs"));
+        epochs.map(|(epoch, runs)| (epoch.clone(), runs.clone())).collect()
     }
 }
 

@@ -1,8 +1,10 @@
 //! What a herd promises: what is published on one node is read on all, the same everywhere, also
 //! when two edit at once; and what a node refuses to be part of.
 
-use crate::harness::{Ended, Herd, Node, Reader, Setup, await_that, bellwether, scratch};
+use crate::harness::{Ended, Herd, Node, Reader, Setup, await_that, bellwether, key_of, scratch};
 use serde_json::Value;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 
 /// A story as each node shows it: all the same, but for the time of the answer.
 fn same_on_all(herd: &Herd, path: &str) -> Value {
@@ -93,6 +95,37 @@ fn concurrent_edits_on_two_nodes_keep_both_and_every_node_shows_the_same_head() 
 }
 
 #[test]
+fn the_same_merge_made_on_both_sides_of_a_partition_is_one() {
+    let mut herd = Herd::mesh(2);
+    let base = herd[0].http.write("weather", "Sun.\n\nWarm.\n");
+    let rain = herd[0].http.edit("weather", &base, "Rain.\n\nWarm.\n");
+    let path = format!("/v1/stories/weather?base={base}&conflict=keep");
+    let cold = herd[0].http.put(&path, "Sun.\n\nCold.\n").expect(200).member("id");
+    Reader::from_start().until_ids(&herd[1].http, &[&rain, &cold]);
+    herd.settle();
+    // Each node merges the two while the other is away.
+    let path = format!("/v1/stories/weather?base={cold}&conflict=merge");
+    let merge = |node: &Node| node.http.put(&path, "Sun.\n\nCold.\n").expect(200).member("id");
+    herd[1].kill9();
+    let first = merge(&herd[0]);
+    herd[0].kill9();
+    herd[1].restart();
+    let merges = [first, merge(&herd[1])];
+    herd[0].restart();
+    for node in &herd.nodes {
+        Reader::from_start().until_ids(&node.http, &merges);
+    }
+    herd.settle();
+    let shown = same_on_all(&herd, "/v1/stories/weather");
+    let least = merges.iter().min().expect("two merges");
+    assert_ne!(merges[0], merges[1]);
+    assert_eq!((&shown["id"], &shown["conflicts"]), (&(**least).into(), &serde_json::json!([])));
+    assert_eq!(shown["body"], "Rain.\n\nCold.\n");
+    let history = same_on_all(&herd, "/v1/stories/weather/history");
+    assert_eq!(history["revisions"].as_array().map(Vec::len), Some(4), "{history}");
+}
+
+#[test]
 fn a_stale_base_is_refused_with_all_three_sides_or_kept_as_a_second_head() {
     let node = Node::alone(Setup::new("hill"));
     let first = node.http.write("news", "One.\n");
@@ -159,6 +192,50 @@ fn a_store_is_served_once() {
 }
 
 #[test]
+fn a_link_needs_the_key_that_is_configured_for_its_name() {
+    let dir = scratch();
+    let (hill, river) = (key_of("hill", &dir), key_of("river", &dir));
+    let expects = |name: &str, key: &str| {
+        let endpoint = format!("unix:{}/{name}.sock", dir.path().display());
+        format!("[[peer]]\nname = \"{name}\"\nendpoint = \"{endpoint}\"\nkey = \"{key}\"\n")
+    };
+    let first = Node::start(Setup::new("hill").more(&expects("river", &river)), &dir);
+    let mut second = Node::start(Setup::new("river").more(&expects("hill", &hill)), &dir);
+    first.http.write("first", "Here.\n");
+    await_that("the story at the other end", || {
+        match second.http.get("/v1/stories/first").status {
+            200 => Ok(()),
+            other => Err(other.to_string()),
+        }
+    });
+    // The same name with another key is another node.
+    second.stop();
+    std::fs::remove_file(second.store().join("key")).expect("a key");
+    assert_ne!(key_of("river", &dir), river);
+    second.begin();
+    second.await_ready();
+    first.await_log("its key is not the one configured for this name");
+}
+
+#[test]
+fn a_key_is_its_owners_alone() {
+    let dir = scratch();
+    drop(key_of("hill", &dir));
+    let file = dir.path().join("hill/key");
+    std::fs::set_permissions(&file, Permissions::from_mode(0o644)).expect("our file");
+    let said = Node::down(Setup::new("hill"), &dir).refusal();
+    assert_eq!(said.status.code(), Some(1));
+    let last = said.stderr.lines().last().unwrap_or_default();
+    assert!(last.contains("hill/key: others may use this key (its mode is 644)"), "{last}");
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("our file");
+    std::fs::write(&file, "0123\n").expect("our file");
+    let said = Node::down(Setup::new("hill"), &dir).refusal();
+    let last = said.stderr.lines().last().unwrap_or_default();
+    assert!(last.contains("hill/key: not a key"), "{last}");
+    assert!(!dir.path().join("hill/lock").exists(), "the archive is not touched");
+}
+
+#[test]
 fn a_configuration_that_is_wrong_is_named_by_file_line_and_key() {
     let dir = scratch();
     let file = dir.path().join("hill.toml");
@@ -170,8 +247,8 @@ fn a_configuration_that_is_wrong_is_named_by_file_line_and_key() {
         (format!("{good}[limits]\ndrian_ms = 5\n"), 4, &["limits.drian_ms", "\"drain_ms\""]),
         (format!("{good}[limits]\ndrain_ms = \"x\"\n"), 4, &["limits.drain_ms", "a whole number"]),
         (format!("{good}durability = \"most\"\n"), 3, &["durability", "\"most\""]),
-        (format!("{good}{peer}"), 5, &["peer.endpoint", "insecure_peers"]),
-        (format!("{good}{listen}"), 5, &["listen.endpoint", "insecure_peers"]),
+        (format!("{good}{peer}"), 3, &["peer.key", "is missing", "bellwether key"]),
+        (format!("insecure_peers = true\n{good}"), 1, &["insecure_peers", "is gone"]),
         (format!("{good}[[listen]\n"), 3, &["not TOML"]),
     ] {
         std::fs::write(&file, &text).expect("a writable folder");
@@ -185,7 +262,8 @@ fn a_configuration_that_is_wrong_is_named_by_file_line_and_key() {
             assert_eq!(said.lines().count(), 1, "{said}");
         }
     }
-    std::fs::write(&file, format!("insecure_peers = true\n{good}{peer}{listen}")).expect("a file");
+    std::fs::write(&file, format!("{good}{peer}key = \"{}\"\n{listen}", "ab".repeat(32)))
+        .expect("a file");
     Ended::well(bellwether().args(["serve", "--check"]).arg(&file));
     assert!(!dir.path().join("hill").exists(), "--check leaves no trace");
 }

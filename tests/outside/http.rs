@@ -1,5 +1,7 @@
 //! HTTP as strangers speak it, through raw sockets.
 
+#[path = "http/edits.rs"]
+mod edits;
 #[path = "http/framing.rs"]
 mod framing;
 #[path = "http/limits.rs"]
@@ -8,6 +10,8 @@ mod limits;
 mod pages;
 #[path = "http/routes.rs"]
 mod routes;
+#[path = "http/spread.rs"]
+mod spread;
 #[path = "http/stories.rs"]
 mod stories;
 #[path = "http/streams.rs"]

@@ -1,6 +1,5 @@
 //! `bellwether herd`: a herd on this machine, one process a node, each started again when it dies.
 
-mod backoff;
 mod plan;
 mod preset;
 mod supervise;
@@ -41,7 +40,9 @@ Options:
   --line-base PORT     likewise the line protocol, IAMAT and WHATSAT (default 9001)
   --peer-base PORT     likewise the links between nodes (default 7001)
   --durability W       when a write counts: local, on its node's disk (default); none, at once and
-                       on disk within 10 ms
+                       on disk within 10 ms; N, on the disks of N more nodes; majority
+  --no-catch-up        a node that died starts empty and learns only what is new, as in classic
+                       herds: for comparison with them
   --line-close POLICY  when line connections are closed: never (default), answered, idle:150ms
   -h, --help           this page
 
@@ -66,16 +67,14 @@ const OPTIONS: &[Opt] = &[
 fn run(given: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
     let args = Args::parse("herd", OPTIONS, given)?;
     args.none_free()?;
-    if args.has("no-catch-up") {
-        return Err(args.wrong("--no-catch-up is not supported by this version: leave it out"));
-    }
     let dir = args.raw("dir").unwrap_or(OsStr::new("herd-data"));
     let dir = std::path::absolute(Path::new(dir))
         .map_err(|error| args.wrong(&format!("--dir {}: {error}", dir.display())))?;
-    let nodes = plan::nodes(&args, &dir)?;
+    let mut nodes = plan::nodes(&args, &dir)?;
     let program = std::env::current_exe()
         .map_err(|error| Failure::failed(format!("cannot find this program's file: {error}")))?;
     plan::check_ports(&nodes)?;
+    plan::exchange_keys(&mut nodes)?;
     plan::write(&nodes, &dir)?;
     let launch = |node: &NodePlan| {
         let mut command = process::Command::new(&program);
@@ -119,11 +118,5 @@ node2  http://127.0.0.1:8002  127.0.0.1:9002  127.0.0.1:7002  72
 ready herd
 ";
         assert_eq!(String::from_utf8(out).unwrap(), wanted);
-    }
-
-    #[test]
-    fn what_comes_later_is_refused() {
-        let failure = run(&["--no-catch-up".into()], &mut Vec::new()).unwrap_err();
-        assert!(failure.to_string().contains("not supported by this version"));
     }
 }

@@ -1,12 +1,15 @@
 //! What a herd is made of, from the command line: names, ports, links, and each node's
-//! configuration. Pure, but for `write` and `check_ports`.
+//! configuration. Pure, but for `exchange_keys`, `write` and `check_ports`.
 
 use super::super::args::Args;
 use super::super::failure::Failure;
 use super::preset;
 use super::topology::{Shape, Topology};
 use crate::base::{ClientEndpoint, ServerEndpoint};
-use crate::config::{ClosePolicy, Config, Durability, Listen, Peer, PeerKind, Service};
+use crate::config::{
+    ClosePolicy, Config, Durability, Listen, Peer, PeerKind, Service, load_or_make_key,
+};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
@@ -43,6 +46,7 @@ struct Common<'a> {
     bases: Bases,
     dir: &'a Path,
     durability: Durability,
+    catch_up: bool,
     close: ClosePolicy,
 }
 
@@ -60,8 +64,7 @@ pub(super) fn nodes(args: &Args, dir: &Path) -> Result<Vec<NodePlan>, Failure> {
     let durability = match args.text("durability")? {
         None => Durability::Local,
         Some(text) => {
-            let parsed = text.parse().and_then(Durability::supported);
-            parsed.map_err(|error| args.wrong(&format!("--durability: {error}")))?
+            text.parse().map_err(|error| args.wrong(&format!("--durability: {error}")))?
         }
     };
     let close = match args.text("line-close")? {
@@ -70,7 +73,8 @@ pub(super) fn nodes(args: &Args, dir: &Path) -> Result<Vec<NodePlan>, Failure> {
             text.parse().map_err(|error| args.wrong(&format!("--line-close: {error}")))?
         }
     };
-    let common = Common { shape, bases, dir, durability, close };
+    let catch_up = !args.has("no-catch-up");
+    let common = Common { shape, bases, dir, durability, catch_up, close };
     Ok((0..common.shape.names.len()).map(|node| common.node(node)).collect())
 }
 
@@ -115,6 +119,7 @@ impl Common<'_> {
         let peer = at(self.bases.peer, node);
         let mut config = Config::new(name.clone(), self.dir.join(&name));
         config.durability = self.durability;
+        config.catch_up = self.catch_up;
         for (service, addr) in [(Service::Http, http), (Service::Line, line), (Service::Peer, peer)]
         {
             let close = if service == Service::Line { self.close } else { ClosePolicy::Never };
@@ -125,13 +130,27 @@ impl Common<'_> {
         for other in self.shape.neighbours(node) {
             let addr = at(self.bases.peer, other);
             let host = addr.ip().to_string();
-            let endpoint = ClientEndpoint::Tcp { host, port: addr.port(), timeout_ms: None };
+            let endpoint = Some(ClientEndpoint::Tcp { host, port: addr.port(), timeout_ms: None });
             let name = self.shape.names[other].clone();
-            config.peers.push(Peer { name, endpoint, kind: PeerKind::Herd });
+            config.peers.push(Peer { name, endpoint, kind: PeerKind::Herd, key: None });
         }
         let file = self.dir.join(format!("{name}.toml"));
         NodePlan { name, http, line, peer, file, config }
     }
+}
+
+/// Sees that each node has a key, and tells each the keys of its peers.
+pub(super) fn exchange_keys(nodes: &mut [NodePlan]) -> Result<(), Failure> {
+    let mut keys = BTreeMap::new();
+    for node in nodes.iter() {
+        let key = load_or_make_key(&node.config.dir)
+            .map_err(|error| Failure::failed(format!("{error}; or choose a --dir")))?;
+        keys.insert(node.name.clone(), key.public());
+    }
+    for peer in nodes.iter_mut().flat_map(|node| &mut node.config.peers) {
+        peer.key = keys.get(&peer.name).copied();
+    }
+    Ok(())
 }
 
 /// Writes each node's configuration, over that of an earlier herd in the directory.
@@ -234,7 +253,7 @@ kind = \"herd\"
             (&["--topology=star"], "wants one of ring, mesh, line"),
             (&["--http-base=65533"], "no room for 5 ports"),
             (&["--line-base=8005"], "overlap those of --http-base"),
-            (&["--durability=majority"], "later version"),
+            (&["--durability=most"], "no durability"),
             (&["--line-close=soon"], "no close policy"),
         ] {
             let failure = planned(words).unwrap_err();
@@ -251,6 +270,29 @@ kind = \"herd\"
         let failure = check_ports(&nodes).unwrap_err();
         assert!(failure.to_string().contains("the HTTP port of node1"), "{failure}");
         assert!(failure.to_string().contains("--http-base"), "{failure}");
+    }
+
+    #[test]
+    fn nodes_know_the_keys_of_their_peers() {
+        let dir = tempfile::tempdir().unwrap();
+        let planned = || {
+            let args = Args::parse("herd", super::super::OPTIONS, &["--nodes=3".into()]).unwrap();
+            let mut nodes = nodes(&args, dir.path()).unwrap();
+            exchange_keys(&mut nodes).unwrap();
+            nodes
+        };
+        let nodes = planned();
+        for node in &nodes {
+            for peer in &node.config.peers {
+                let key = load_or_make_key(&dir.path().join(&peer.name)).unwrap();
+                assert_eq!(peer.key, Some(key.public()));
+            }
+        }
+        assert_eq!(planned(), nodes, "a herd that goes on keeps its keys");
+        std::fs::write(dir.path().join("node1/key"), "broken").unwrap();
+        let mut nodes = nodes;
+        let said = exchange_keys(&mut nodes).unwrap_err().to_string();
+        assert!(said.contains("node1/key: not a key") && said.contains("--dir"), "{said}");
     }
 
     #[test]

@@ -6,13 +6,15 @@
 //! when the supervisor is killed.
 
 use super::super::failure::Failure;
-use super::backoff::Backoff;
 use super::plan::NodePlan;
 use super::show;
+use crate::base::Rng;
+use crate::herd::Backoff;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -20,6 +22,11 @@ use std::time::{Duration, Instant};
 
 /// Beyond its own time to drain, a node gets so long to end before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// A process that died is started again after such a time, doubled each time it dies anew.
+const REST_MS: (u64, u64) = (200, 5_000);
+/// One that lived so long was healthy: what went before is forgotten.
+const HEALTHY: Duration = Duration::from_secs(10);
 
 /// Makes the command that serves a node.
 pub(super) type Launch<'a> = &'a dyn Fn(&NodePlan) -> Command;
@@ -107,13 +114,32 @@ struct Herd<'a> {
     launch: Launch<'a>,
     tell: Sender<Event>,
     is_shown: bool,
+    rng: Rng,
+}
+
+/// Empties a node's archive: all but the key, which is who the node is.
+fn forget(dir: &Path) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::failed(format!("{}: {error}", dir.display()));
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.file_name().is_some_and(|name| name != "key") {
+            std::fs::remove_file(&path).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 impl<'a> Herd<'a> {
     fn new(nodes: &'a [NodePlan], launch: Launch<'a>, tell: Sender<Event>) -> Self {
-        let member =
-            |plan| Member { plan, life: Life::None, backoff: Backoff::new(), was_ready: false };
-        Self { members: nodes.iter().map(member).collect(), launch, tell, is_shown: false }
+        let member = |plan| Member {
+            plan,
+            life: Life::None,
+            backoff: Backoff::new(REST_MS.0, REST_MS.1),
+            was_ready: false,
+        };
+        // The jitter is no secret: any number will do.
+        let rng = Rng::new(u64::from(std::process::id()));
+        Self { members: nodes.iter().map(member).collect(), launch, tell, is_shown: false, rng }
     }
 
     fn start(&mut self) -> Result<(), Failure> {
@@ -200,7 +226,7 @@ impl<'a> Herd<'a> {
                     "{name} did not start ({status}): what it says above tells why"
                 )));
             }
-            let wait = member.backoff.after(lived);
+            let wait = member.rest(lived, &mut self.rng);
             let seconds = wait.as_secs_f32();
             note(&format!("{name} died ({status}); starting it again in {seconds} s"));
             member.life = Life::Due(Instant::now() + wait);
@@ -212,6 +238,10 @@ impl<'a> Herd<'a> {
         let now = Instant::now();
         for node in 0..self.members.len() {
             if self.members[node].due().is_some_and(|due| due <= now) {
+                let config = &self.members[node].plan.config;
+                if !config.catch_up {
+                    forget(&config.dir)?;
+                }
                 self.start_one(node)?;
             }
         }
@@ -269,6 +299,14 @@ impl Member<'_> {
 
     fn process(&self) -> u32 {
         if let Life::Running { child, .. } = &self.life { child.id() } else { 0 }
+    }
+
+    /// How long to wait after a life so long.
+    fn rest(&mut self, lived: Duration, rng: &mut Rng) -> Duration {
+        if lived >= HEALTHY {
+            self.backoff.reset();
+        }
+        Duration::from_millis(self.backoff.fail(rng))
     }
 
     /// How its process ended and how long it was ready, if it did end.

@@ -6,7 +6,7 @@
 
 use super::super::failure::{Failure, one_line};
 use super::super::publish::media_type_of;
-use super::item::{Edition, Found, Sink, TITLE_BYTES_MAX, tidy};
+use super::item::{self, Edition, Found, Sink, TITLE_BYTES_MAX, tidy};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::ops::ControlFlow;
@@ -16,8 +16,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 /// Larger files are not read; a node takes far smaller ones.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
-/// `:` lines of `--raw` name commits, authors and subjects between these.
-const FORMAT: &str = "--format=%x01%an%x02%s";
+/// What `log` says of a commit, between its `:` lines of `--raw`: id, author, subject.
+const FORMAT: &str = "--format=%x01%H%x02%an%x02%s";
 
 /// Whether a directory is a git repository: a work tree or a bare one.
 pub(super) fn is_repository(dir: &Path) -> bool {
@@ -31,6 +31,7 @@ pub(super) fn read(dir: &Path, prefix: &str, sink: Sink<'_>) -> Result<(), Failu
         prefix,
         blobs: Blobs::open(dir)?,
         held: BTreeMap::new(),
+        commit: String::new(),
         author: None,
         summary: None,
     };
@@ -188,6 +189,8 @@ struct Walk<'a> {
     blobs: Blobs,
     /// The object that each path was last published with, or refused with.
     held: BTreeMap<Vec<u8>, String>,
+    /// Of the last commit read; HEAD, at last.
+    commit: String,
     author: Option<String>,
     summary: Option<String>,
 }
@@ -202,7 +205,10 @@ impl Walk<'_> {
         let Some(token) = tokens.next()? else { return Ok(ControlFlow::Break(())) };
         let token = String::from_utf8_lossy(token.trim_ascii_start()).into_owned();
         if let Some(commit) = token.strip_prefix('\u{1}') {
-            let (author, subject) = commit.split_once('\u{2}').unwrap_or((commit, ""));
+            let mut parts = commit.splitn(3, '\u{2}').map(str::trim);
+            let mut part = || parts.next().unwrap_or_default();
+            let (id, author, subject) = (part(), part(), part());
+            id.clone_into(&mut self.commit);
             self.author = Some(tidy(author)).filter(|text| !text.is_empty());
             self.summary = Some(tidy(subject)).filter(|text| !text.is_empty());
         } else if token.starts_with(':') {
@@ -261,6 +267,7 @@ impl Walk<'_> {
             media_type: media_type_of(shown.as_ref())
                 .filter(|kind| kind.starts_with("text/"))
                 .map(str::to_owned),
+            alias: Some(item::alias(&format!("git:{}:{shown}", self.commit))),
             title,
             body,
             author: self.author.clone(),
@@ -355,6 +362,10 @@ mod tests {
         let Found::Edition(first) = &found[0] else { panic!() };
         assert_eq!(first.author.as_deref(), Some("Zoë"));
         assert_eq!(first.media_type.as_deref(), Some("text/markdown"));
+        let Found::Edition(second) = &found[2] else { panic!() };
+        let [first_alias, second_alias] = [first, second].map(|e| e.alias.clone().unwrap());
+        assert!(first_alias.starts_with("git:") && first_alias.ends_with(":a.md"));
+        assert_eq!((first_alias.len(), first_alias == second_alias), (4 + 40 + 5, false));
         assert!(first.interleaved && is_repository(repository.0.path()));
     }
 

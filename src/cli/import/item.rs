@@ -1,6 +1,6 @@
 //! What the readers of files find: the shape that all formats are brought to.
 
-use crate::news::is_language;
+use crate::news::{MERGE_ALIAS, is_language};
 use std::ops::ControlFlow;
 
 /// One revision of one story, in the order in which the story's revisions were made.
@@ -17,6 +17,9 @@ pub(super) struct Edition {
     pub(super) media_type: Option<String>,
     /// Latitude and longitude in degrees.
     pub(super) located: Option<(f64, f64)>,
+    /// What it is called where it comes from, see [`alias`]: imports of one thing at several nodes
+    /// are one revision.
+    pub(super) alias: Option<String>,
     /// Which of the sources it comes from: a title means the same story within one source only.
     pub(super) source: usize,
     /// Revisions of other stories may come before this story's next one.
@@ -78,6 +81,21 @@ pub(super) fn tidy(text: &str) -> String {
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A link, guid or the like as an alias: at most 255 bytes, no control characters.
+pub(super) fn alias(name: &str) -> String {
+    let fits = name.len() <= 255 && !name.chars().any(char::is_control);
+    if fits && !name.starts_with(MERGE_ALIAS) { name.to_owned() } else { alias_of(&[name]) }
+}
+
+/// An alias for what has no name: the same for the same texts.
+pub(super) fn alias_of(texts: &[&str]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for text in texts {
+        hasher.update(blake3::hash(text.as_bytes()).as_bytes());
+    }
+    format!("blake3:{}", hasher.finalize())
+}
+
 /// The longest beginning of `text` of at most `bytes_max` bytes that ends between characters.
 pub(super) fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
@@ -115,6 +133,17 @@ pub(super) mod tests {
         assert!(author.len() <= 255 && author.len() > 250 && author.ends_with("ü…"));
         assert_eq!(edition.section.as_deref().unwrap().len(), 64);
         assert_eq!((edition.language.take(), edition.fit()), (None, vec![]));
+    }
+
+    #[test]
+    fn names_become_aliases_that_a_node_takes() {
+        assert_eq!(alias("https://example.org/?a=b"), "https://example.org/?a=b");
+        for name in ["x".repeat(256), "a\nb".into(), "merge:1".into()] {
+            let made = alias(&name);
+            assert!(made.starts_with("blake3:") && made.len() < 80, "{made}");
+            assert_eq!(made, alias(&name));
+        }
+        assert_ne!(alias_of(&["ab", "c"]), alias_of(&["a", "bc"]));
     }
 
     #[test]

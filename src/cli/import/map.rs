@@ -18,6 +18,7 @@ pub(super) enum Key {
     Lon,
     Date,
     Id,
+    Alias,
 }
 
 /// Every key, its name in `--map`, and the columns that are tried for it, in this order.
@@ -67,6 +68,21 @@ const KEYS: &[(Key, &str, &[&str])] = &[
         &["date", "publish_date", "published", "published_at", "pubdate", "pub_date", "timestamp"],
     ),
     (Key::Id, "id", &["id", "article_id", "guid", "uuid"]),
+    (
+        Key::Alias,
+        "alias",
+        &[
+            "alias",
+            "guid",
+            "message_id",
+            "message-id",
+            "link",
+            "url",
+            "article_source_link",
+            "permalink",
+            "uuid",
+        ],
+    ),
 ];
 
 /// What is taken from a column.

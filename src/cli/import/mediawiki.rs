@@ -2,7 +2,7 @@
 //! revision in it an edition, one in memory at a time.
 
 use super::super::failure::Failure;
-use super::item::{Edition, Found, Sink, TITLE_BYTES_MAX, tidy};
+use super::item::{self, Edition, Found, Sink, TITLE_BYTES_MAX, tidy};
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use std::io::BufRead;
@@ -124,12 +124,14 @@ impl Page {
         if let Some(why) = self.withheld.filter(|_| self.text.is_empty()) {
             return sink(Found::Refused(why, name));
         }
+        let alias = format!("mediawiki:{}", tidy(&self.id));
         let some = |text: &str| Some(tidy(text)).filter(|text| !text.is_empty());
         sink(Found::Edition(Box::new(Edition {
             title,
             body: std::mem::take(&mut self.text),
             author: some(&self.author),
             summary: some(&self.comment),
+            alias: some(&self.id).map(|_| item::alias(&alias)),
             media_type: Some(some(&self.format).unwrap_or_else(|| "text/x-wiki".to_owned())),
             ..Edition::default()
         })))
@@ -167,6 +169,7 @@ mod tests {
         let found = collect(|sink| read(EXPORT.as_bytes(), sink)).unwrap();
         let first = Edition {
             title: "Q & A".into(),
+            alias: Some("mediawiki:1".into()),
             body: "a <b> [[c]]\n d".into(),
             author: Some("Zoë".into()),
             summary: Some("first".into()),
@@ -176,11 +179,17 @@ mod tests {
         let second = Edition {
             title: "Q & A".into(),
             author: Some("10.0.0.1".into()),
+            alias: Some("mediawiki:2".into()),
             media_type: Some("text/x-wiki".into()),
             ..Edition::default()
         };
-        let third =
-            Edition { title: "B".into(), body: "x<&".into(), author: None, ..second.clone() };
+        let third = Edition {
+            title: "B".into(),
+            body: "x<&".into(),
+            author: None,
+            alias: Some("mediawiki:5".into()),
+            ..second.clone()
+        };
         let wanted = [
             Found::Edition(Box::new(first)),
             Found::Edition(Box::new(second)),

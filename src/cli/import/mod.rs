@@ -53,7 +53,7 @@ Options:
   --to URL         the node (default http://127.0.0.1:8001, or $BELLWETHER_NODE)
   --map KEY=COL,…  which columns of a table (or keys of JSON, like meta.title) fill a story:
                    title, headline, body, section, author, summary, language, media_type, lat,
-                   lon, date, id. Well-known names need no map; KEY= fills it with nothing.
+                   lon, date, id, alias. Well-known names need no map; KEY= fills it with nothing.
                    Of a link, COL:section takes the section and COL:host the outlet
   --section NAME   put every story into this section
   --prefix TEXT    put before the paths that are titles of a repository's stories
@@ -62,8 +62,9 @@ Options:
   --durability W   when a revision counts as published (default: the node's)
   -h, --help       this page
 
-Can be stopped and run again: what the node has already counts as duplicate, what somebody else
-wrote or edited there is left alone. Titles that occur twice get an id or a hash behind them.
+Can be stopped and run again, also at another node: of one title, what has the same link, guid, wiki
+revision or commit, or says the same, counts as duplicate. What somebody else wrote or edited is
+left alone. Titles that occur twice get an id or a hash behind them.
 Prints how many were accepted, duplicate, refused and repaired, with the reasons. Exits with 1
 only if nothing could be imported or the node went away.
 

@@ -2,7 +2,7 @@
 //! dirty rows put right or refused, each for a reason that is counted.
 
 use super::super::publish::media_type_of;
-use super::item::{Edition, Found, Sink, TITLE_BYTES_MAX, cut, tidy};
+use super::item::{Edition, Found, Sink, TITLE_BYTES_MAX, alias, alias_of, cut, tidy};
 use super::map::{ColumnMap, Key};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -39,6 +39,7 @@ impl Rows {
         let mut edition = Edition {
             headline: heading.map(tidy).filter(|text| !text.is_empty()),
             media_type: media_type_of(name.as_ref()).map(str::to_owned),
+            alias: Some(alias_of(&[&body])),
             title,
             body,
             ..Edition::default()
@@ -77,7 +78,9 @@ impl Rows {
         if located.is_err() {
             sink(Found::Repaired("not a position on earth: left out", name))?;
         }
+        let name = value(Key::Alias).map(|name| alias(&name));
         let mut edition = Edition {
+            alias: Some(name.unwrap_or_else(|| alias_of(&[&headline, &body]))),
             title: value(Key::Title)
                 .map(|text| tidy(&text))
                 .filter(|t| !t.is_empty())
@@ -243,9 +246,23 @@ mod tests {
             summary: Some("Wet (published 2017/2/7)".into()),
             located: Some((50.7, 7.1)),
             language: Some("en".into()),
+            alias: Some(alias_of(&["Rain in Bonn", "It rains."])),
             ..Edition::default()
         };
         assert_eq!(editions(&found), [&wanted]);
+    }
+
+    #[test]
+    fn a_row_is_called_by_its_link_or_guid_else_by_what_it_says() {
+        let link = ("url", "https://example.org/1");
+        let found = rows(&[
+            &[("title", "A"), ("text", "x"), link],
+            &[("title", "B"), ("text", "x"), link, ("guid", "urn:7")],
+            &[("title", "C"), ("text", "x"), ("id", "7")],
+        ]);
+        let aliases: Vec<_> =
+            editions(&found).iter().map(|edition| edition.alias.as_deref().unwrap()).collect();
+        assert_eq!(aliases, [link.1, "urn:7", &*alias_of(&["C", "x"])]);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //! arrives in order; and finds out what the node has already, so that an import can be run again.
 //!
 //! A story is created under `If-None-Match: *`, an edit names its base: neither can overwrite what
-//! somebody else wrote, and both may be sent again when an answer was lost. When the node says that
-//! the story exists or that the base is not its head, the story's history is read: an edition that
-//! stands there at its place in the chain (same base, author, summary and content) is a duplicate.
+//! somebody else wrote, and both may be sent again when an answer was lost. What the node has under
+//! the edition's alias is a duplicate. When the node says that the story exists or that the base is
+//! not its head, the story's history is read: an edition that stands there at its place in the
+//! chain (same base, author, summary and content) is a duplicate, too.
 
 use super::super::client::{Answer, Node, Unreachable, plain, story_path, with_query};
 use super::super::failure::Failure;
@@ -64,6 +65,8 @@ struct Past {
 /// The node's word on one PUT.
 enum Put {
     Done(String),
+    /// It is there already, under its alias.
+    Held(String),
     /// 409 or 412: the story, or the revision after the base, exists.
     Exists,
     Withdrawn,
@@ -104,12 +107,7 @@ impl<'a> Sender<'a> {
                 return Ok(());
             }
             if let Some(id) = self.find(chain, edition)? {
-                chain.tip = Some(id);
-                if unsure {
-                    self.tally.accept();
-                } else {
-                    self.tally.duplicate();
-                }
+                self.known(chain, id, unsure);
                 return Ok(());
             }
             let (put, lost) = self.put(chain, edition)?;
@@ -121,6 +119,10 @@ impl<'a> Sender<'a> {
                 Put::Done(id) => {
                     *chain = Chain { tip: Some(id), ..Chain::default() };
                     self.tally.accept();
+                    return Ok(());
+                }
+                Put::Held(id) => {
+                    self.known(chain, id, unsure);
                     return Ok(());
                 }
                 Put::Exists if chain.past.is_none() => {
@@ -140,6 +142,16 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
+    /// The node has it: from before, or because an answer to us was lost.
+    fn known(&self, chain: &mut Chain, id: String, is_ours: bool) {
+        chain.tip = Some(id);
+        if is_ours {
+            self.tally.accept();
+        } else {
+            self.tally.duplicate();
+        }
+    }
+
     fn put(&self, chain: &Chain, edition: &Edition) -> Result<(Put, bool), Failure> {
         let query = [("base", chain.tip.as_deref()), ("durability", self.durability)];
         let path = with_query(&story_path(&edition.title), &query);
@@ -147,9 +159,12 @@ impl<'a> Sender<'a> {
         let create = chain.tip.is_none();
         let (answer, lost) = self.ask(|node| node.put(&path, "application/json", &body, create))?;
         let put = match answer.status {
-            200..=299 => match answer.json()["id"].as_str() {
-                Some(id) => Put::Done(id.to_owned()),
-                None => return Err(Failure::failed("the node accepts, but names no revision")),
+            200..=299 => match (answer.json()["id"].as_str(), &answer.json()["duplicate"]) {
+                (Some(id), Value::Bool(true)) => Put::Held(id.to_owned()),
+                (Some(id), _) => Put::Done(id.to_owned()),
+                (None, _) => {
+                    return Err(Failure::failed("the node accepts, but names no revision"));
+                }
             },
             409 | 412 => Put::Exists,
             410 => Put::Withdrawn,
@@ -261,6 +276,7 @@ fn story(edition: &Edition) -> Value {
         ("summary", &edition.summary),
         ("language", &edition.language),
         ("media_type", &edition.media_type),
+        ("alias", &edition.alias),
     ];
     for (key, value) in fields {
         if let Some(value) = value {

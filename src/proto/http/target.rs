@@ -159,11 +159,12 @@ pub(super) fn is_authority(bytes: &[u8]) -> bool {
 fn is_port(bytes: &[u8]) -> bool {
     match bytes {
         [] | [b':'] => true,
-        [b':', digits @ ..] => {
+        // No more: the sum of longer ones would not fit.
+        [b':', digits @ ..] if digits.len() <= 5 => {
             let number = digits.iter().try_fold(0_u32, |number, byte| {
                 byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0'))
             });
-            digits.len() <= 5 && number.is_some_and(|number| number <= 65_535)
+            number.is_some_and(|number| number <= 65_535)
         }
         _ => false,
     }
@@ -219,7 +220,18 @@ mod tests {
             assert!(is_authority(sound.as_bytes()), "{sound}");
         }
         for bad in [
-            "", ":80", "h:x", "h:65536", "h:000080", "h:-1", "u@h", "h/p", "a b", "a,b:1:2", "[::1",
+            "",
+            ":80",
+            "h:x",
+            "h:65536",
+            "h:8222222220",
+            "h:000080",
+            "h:-1",
+            "u@h",
+            "h/p",
+            "a b",
+            "a,b:1:2",
+            "[::1",
         ] {
             assert!(!is_authority(bad.as_bytes()), "{bad}");
         }

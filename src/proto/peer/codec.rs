@@ -35,10 +35,16 @@ pub enum FrameFault {
     Truncated,
     /// Bytes behind the last field.
     Trailing,
+    /// A field out of its range or order.
+    Value,
     /// A name or text that is empty, too long, not UTF-8 or holds what it must not.
     Text,
-    /// A vector that is none.
+    /// A vector that is none, or epochs out of order.
     Vector(VectorError),
+    /// A seal that covers nothing, too much, or more than it says.
+    Seal,
+    /// A flag that is neither 0 nor 1.
+    Flag,
 }
 
 impl fmt::Display for FrameFault {
@@ -54,8 +60,11 @@ impl fmt::Display for FrameFault {
             }
             Self::Truncated => f.write_str("a frame's body ends early"),
             Self::Trailing => f.write_str("bytes behind a frame's last field"),
+            Self::Value => f.write_str("a field of a frame is out of its range or order"),
             Self::Text => f.write_str("a frame's text is empty, too long or not plain UTF-8"),
             Self::Vector(error) => error.fmt(f),
+            Self::Seal => f.write_str("a seal that covers nothing, too much, or bits past its end"),
+            Self::Flag => f.write_str("a flag is 0 or 1"),
         }
     }
 }

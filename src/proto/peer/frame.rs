@@ -1,24 +1,33 @@
 //! What the frames say, and the bytes of each body.
 
-use super::FrameFault;
-use crate::update::{Epoch, ORIGIN_BYTES_MAX, Reader, Truncated, Vector};
+use super::{
+    ASK_PIECES_MAX, AUDIT_BYTES_MAX, AskPieces, FrameFault, MANIFEST_BYTES_MAX, Manifest,
+    PIECE_BYTES, Piece, SealFrame, seal,
+};
+use crate::update::{
+    Cid, Epoch, ORIGIN_BYTES_MAX, Reader, Seal, Truncated, Vector, VectorError, put_varint,
+};
 use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The version of the link protocol that this program speaks.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 /// The longest name of a node, in bytes.
 pub const NAME_BYTES_MAX: usize = ORIGIN_BYTES_MAX;
-/// The most runs that a vector frame may hold; each costs the receiver 16 bytes and more.
-pub const VECTOR_RUNS_MAX: usize = 1 << 18;
-/// The largest body of a vector frame: runs far apart, in epochs of their own.
-pub const VECTOR_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The most runs that a vector of one frame may hold; each costs the receiver 16 bytes and more.
+pub const VECTOR_RUNS_MAX: usize = 1 << 14;
+/// The most epochs of which one state frame may say something.
+pub const STATE_EPOCHS_MAX: usize = 1 << 13;
+/// The largest body of a frame with a vector: runs far apart, in epochs of their own, and what a
+/// state says beside them.
+pub const VECTOR_BYTES_MAX: usize = 1 << 20;
+const _: () = assert!(VECTOR_RUNS_MAX * 29 + STATE_EPOCHS_MAX * (18 + 40) + 64 < VECTOR_BYTES_MAX);
 
 /// The first frame of either side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello<'a> {
-    /// The version spoken. The fields of version 1 come first in every later one, and what a
-    /// later one adds is skipped.
+    /// The version spoken. The fields up to the version of the software come first in every later
+    /// one, and what a later one adds is skipped.
     pub protocol: u16,
     /// The node's name: 1 to 64 bytes, no white space, no control characters.
     pub name: &'a str,
@@ -26,12 +35,40 @@ pub struct Hello<'a> {
     pub epoch: Epoch,
     /// Random at each start: a node that meets its own has met itself.
     pub instance: u64,
-    /// The hash of its held vector: equal ones need no exchange.
-    pub vector_hash: [u8; 32],
+    /// The hash of all that it can hand over, and of the ends of its logs: equal ones need no
+    /// exchange.
+    pub state_hash: [u8; 32],
     /// Its wall clock, in milliseconds since 1970.
     pub clock_ms: u64,
     /// How many bytes of update frames may be sent to it before it gives credit.
     pub window_bytes: u32,
+    /// The version of its software, for people: up to 32 bytes.
+    pub version: &'a str,
+}
+
+/// What the sender has, whole or in parts: all that it can hand over or knows to be over.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct StateFrame {
+    /// True for all parts but the last.
+    pub more: bool,
+    /// The dots that it has.
+    pub offers: Vector,
+    /// Epochs whose updates before this sequence number were dropped by retention, but for those
+    /// that others build upon.
+    pub lows: Vec<(Epoch, u64)>,
+    /// The id of the last update that it has of an epoch.
+    pub tips: Vec<(Epoch, Cid)>,
+}
+
+/// What the receiver of updates says about them, all counted since the link came up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Credit {
+    /// Bytes of update frames that it has dealt with.
+    pub bytes: u64,
+    /// Updates that came without being asked for.
+    pub updates: u64,
+    /// Those of them that it did not have.
+    pub news: u64,
 }
 
 /// Why a link is refused. The text beside it is for people.
@@ -53,12 +90,14 @@ pub enum RefuseCode {
     Busy,
     /// The other broke the rules of the protocol.
     Rules,
+    /// The key that the other proved to own may not link here.
+    Key,
     /// A code of a later version.
     Other(u8),
 }
 
 impl RefuseCode {
-    const KNOWN: [Self; 8] = [
+    const KNOWN: [Self; 9] = [
         Self::Protocol,
         Self::Itself,
         Self::NameTaken,
@@ -67,6 +106,7 @@ impl RefuseCode {
         Self::Draining,
         Self::Busy,
         Self::Rules,
+        Self::Key,
     ];
 
     /// Its byte on the wire.
@@ -80,6 +120,7 @@ impl RefuseCode {
             Self::Draining => 6,
             Self::Busy => 7,
             Self::Rules => 8,
+            Self::Key => 9,
             Self::Other(code) => code,
         }
     }
@@ -101,6 +142,7 @@ impl fmt::Display for RefuseCode {
             Self::Draining => "the node is about to stop",
             Self::Busy => "too many links",
             Self::Rules => "the rules of the protocol were broken",
+            Self::Key => "this key may not link here",
             Self::Other(code) => return write!(f, "reason {code}"),
         })
     }
@@ -111,14 +153,56 @@ impl fmt::Display for RefuseCode {
 pub enum Frame<'a> {
     /// Who speaks.
     Hello(Hello<'a>),
-    /// All that the sender holds on disk.
-    Vector(Vector),
-    /// What has come to the sender's disk since it last said.
-    Held(Vector),
+    /// What the sender has.
+    State(StateFrame),
+    /// What more the sender has, that may be asked for.
+    Offer(Vector),
+    /// Asks for updates.
+    Pull {
+        /// Asks for all that the other holds under these names, as exhibits: there may be two.
+        versions: bool,
+        /// Which.
+        dots: Vector,
+    },
     /// An update: the bytes of its envelope, not yet checked.
     Update(&'a [u8]),
-    /// How many bytes of update frames the sender has consumed since the link came up.
-    Credit(u64),
+    /// The origin's word on updates that were sent before it on this link.
+    Seal(SealFrame<'a>),
+    /// Of what was asked for, this is over: retention dropped it.
+    Passed(Vector),
+    /// What a node has on disk, more than was said before.
+    Held {
+        /// Which node.
+        node: &'a str,
+        /// Someone waits for it: pass it on at once.
+        urgent: bool,
+        /// What it has.
+        dots: Vector,
+    },
+    /// What became of the updates that were sent.
+    Credit(Credit),
+    /// The hash of all that the sender has, as in its hello.
+    Digest([u8; 32]),
+    /// A message of an audit: for [`super::AuditMessage`].
+    Audit(&'a [u8]),
+    /// A large update that was asked for comes in pieces: what proves them.
+    Manifest {
+        /// Its stub and the hashes of its pieces.
+        manifest: Manifest<'a>,
+        /// Its seal, not verified.
+        seal: Seal,
+    },
+    /// Asks for pieces.
+    AskPieces(AskPieces),
+    /// A piece.
+    Piece(Piece<'a>),
+    /// One of two updates that bear one name, and its seal.
+    Exhibit {
+        /// Its envelope, not yet checked.
+        raw: &'a [u8],
+        /// Its seal, not verified.
+        seal: Seal,
+    },
     /// Asks for a pong with the same number.
     Ping(u64),
     /// Answers a ping.
@@ -130,34 +214,58 @@ pub enum Frame<'a> {
         /// For people: at most 255 bytes, as the other side wrote them.
         text: &'a str,
     },
-    /// The sender has sent all that the receiver lacked when the link came up.
-    Synced,
 }
 
 pub(super) const HELLO: u8 = 1;
-const VECTOR: u8 = 2;
-const HELD: u8 = 3;
-const UPDATE: u8 = 4;
-const CREDIT: u8 = 5;
-const PING: u8 = 6;
-const PONG: u8 = 7;
-const REFUSE: u8 = 8;
-const SYNCED: u8 = 9;
+const STATE: u8 = 2;
+const OFFER: u8 = 3;
+const PULL: u8 = 4;
+const UPDATE: u8 = 5;
+const SEAL: u8 = 6;
+const PASSED: u8 = 7;
+const HELD: u8 = 8;
+const CREDIT: u8 = 9;
+const DIGEST: u8 = 10;
+const AUDIT: u8 = 11;
+const MANIFEST: u8 = 12;
+const ASK_PIECES: u8 = 13;
+const EXHIBIT: u8 = 14;
+const PING: u8 = 15;
+const PONG: u8 = 16;
+const REFUSE: u8 = 17;
+const PIECE: u8 = 18;
 
-/// Version 1's hello without its name.
-const HELLO_REST_BYTES: usize = 2 + 1 + 8 + 8 + 32 + 8 + 4;
+/// A hello without its name and version.
+const HELLO_REST_BYTES: usize = 2 + 1 + 8 + 8 + 32 + 8 + 4 + 1;
 /// Room for the fields that later versions add to hello.
 const HELLO_BYTES_MAX: usize = 1024;
+const SOFTWARE_BYTES_MAX: usize = 32;
+/// A seal of one update that was just sent.
+const SEAL_BYTES_MIN: usize = 32 + 8 + 64 + 1 + 1 + 1;
+const SEAL_BYTES_MAX: usize = 16 * 1024;
+/// The hello of version 1 had no version of the software: it is read far enough to be refused.
+const HELLO_V1: u16 = 1;
+/// What stands before the bytes of a piece.
+const PIECE_HEAD_BYTES: usize = 32 + 2;
 
 /// How long the body of a type may be; `None` for a type that we do not know.
 pub(super) fn body_bytes(kind: u8) -> Option<RangeInclusive<usize>> {
     Some(match kind {
-        HELLO => HELLO_REST_BYTES..=HELLO_BYTES_MAX,
-        VECTOR | HELD => 1..=VECTOR_BYTES_MAX,
+        HELLO => HELLO_REST_BYTES - 1..=HELLO_BYTES_MAX,
+        STATE | HELD => 4..=VECTOR_BYTES_MAX,
+        OFFER | PASSED => 1..=VECTOR_BYTES_MAX,
+        PULL => 2..=VECTOR_BYTES_MAX,
         UPDATE => 1..=usize::MAX,
-        CREDIT | PING | PONG => 8..=8,
+        SEAL => SEAL_BYTES_MIN..=SEAL_BYTES_MAX,
+        CREDIT => 24..=24,
+        DIGEST => 32..=32,
+        AUDIT => 1..=AUDIT_BYTES_MAX,
+        MANIFEST => 4 + SEAL_BYTES_MIN..=4 + MANIFEST_BYTES_MAX + SEAL_BYTES_MAX,
+        ASK_PIECES => 8 + 1 + 32 + 2..=8 + 10 + 32 + 2 * ASK_PIECES_MAX,
+        PIECE => PIECE_HEAD_BYTES..=PIECE_HEAD_BYTES + PIECE_BYTES,
+        EXHIBIT => 4 + SEAL_BYTES_MIN..=usize::MAX,
+        PING | PONG => 8..=8,
         REFUSE => 2..=2 + 255,
-        SYNCED => 0..=0,
         _ => return None,
     })
 }
@@ -166,16 +274,47 @@ impl<'a> Frame<'a> {
     /// Appends the frame. A refusal's text past 255 bytes is cut.
     ///
     /// # Panics
-    /// When a hello's name is longer than [`NAME_BYTES_MAX`].
+    /// When a node's name is longer than [`NAME_BYTES_MAX`].
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(&[0; 4]);
-        out.push(self.kind());
+        let start = begin(out, self.kind());
         match self {
             Self::Hello(hello) => encode_hello(hello, out),
-            Self::Vector(vector) | Self::Held(vector) => vector.encode(out),
+            Self::State(state) => encode_state(state, out),
+            Self::Offer(dots) | Self::Passed(dots) => dots.encode(out),
+            Self::Pull { versions, dots } => {
+                out.push(u8::from(*versions));
+                dots.encode(out);
+            }
             Self::Update(raw) => out.extend_from_slice(raw),
-            Self::Credit(number) | Self::Ping(number) | Self::Pong(number) => {
+            Self::Seal(seal) => seal.encode(out),
+            Self::Held { node, urgent, dots } => {
+                out.push(u8::from(*urgent));
+                put_name(out, node);
+                dots.encode(out);
+            }
+            Self::Credit(credit) => {
+                for number in [credit.bytes, credit.updates, credit.news] {
+                    out.extend_from_slice(&number.to_be_bytes());
+                }
+            }
+            Self::Digest(hash) => out.extend_from_slice(hash),
+            Self::Audit(body) => out.extend_from_slice(body),
+            Self::Manifest { manifest, seal } => {
+                let start = out.len();
+                out.extend_from_slice(&[0; 4]);
+                manifest.encode(out);
+                let bytes = (out.len() - start - 4) as u32;
+                out[start..start + 4].copy_from_slice(&bytes.to_be_bytes());
+                seal.encode(out);
+            }
+            Self::AskPieces(ask) => ask.encode(out),
+            Self::Piece(piece) => piece.encode(out),
+            Self::Exhibit { raw, seal } => {
+                out.extend_from_slice(&(raw.len() as u32).to_be_bytes());
+                out.extend_from_slice(raw);
+                seal.encode(out);
+            }
+            Self::Ping(number) | Self::Pong(number) => {
                 out.extend_from_slice(&number.to_be_bytes());
             }
             Self::Refuse { code, text } => {
@@ -183,23 +322,30 @@ impl<'a> Frame<'a> {
                 let text = &text[..text.floor_char_boundary(255)];
                 put_short(out, text.as_bytes());
             }
-            Self::Synced => {}
         }
-        let length = (out.len() - start - 4) as u32;
-        out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+        end(out, start);
     }
 
     fn kind(&self) -> u8 {
         match self {
             Self::Hello(_) => HELLO,
-            Self::Vector(_) => VECTOR,
-            Self::Held(_) => HELD,
+            Self::State(_) => STATE,
+            Self::Offer(_) => OFFER,
+            Self::Pull { .. } => PULL,
             Self::Update(_) => UPDATE,
+            Self::Seal(_) => SEAL,
+            Self::Passed(_) => PASSED,
+            Self::Held { .. } => HELD,
             Self::Credit(_) => CREDIT,
+            Self::Digest(_) => DIGEST,
+            Self::Audit(_) => AUDIT,
+            Self::Manifest { .. } => MANIFEST,
+            Self::AskPieces(_) => ASK_PIECES,
+            Self::Piece(_) => PIECE,
+            Self::Exhibit { .. } => EXHIBIT,
             Self::Ping(_) => PING,
             Self::Pong(_) => PONG,
             Self::Refuse { .. } => REFUSE,
-            Self::Synced => SYNCED,
         }
     }
 
@@ -208,10 +354,38 @@ impl<'a> Frame<'a> {
         let mut reader = Reader::new(body);
         let frame = match kind {
             HELLO => return decode_hello(reader).map(Self::Hello),
-            VECTOR => Self::Vector(decode_vector(&mut reader)?),
-            HELD => Self::Held(decode_vector(&mut reader)?),
+            STATE => Self::State(decode_state(&mut reader)?),
+            OFFER => Self::Offer(decode_vector(&mut reader)?),
+            PULL => Self::Pull {
+                versions: decode_bool(&mut reader)?,
+                dots: decode_vector(&mut reader)?,
+            },
             UPDATE => return Ok(Self::Update(body)),
-            CREDIT => Self::Credit(reader.u64()?),
+            SEAL => Self::Seal(SealFrame::decode(&mut reader)?),
+            PASSED => Self::Passed(decode_vector(&mut reader)?),
+            HELD => Self::Held {
+                urgent: decode_bool(&mut reader)?,
+                node: decode_name(reader.short()?)?,
+                dots: decode_vector(&mut reader)?,
+            },
+            CREDIT => Self::Credit(Credit {
+                bytes: reader.u64()?,
+                updates: reader.u64()?,
+                news: reader.u64()?,
+            }),
+            DIGEST => Self::Digest(reader.array()?),
+            AUDIT => return Ok(Self::Audit(body)),
+            MANIFEST => {
+                let bytes = reader.u32()? as usize;
+                let manifest = Manifest::decode(reader.bytes(bytes)?)?;
+                Self::Manifest { manifest, seal: Seal::decode(&mut reader)? }
+            }
+            ASK_PIECES => return AskPieces::decode(body).map(Self::AskPieces),
+            PIECE => return Piece::decode(body).map(Self::Piece),
+            EXHIBIT => {
+                let bytes = reader.u32()? as usize;
+                Self::Exhibit { raw: reader.bytes(bytes)?, seal: Seal::decode(&mut reader)? }
+            }
             PING => Self::Ping(reader.u64()?),
             PONG => Self::Pong(reader.u64()?),
             REFUSE => {
@@ -220,11 +394,30 @@ impl<'a> Frame<'a> {
                 let text = std::str::from_utf8(text).map_err(|_| FrameFault::Text)?;
                 Self::Refuse { code, text }
             }
-            SYNCED => Self::Synced,
             other => return Err(FrameFault::Type(other)),
         };
         if reader.is_done() { Ok(frame) } else { Err(FrameFault::Trailing) }
     }
+}
+
+/// Appends the frame of a seal; `is_left_out` says, by sequence number, which updates were just
+/// sent, so that their ids need not be.
+pub fn put_seal(out: &mut Vec<u8>, seal: &Seal, is_left_out: impl Fn(u64) -> bool) {
+    let start = begin(out, SEAL);
+    seal::put_body(out, seal, is_left_out);
+    end(out, start);
+}
+
+fn begin(out: &mut Vec<u8>, kind: u8) -> usize {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    out.push(kind);
+    start
+}
+
+fn end(out: &mut [u8], start: usize) {
+    let length = (out.len() - start - 4) as u32;
+    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
 }
 
 /// Appends what stands before an envelope of `raw_bytes` bytes, for those who share the envelope
@@ -234,37 +427,108 @@ pub fn put_update_head(out: &mut Vec<u8>, raw_bytes: usize) {
     out.push(UPDATE);
 }
 
+/// Appends what stands before the body of a piece of `body_bytes` bytes, likewise.
+pub fn put_piece_frame(out: &mut Vec<u8>, body_bytes: usize) {
+    out.extend_from_slice(&(body_bytes as u32 + 1).to_be_bytes());
+    out.push(PIECE);
+}
+
 fn put_short(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(bytes.len() as u8);
     out.extend_from_slice(bytes);
 }
 
+fn put_name(out: &mut Vec<u8>, name: &str) {
+    assert!(name.len() <= NAME_BYTES_MAX, "a node's name is at most {NAME_BYTES_MAX} bytes");
+    put_short(out, name.as_bytes());
+}
+
+fn encode_state(state: &StateFrame, out: &mut Vec<u8>) {
+    out.push(u8::from(state.more));
+    state.offers.encode(out);
+    put_varint(out, state.lows.len() as u64);
+    for (epoch, low) in &state.lows {
+        out.extend_from_slice(&epoch.0.to_be_bytes());
+        put_varint(out, *low);
+    }
+    put_varint(out, state.tips.len() as u64);
+    for (epoch, cid) in &state.tips {
+        out.extend_from_slice(&epoch.0.to_be_bytes());
+        out.extend_from_slice(&cid.0);
+    }
+}
+
+fn decode_state(reader: &mut Reader<'_>) -> Result<StateFrame, FrameFault> {
+    let more = decode_bool(reader)?;
+    let offers = decode_vector(reader)?;
+    let lows = decode_pairs(reader, low)?;
+    let tips = decode_pairs(reader, |reader| reader.array().map(Cid))?;
+    Ok(StateFrame { more, offers, lows, tips })
+}
+
+/// Pairs in ascending order of their epochs; nothing is allocated for one that is not there.
+fn decode_pairs<T>(
+    reader: &mut Reader<'_>,
+    mut value: impl FnMut(&mut Reader<'_>) -> Result<T, Truncated>,
+) -> Result<Vec<(Epoch, T)>, FrameFault> {
+    let mut pairs: Vec<(Epoch, T)> = Vec::new();
+    for _ in 0..reader.varint()? {
+        let epoch = Epoch(reader.u64()?);
+        if pairs.len() == STATE_EPOCHS_MAX {
+            return Err(FrameFault::Vector(VectorError::Large));
+        }
+        if pairs.last().is_some_and(|(last, _)| *last >= epoch) {
+            return Err(FrameFault::Vector(VectorError::Order));
+        }
+        pairs.push((epoch, value(reader)?));
+    }
+    Ok(pairs)
+}
+
+fn low(reader: &mut Reader<'_>) -> Result<u64, Truncated> {
+    reader.varint()
+}
+
+fn decode_bool(reader: &mut Reader<'_>) -> Result<bool, FrameFault> {
+    match reader.u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(FrameFault::Flag),
+    }
+}
+
 fn encode_hello(hello: &Hello<'_>, out: &mut Vec<u8>) {
-    assert!(hello.name.len() <= NAME_BYTES_MAX, "a node's name is at most {NAME_BYTES_MAX} bytes");
     out.extend_from_slice(&hello.protocol.to_be_bytes());
-    put_short(out, hello.name.as_bytes());
+    put_name(out, hello.name);
     out.extend_from_slice(&hello.epoch.0.to_be_bytes());
     out.extend_from_slice(&hello.instance.to_be_bytes());
-    out.extend_from_slice(&hello.vector_hash);
+    out.extend_from_slice(&hello.state_hash);
     out.extend_from_slice(&hello.clock_ms.to_be_bytes());
     out.extend_from_slice(&hello.window_bytes.to_be_bytes());
+    let version = &hello.version[..hello.version.floor_char_boundary(SOFTWARE_BYTES_MAX)];
+    put_short(out, version.as_bytes());
 }
 
 fn decode_hello(mut reader: Reader<'_>) -> Result<Hello<'_>, FrameFault> {
-    let hello = Hello {
-        protocol: u16::from_be_bytes(reader.array()?),
+    let protocol = u16::from_be_bytes(reader.array()?);
+    let mut hello = Hello {
+        protocol,
         name: decode_name(reader.short()?)?,
         epoch: Epoch(reader.u64()?),
         instance: reader.u64()?,
-        vector_hash: reader.array()?,
+        state_hash: reader.array()?,
         clock_ms: reader.u64()?,
         window_bytes: reader.u32()?,
+        version: "",
     };
-    if reader.is_done() || hello.protocol > PROTOCOL {
-        Ok(hello)
-    } else {
-        Err(FrameFault::Trailing)
+    if protocol > HELLO_V1 {
+        let version = reader.short()?;
+        if version.len() > SOFTWARE_BYTES_MAX || !version.iter().all(u8::is_ascii_graphic) {
+            return Err(FrameFault::Text);
+        }
+        hello.version = std::str::from_utf8(version).map_err(|_| FrameFault::Text)?;
     }
+    if reader.is_done() || protocol > PROTOCOL { Ok(hello) } else { Err(FrameFault::Trailing) }
 }
 
 fn decode_name(bytes: &[u8]) -> Result<&str, FrameFault> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::InBuf;
-use crate::update::{Dot, Epoch, Vector, VectorError};
+use crate::update::{Cid, Dot, Epoch, PublicKey, Seal, Signature, Vector, VectorError};
 use proptest::prelude::*;
 
 const FRAME_BYTES_MAX: usize = 4096;
@@ -11,11 +11,15 @@ const FRAME_BYTES_MAX: usize = 4096;
 #[derive(Clone, Debug)]
 enum Owned {
     Hello(u16, String, [u64; 3], [u8; 32], u32),
-    Vector(bool, Vector),
+    State(bool, Vector, Vec<(Epoch, u64)>, Vec<(Epoch, Cid)>),
+    Vector(u8, Vector),
+    Held(bool, String, Vector),
     Update(Vec<u8>),
-    Number(u8, u64),
+    Credit(Credit),
+    Digest([u8; 32]),
+    Exhibit(Vec<u8>, Seal),
+    Number(bool, u64),
     Refuse(u8, String),
-    Synced,
 }
 
 impl Owned {
@@ -27,19 +31,31 @@ impl Owned {
                     name,
                     epoch: Epoch(*epoch),
                     instance: *instance,
-                    vector_hash: *hash,
+                    state_hash: *hash,
                     clock_ms: *clock_ms,
                     window_bytes: *window_bytes,
+                    version: if *protocol == 1 { "" } else { "0.3.1" },
                 })
             }
-            Self::Vector(true, vector) => Frame::Vector(vector.clone()),
-            Self::Vector(false, vector) => Frame::Held(vector.clone()),
+            Self::State(more, offers, lows, tips) => Frame::State(StateFrame {
+                more: *more,
+                offers: offers.clone(),
+                lows: lows.clone(),
+                tips: tips.clone(),
+            }),
+            Self::Vector(0, dots) => Frame::Offer(dots.clone()),
+            Self::Vector(1, dots) => Frame::Passed(dots.clone()),
+            Self::Vector(n, dots) => Frame::Pull { versions: *n == 2, dots: dots.clone() },
+            Self::Held(urgent, node, dots) => {
+                Frame::Held { node, urgent: *urgent, dots: dots.clone() }
+            }
             Self::Update(raw) => Frame::Update(raw),
-            Self::Number(0, number) => Frame::Credit(*number),
-            Self::Number(1, number) => Frame::Ping(*number),
-            Self::Number(_, number) => Frame::Pong(*number),
+            Self::Credit(credit) => Frame::Credit(*credit),
+            Self::Digest(hash) => Frame::Digest(*hash),
+            Self::Exhibit(raw, seal) => Frame::Exhibit { raw, seal: seal.clone() },
+            Self::Number(true, number) => Frame::Ping(*number),
+            Self::Number(false, number) => Frame::Pong(*number),
             Self::Refuse(code, text) => Frame::Refuse { code: RefuseCode::from_code(*code), text },
-            Self::Synced => Frame::Synced,
         }
     }
 }
@@ -54,15 +70,36 @@ fn vectors() -> impl Strategy<Value = Vector> {
     })
 }
 
+fn seals() -> impl Strategy<Value = Seal> {
+    let cids = prop::collection::vec(any::<[u8; 32]>(), 1..20);
+    (any::<[u8; 32]>(), any::<u64>(), 1..1_000_u64, cids).prop_map(|(bytes, salt, from, cids)| {
+        let signature = [bytes, bytes].concat().try_into().map(Signature);
+        let cids = cids.into_iter().map(Cid).collect();
+        Seal { key: PublicKey(bytes), salt, from, cids, signature: signature.unwrap() }
+    })
+}
+
 fn frames() -> impl Strategy<Value = Vec<Owned>> {
     let hello = (any::<u16>(), "[a-zé]{1,32}", any::<[u64; 3]>(), any::<[u8; 32]>(), any::<u32>());
+    let pairs = |n: usize| prop::collection::btree_map(any::<u64>(), any::<u64>(), 0..n);
+    let state = (any::<bool>(), vectors(), pairs(5), pairs(5));
     let frame = prop_oneof![
         hello.prop_map(|(protocol, name, n, hash, w)| Owned::Hello(protocol, name, n, hash, w)),
-        (any::<bool>(), vectors()).prop_map(|(full, vector)| Owned::Vector(full, vector)),
+        state.prop_map(|(more, offers, lows, tips)| {
+            let lows = lows.into_iter().map(|(epoch, low)| (Epoch(epoch), low));
+            let tips = tips.into_iter().map(|(epoch, n)| (Epoch(epoch), Cid([n as u8; 32])));
+            Owned::State(more, offers, lows.collect(), tips.collect())
+        }),
+        (0..4_u8, vectors()).prop_map(|(n, vector)| Owned::Vector(n, vector)),
+        (any::<bool>(), "[a-zé]{1,32}", vectors()).prop_map(|(u, n, v)| Owned::Held(u, n, v)),
         prop::collection::vec(any::<u8>(), 1..300).prop_map(Owned::Update),
-        (0..3_u8, any::<u64>()).prop_map(|(kind, number)| Owned::Number(kind, number)),
+        any::<[u64; 3]>()
+            .prop_map(|[bytes, updates, news]| { Owned::Credit(Credit { bytes, updates, news }) }),
+        any::<[u8; 32]>().prop_map(Owned::Digest),
+        (prop::collection::vec(any::<u8>(), 0..99), seals())
+            .prop_map(|(raw, seal)| Owned::Exhibit(raw, seal)),
+        any::<(bool, u64)>().prop_map(|(ping, number)| Owned::Number(ping, number)),
         (any::<u8>(), "\\PC{0,60}").prop_map(|(code, text)| Owned::Refuse(code, text)),
-        Just(Owned::Synced),
     ];
     prop::collection::vec(frame, 1..8)
 }
@@ -147,7 +184,7 @@ proptest! {
 
     #[test]
     fn random_bytes_never_break_the_codec(
-        kind in 0..12_u8, body in prop::collection::vec(any::<u8>(), 0..120),
+        kind in 0..20_u8, body in prop::collection::vec(any::<u8>(), 0..120),
     ) {
         feed(&raw(kind, &body), &[7], |_, frame| {
             let mut again = Vec::new();
@@ -174,7 +211,7 @@ fn a_length_is_judged_before_its_bytes_come() {
 fn the_buffer_grows_to_the_frame_at_hand_and_no_further() {
     let mut codec = PeerCodec::new(100);
     let mut input = InBuf::new(codec.needed());
-    assert_eq!(input.push(&raw(4, &[7; 99])), HEADER_BYTES);
+    assert_eq!(input.push(&raw(5, &[7; 99])), HEADER_BYTES);
     assert_eq!(codec.next(&mut input), Ok(None));
     assert_eq!(codec.needed(), 104);
     input.set_cap(codec.needed());
@@ -185,7 +222,7 @@ fn the_buffer_grows_to_the_frame_at_hand_and_no_further() {
 
 #[test]
 fn each_rule_that_a_frame_can_break_has_its_name() {
-    let hello = Owned::Hello(1, "Hill".to_owned(), [1, 2, 3], [4; 32], 5);
+    let hello = Owned::Hello(2, "Hill".to_owned(), [1, 2, 3], [4; 32], 5);
     let mut good = Vec::new();
     hello.frame().encode(&mut good);
     assert_eq!(fault(&good), None);
@@ -194,36 +231,75 @@ fn each_rule_that_a_frame_can_break_has_its_name() {
         let rest = &body[2 + 1 + 4..];
         raw(1, &[&body[..2], &[name.len() as u8], name, rest].concat())
     };
-    let later = raw(1, &[&[0, 2], &body[2..], b"more"].concat());
+    let later = raw(1, &[&[0, 3], &body[2..], b"more"].concat());
     assert_eq!(fault(&later), None, "a later version may say more in its hello");
-    let table: [(Vec<u8>, FrameFault); 14] = [
+    let older = raw(1, &[&[0, 1], &body[2..body.len() - 6]].concat());
+    assert_eq!(fault(&older), None, "one of version 1 can be told so");
+    let spaced = [&body[..body.len() - 1], b" "].concat();
+    let seal = |from: u8, count: u8, bits: &[u8]| {
+        raw(6, &[&[7; 104][..], &[from, count], bits, &[9; 32 * 3]].concat())
+    };
+    let table = [
         (raw(0, &[]), FrameFault::Type(0)),
-        (raw(10, b"x"), FrameFault::Type(10)),
-        (raw(6, &[0; 7]), FrameFault::Length { kind: 6, bytes: 7 }),
+        (raw(99, b"x"), FrameFault::Type(99)),
+        (raw(15, &[0; 7]), FrameFault::Length { kind: 15, bytes: 7 }),
         (raw(9, &[0]), FrameFault::Length { kind: 9, bytes: 1 }),
-        (raw(4, &[]), FrameFault::Length { kind: 4, bytes: 0 }),
+        (raw(5, &[]), FrameFault::Length { kind: 5, bytes: 0 }),
         (raw(1, &[body, b"more"].concat()), FrameFault::Trailing),
-        (raw(8, &[1, 3, b'a', b'b']), FrameFault::Truncated),
-        (raw(8, &[1, 1, b'a', b'b']), FrameFault::Trailing),
-        (raw(8, &[1, 1, 0xff]), FrameFault::Text),
+        (raw(17, &[1, 3, b'a', b'b']), FrameFault::Truncated),
+        (raw(17, &[1, 1, b'a', b'b']), FrameFault::Trailing),
+        (raw(17, &[1, 1, 0xff]), FrameFault::Text),
         (with_name(b"Hi\x07l"), FrameFault::Text),
         (with_name(b"Hi l"), FrameFault::Text),
         (with_name(&[b'x'; 65]), FrameFault::Text),
-        (raw(2, &[1]), FrameFault::Vector(VectorError::Truncated)),
-        (raw(3, &[0, 0]), FrameFault::Trailing),
+        (raw(1, &spaced), FrameFault::Text),
+        (raw(3, &[1]), FrameFault::Vector(VectorError::Truncated)),
+        (raw(7, &[0, 0]), FrameFault::Trailing),
+        (raw(4, &[2, 0]), FrameFault::Flag),
+        (raw(2, &[7, 0, 0, 0]), FrameFault::Flag),
+        (seal(0, 3, &[0]), FrameFault::Seal),
+        (seal(1, 0, &[0]), FrameFault::Seal),
+        (seal(1, 4, &[16 + 1]), FrameFault::Seal),
+        (seal(1, 3, &[1]), FrameFault::Trailing),
     ];
     for (bytes, expected) in table {
         assert_eq!(fault(&bytes), Some(expected));
     }
+    assert_eq!(fault(&seal(1, 4, &[1])), None);
     assert_eq!(fault(&with_name(b"")), Some(FrameFault::Text));
     assert_eq!(fault(&with_name(&[b'x'; 64])), None);
 }
 
 #[test]
+fn a_seal_comes_back_with_the_ids_that_were_left_out_from_elsewhere() {
+    let cids: Vec<Cid> = (0..20).map(|n| Cid([n; 32])).collect();
+    let (key, signature) = (PublicKey([1; 32]), Signature([2; 64]));
+    let seal = Seal { key, salt: 3, from: 100, cids, signature };
+    for is_left_out in [|_| false, |_| true, |seq| seq % 3 == 0] {
+        let mut bytes = Vec::new();
+        put_seal(&mut bytes, &seal, is_left_out);
+        let mut codec = PeerCodec::new(FRAME_BYTES_MAX);
+        let mut input = InBuf::new(1 << 20);
+        input.push(&bytes);
+        let frame = codec.next(&mut input).unwrap();
+        let Some(Frame::Seal(said)) = frame else { panic!("{frame:?}") };
+        let mut asked = Vec::new();
+        let rebuilt = said.rebuild(|seq| {
+            asked.push(seq);
+            seal.cid_at(seq)
+        });
+        assert_eq!(rebuilt.as_ref(), Some(&seal));
+        assert_eq!(asked, (100..120).filter(|seq| is_left_out(*seq)).collect::<Vec<_>>());
+        let nothing_left_out = asked.is_empty();
+        assert_eq!(said.rebuild(|_| None).is_some(), nothing_left_out);
+    }
+}
+
+#[test]
 fn the_offset_of_an_error_is_where_its_frame_begins() {
-    let bytes = [raw(9, &[]), raw(6, &[0; 8]), raw(77, &[])].concat();
+    let bytes = [raw(3, &[0]), raw(15, &[0; 8]), raw(77, &[])].concat();
     let (count, error) = feed(&bytes, &[3], |_, _| {});
-    assert_eq!((count, error), (2, Some(FrameError { fault: FrameFault::Type(77), offset: 18 })));
+    assert_eq!((count, error), (2, Some(FrameError { fault: FrameFault::Type(77), offset: 19 })));
 }
 
 #[test]

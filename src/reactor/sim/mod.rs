@@ -4,9 +4,11 @@
 //! Alone ([`SimBackend::alone`]) a loop moves the clock by itself when it would sleep. Several
 //! loops on one network are stepped by their [`SimWorld`].
 
+mod agenda;
 mod net;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod world;
 
 use std::cell::RefCell;
@@ -52,8 +54,22 @@ pub struct SimFaults {
     pub refuse: (u64, u64),
     /// A stream breaks, for each piece sent.
     pub reset: (u64, u64),
+    /// A piece gets lost, and comes after `resend_ms` more: with all that was sent behind it,
+    /// since a stream keeps its order.
+    pub loss: (u64, u64),
+    /// How long until a lost piece is sent again.
+    pub resend_ms: RangeInclusive<u64>,
     /// How long until the end of a blocking job is told.
     pub job_ms: RangeInclusive<u64>,
+}
+
+/// The way from one host to another, where it differs from what holds for all.
+#[derive(Clone, Debug)]
+pub struct SimWay {
+    /// How long anything takes; instead of [`SimFaults::delay_ms`].
+    pub delay_ms: RangeInclusive<u64>,
+    /// How many bytes fit through it in a millisecond; `None`: any.
+    pub bytes_per_ms: Option<u64>,
 }
 
 impl SimFaults {
@@ -68,6 +84,8 @@ impl SimFaults {
             nudge: (0, 1),
             refuse: (0, 1),
             reset: (0, 1),
+            loss: (0, 1),
+            resend_ms: 200..=200,
             job_ms: 1..=1,
         }
     }
@@ -126,7 +144,7 @@ impl SimBackend {
 
     /// A hash of all that happened on the network so far.
     pub fn trace_hash(&self) -> u64 {
-        self.net.borrow().trace.0
+        self.net.borrow().trace.hash()
     }
 
     /// Changes what the network does from now on.
@@ -159,7 +177,8 @@ impl Ground for SimBackend {
     }
 
     fn wall_ns(&self) -> u64 {
-        WALL_START_NS + self.now_ns()
+        let off_ms = self.net.borrow().hosts[self.host].clock_off_ms;
+        (WALL_START_NS + self.now_ns()).saturating_add_signed(off_ms * 1_000_000)
     }
 }
 
@@ -237,6 +256,14 @@ impl Backend for SimBackend {
         self.net.borrow_mut().close(socket.0, how);
     }
 
+    fn conceal(&mut self, socket: &mut SimSocket) {
+        self.net.borrow_mut().conceal(socket.0);
+    }
+
+    fn overhear(&mut self, plaintext: &[u8]) {
+        self.net.borrow_mut().trace.note_bytes(plaintext);
+    }
+
     fn waker(&self) -> Arc<dyn Wake> {
         Arc::new(Flag(Arc::clone(&self.woken)))
     }
@@ -246,7 +273,9 @@ impl Backend for SimBackend {
     }
 
     fn pool(&self) -> PoolMode {
-        PoolMode::Inline { delay_ms: self.net.borrow().faults.job_ms.clone() }
+        let net = self.net.borrow();
+        let job_ms = net.hosts[self.host].job_ms.as_ref().unwrap_or(&net.faults.job_ms);
+        PoolMode::Inline { delay_ms: job_ms.clone() }
     }
 
     fn watch_signals(&mut self) -> io::Result<()> {

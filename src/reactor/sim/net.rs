@@ -5,8 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 
-use super::SimFaults;
+use super::agenda::Agenda;
+use super::trace::Trace;
+use super::{SimFaults, SimWay};
 use crate::base::{Key, Rng, ServerEndpoint, Slots, Tick};
 use crate::reactor::Peer;
 use crate::reactor::backend::{Close, Readiness, Target};
@@ -22,6 +25,11 @@ pub(super) struct Net {
     pub(super) rng: Rng,
     pub(super) faults: SimFaults,
     pub(super) hosts: Vec<Host>,
+    names: BTreeMap<String, HostNo>,
+    /// Which hosts are to be turned, and when.
+    pub(super) agenda: Agenda,
+    /// What is known of single ways; the faults hold for all others.
+    ways: BTreeMap<(HostNo, HostNo), Road>,
     listeners: BTreeMap<(HostNo, u64), Listener>,
     socks: Slots<Sock>,
     /// What is on its way, by arrival and sending order.
@@ -30,15 +38,27 @@ pub(super) struct Net {
     /// Ways that are cut, and what waits for them to heal.
     cuts: BTreeSet<(HostNo, HostNo)>,
     held: Vec<(u64, Parcel)>,
+    /// Bytes that hosts wrote, those of them that got lost included.
+    pub(super) written_bytes: u64,
     pub(super) trace: Trace,
 }
 
 pub(super) struct Host {
-    pub(super) name: String,
     pub(super) ip: IpAddr,
+    /// How far its wall clock is off, in milliseconds.
+    pub(super) clock_off_ms: i64,
+    /// How long its blocking jobs take, if not as the faults have it.
+    pub(super) job_ms: Option<RangeInclusive<u64>>,
     free_port: u16,
     /// Sockets and listeners with events to tell, by token.
     events: BTreeMap<u64, Readiness>,
+}
+
+/// A way from one host to another, and when the last byte sent on it will have left, in
+/// microseconds.
+struct Road {
+    way: SimWay,
+    free_us: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +83,7 @@ enum Phase {
 
 /// One end of a stream. Invariant: `unread` counts the bytes it sent that the other end's owner
 /// has not read, or not yet been known to have read; never above the window.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of one end")]
 struct Sock {
     host: HostNo,
     other: Key,
@@ -78,6 +99,8 @@ struct Sock {
     blocked: bool,
     /// Arrival of the last thing it sent: nothing overtakes it.
     arrival: Tick,
+    /// What it sends is enciphered, and different in each run of a seed.
+    concealed: bool,
 }
 
 struct Parcel {
@@ -96,6 +119,7 @@ enum What {
         to: Key,
         from: Key,
         bytes: Vec<u8>,
+        concealed: bool,
     },
     End {
         to: Key,
@@ -110,25 +134,6 @@ enum What {
     Nudge(Key),
 }
 
-/// A running hash of everything that happened: two runs of a seed must have the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Trace(pub(super) u64);
-
-impl Trace {
-    /// FNV-1a, on whole numbers.
-    fn note(&mut self, numbers: &[u64]) {
-        for number in numbers {
-            self.0 = (self.0 ^ number).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(29);
-        }
-    }
-
-    fn note_bytes(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-}
-
 impl Net {
     pub(super) fn new(seed: u64, faults: SimFaults) -> Self {
         Self {
@@ -136,26 +141,37 @@ impl Net {
             rng: Rng::new(seed),
             faults,
             hosts: Vec::new(),
+            names: BTreeMap::new(),
+            agenda: Agenda::default(),
+            ways: BTreeMap::new(),
             listeners: BTreeMap::new(),
             socks: Slots::new(),
             parcels: BTreeMap::new(),
             sent: 0,
             cuts: BTreeSet::new(),
             held: Vec::new(),
-            trace: Trace(0xcbf2_9ce4_8422_2325),
+            written_bytes: 0,
+            trace: Trace::new(),
         }
     }
 
     /// The host of this name, made if new: the n-th is 10.0.0.n.
     pub(super) fn host(&mut self, name: &str) -> HostNo {
-        if let Some(no) = self.hosts.iter().position(|host| host.name == name) {
-            return no;
+        if let Some(no) = self.names.get(name) {
+            return *no;
         }
         let no = self.hosts.len();
         let number = no as u32 + 1;
         let ip = IpAddr::V4(Ipv4Addr::from_bits(10 << 24 | number));
-        let free_port = FREE_PORT_FIRST;
-        self.hosts.push(Host { name: name.into(), ip, free_port, events: BTreeMap::new() });
+        self.hosts.push(Host {
+            ip,
+            clock_off_ms: 0,
+            job_ms: None,
+            free_port: FREE_PORT_FIRST,
+            events: BTreeMap::new(),
+        });
+        self.names.insert(name.to_owned(), no);
+        self.agenda.add_host();
         no
     }
 
@@ -181,6 +197,10 @@ impl Net {
             }
         }
         self.now = self.now.max(now);
+    }
+
+    pub(super) fn set_way(&mut self, from: HostNo, to: HostNo, way: SimWay) {
+        self.ways.insert((from, to), Road { way, free_us: 0 });
     }
 
     pub(super) fn cut(&mut self, from: HostNo, to: HostNo) {
@@ -213,11 +233,8 @@ impl Net {
         keys.len()
     }
 
-    pub(super) fn has_events(&self, host: HostNo) -> bool {
-        !self.hosts[host].events.is_empty()
-    }
-
     pub(super) fn take_events(&mut self, host: HostNo) -> impl Iterator<Item = Readiness> + use<> {
+        self.agenda.set_ready(host, None);
         std::mem::take(&mut self.hosts[host].events).into_values()
     }
 
@@ -232,6 +249,7 @@ impl Net {
             self.close(key, Close::Orderly);
         }
         self.hosts[host].events.clear();
+        self.agenda.clear(host);
     }
 
     // ---- listeners ----
@@ -298,9 +316,7 @@ impl Net {
     pub(super) fn connect(&mut self, host: HostNo, target: &Target) -> Key {
         let (to, place) = match target {
             Target::Tcp(addr) if addr.ip().is_loopback() => (Some(host), Place::Tcp(*addr)),
-            Target::Tcp(addr) => {
-                (self.hosts.iter().position(|h| h.ip == addr.ip()), Place::Tcp(*addr))
-            }
+            Target::Tcp(addr) => (self.host_at(addr.ip()), Place::Tcp(*addr)),
             Target::Unix(path) => (Some(host), Place::Unix(path.clone())),
         };
         let sock = Sock::new(host, to.unwrap_or(host), place.peer(), Phase::Connecting);
@@ -310,6 +326,12 @@ impl Net {
             self.send(host, to, What::Syn(key, place), None);
         }
         key
+    }
+
+    fn host_at(&self, ip: IpAddr) -> Option<HostNo> {
+        let IpAddr::V4(ip) = ip else { return None };
+        let no = (ip.to_bits() & 0x00ff_ffff).checked_sub(1)? as usize;
+        self.hosts.get(no).filter(|host| host.ip == ip).map(|_| no)
     }
 
     pub(super) fn connected(&self, key: Key) -> io::Result<Option<Peer>> {
@@ -335,6 +357,12 @@ impl Net {
                 event.writable |= writable;
                 event.error |= error;
             });
+        }
+    }
+
+    pub(super) fn conceal(&mut self, key: Key) {
+        if let Some(sock) = self.socks.get_mut(key) {
+            sock.concealed = true;
         }
     }
 
@@ -393,21 +421,23 @@ impl Net {
         for slice in slices {
             bytes.extend_from_slice(&slice[..slice.len().min(taken - bytes.len())]);
         }
-        self.send_data(key, &bytes);
+        self.written_bytes += taken as u64;
+        self.send_data(key, bytes);
         Ok(taken)
     }
 
-    fn send_data(&mut self, key: Key, mut bytes: &[u8]) {
+    fn send_data(&mut self, key: Key, mut bytes: Vec<u8>) {
         while !bytes.is_empty() {
             if self.happens(self.faults.reset) {
                 return self.reset(key);
             }
             let limit = self.rng.range(self.faults.segment_bytes.clone()).max(1) as usize;
-            let (segment, rest) = bytes.split_at(limit.min(bytes.len()));
-            bytes = rest;
+            let rest = bytes.split_off(limit.min(bytes.len()));
+            let segment = std::mem::replace(&mut bytes, rest);
             let Some(sock) = self.socks.get_mut(key) else { return };
             sock.unread += segment.len() as u64;
-            let what = What::Data { to: sock.other, from: key, bytes: segment.to_vec() };
+            let concealed = sock.concealed;
+            let what = What::Data { to: sock.other, from: key, bytes: segment, concealed };
             let (host, other_host) = (sock.host, sock.other_host);
             self.send(host, other_host, what, Some(key));
         }
@@ -432,8 +462,13 @@ impl Net {
     pub(super) fn close(&mut self, key: Key, how: Close) {
         let Some(sock) = self.socks.get(key) else { return };
         if let Some(token) = sock.token {
-            self.hosts[sock.host].events.remove(&token);
+            let host = sock.host;
+            self.hosts[host].events.remove(&token);
+            if self.hosts[host].events.is_empty() {
+                self.agenda.set_ready(host, None);
+            }
         }
+        let Some(sock) = self.socks.get(key) else { return };
         if sock.phase == Phase::Up {
             if how == Close::Reset || !sock.inbox.is_empty() {
                 let (host, other_host, other) = (sock.host, sock.other_host, sock.other);
@@ -457,13 +492,32 @@ impl Net {
 
     /// Sends something on its way; behind what `after` sent before, if given.
     fn send(&mut self, from: HostNo, to: HostNo, what: What, after: Option<Key>) {
-        let mut at = self.now + self.rng.range(self.faults.delay_ms.clone());
+        let mut at = self.now + self.delay_ms(from, to, &what);
         if let Some(sock) = after.and_then(|key| self.socks.get_mut(key)) {
             at = at.max(sock.arrival);
             sock.arrival = at;
         }
         self.sent += 1;
         self.parcels.insert((at, self.sent), Parcel { from, to, what });
+    }
+
+    /// How long something is on its way: the way's own latency, its turn on a narrow one, and for
+    /// lost data the time until it is sent again.
+    fn delay_ms(&mut self, from: HostNo, to: HostNo, what: &What) -> u64 {
+        let Self { ways, rng, faults, now, .. } = self;
+        let bytes = match what {
+            What::Data { bytes, .. } => bytes.len() as u64,
+            _ => 0,
+        };
+        let mut delay = match ways.get_mut(&(from, to)) {
+            Some(road) => road.delay_ms(*now, bytes, rng),
+            None => rng.range(faults.delay_ms.clone()),
+        };
+        let (numerator, denominator) = faults.loss;
+        while bytes > 0 && numerator > 0 && rng.chance(numerator, denominator) {
+            delay += rng.range(faults.resend_ms.clone());
+        }
+        delay
     }
 
     fn deliver(&mut self, parcel: Parcel) {
@@ -479,10 +533,16 @@ impl Net {
             },
             What::Refuse(key) => self.fail(key, Phase::Refused),
             What::Reset(key) => self.fail(key, Phase::Reset),
-            What::Data { to: key, from: sender, bytes } => match self.socks.get_mut(key) {
+            What::Data { to: key, from: sender, bytes, concealed } => match self.socks.get_mut(key)
+            {
                 Some(sock) if sock.phase == Phase::Up => {
                     sock.inbox.extend(&bytes);
-                    self.trace.note_bytes(&bytes);
+                    if concealed {
+                        // How much and when is the same in each run.
+                        self.trace.note(&[bytes.len() as u64]);
+                    } else {
+                        self.trace.note_bytes(&bytes);
+                    }
                     self.tell(key, |event| event.readable = true);
                     if self.happens(self.faults.nudge) {
                         self.send(to, to, What::Nudge(key), None);
@@ -562,6 +622,7 @@ impl Net {
     }
 
     fn event(&mut self, host: HostNo, token: u64) -> &mut Readiness {
+        self.agenda.set_ready(host, Some(self.now));
         self.hosts[host].events.entry(token).or_insert(Readiness {
             token,
             readable: false,
@@ -578,6 +639,18 @@ impl Net {
 
     fn happens(&mut self, (numerator, denominator): (u64, u64)) -> bool {
         numerator > 0 && self.rng.chance(numerator, denominator)
+    }
+}
+
+impl Road {
+    fn delay_ms(&mut self, now: Tick, bytes: u64, rng: &mut Rng) -> u64 {
+        let latency = rng.range(self.way.delay_ms.clone());
+        let Some(bytes_per_ms) = self.way.bytes_per_ms.filter(|_| bytes > 0) else {
+            return latency;
+        };
+        let now_us = now * 1_000;
+        self.free_us = self.free_us.max(now_us) + bytes * 1_000 / bytes_per_ms.max(1);
+        latency + (self.free_us - now_us) / 1_000
     }
 }
 
@@ -616,6 +689,7 @@ impl Sock {
             unread: 0,
             blocked: false,
             arrival: 0,
+            concealed: false,
         }
     }
 }

@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::net::Net;
-use super::{Names, SimBackend, SimFaults, SimReactor};
+use super::net::{HostNo, Net};
+use super::{Names, SimBackend, SimFaults, SimReactor, SimWay};
 use crate::base::Tick;
 
 /// A network of hosts, and the hand on its clock. The same seed, hosts and calls give the same
@@ -34,6 +35,8 @@ pub trait SimNode {
 /// A loop with its state, on a host.
 pub struct SimLoop<S> {
     host: String,
+    number: HostNo,
+    net: Rc<RefCell<Net>>,
     /// The loop.
     pub reactor: SimReactor<S>,
     /// Its state.
@@ -48,13 +51,27 @@ impl<S: 'static> SimLoop<S> {
         settings: crate::reactor::Settings,
         state: S,
     ) -> io::Result<Self> {
-        let reactor = SimReactor::new(world.host(host), settings)?;
-        Ok(Self { host: host.into(), reactor, state })
+        let backend = world.host(host);
+        let (number, net) = (backend.host, Rc::clone(&backend.net));
+        let reactor = SimReactor::new(backend, settings)?;
+        Ok(Self { host: host.into(), number, net, reactor, state })
+    }
+
+    /// The number of its host, as [`SimWorld::number`] gives it.
+    pub fn number(&self) -> usize {
+        self.number
     }
 
     /// Calls `f` with the loop's verbs, between turns.
     pub fn with<R>(&mut self, f: impl FnOnce(&mut crate::reactor::Ctx<'_, S>, &mut S) -> R) -> R {
-        self.reactor.with(&mut self.state, f)
+        let result = self.reactor.with(&mut self.state, f);
+        self.note_wake();
+        result
+    }
+
+    /// Its world has to know when it wakes.
+    fn note_wake(&self) {
+        self.net.borrow_mut().agenda.set_wake(self.number, self.reactor.next_wake());
     }
 }
 
@@ -68,7 +85,9 @@ impl<S: 'static> SimNode for SimLoop<S> {
     }
 
     fn turn(&mut self) -> io::Result<bool> {
-        self.reactor.turn(&mut self.state)
+        let goes_on = self.reactor.turn(&mut self.state);
+        self.note_wake();
+        goes_on
     }
 }
 
@@ -110,12 +129,49 @@ impl SimWorld {
 
     /// A hash of all that happened so far: equal for two runs of a seed.
     pub fn trace_hash(&self) -> u64 {
-        self.net.borrow().trace.0
+        self.net.borrow().trace.hash()
     }
 
     /// Changes what the network does from now on.
     pub fn set_faults(&self, faults: SimFaults) {
         self.net.borrow_mut().faults = faults;
+    }
+
+    /// The number of a host, made if new: they count from 0.
+    pub fn number(&self, name: &str) -> usize {
+        self.net.borrow_mut().host(name)
+    }
+
+    /// Says how it is on the way from one host to another.
+    pub fn set_way(&self, from: &str, to: &str, way: SimWay) {
+        let mut net = self.net.borrow_mut();
+        let (from, to) = (net.host(from), net.host(to));
+        net.set_way(from, to, way);
+    }
+
+    /// Stops the process of a host, as SIGSTOP does, or lets it go on.
+    pub fn set_paused(&self, host: usize, is_paused: bool) {
+        self.net.borrow_mut().agenda.set_paused(host, is_paused);
+    }
+
+    /// From now on the process of a host has a turn only every so many milliseconds; 0: at once.
+    pub fn set_rest(&self, host: usize, rest_ms: u64) {
+        self.net.borrow_mut().agenda.set_rest(host, rest_ms);
+    }
+
+    /// From now on the blocking jobs of a host take so long; `None`: as the faults have it.
+    pub fn set_job_ms(&self, host: usize, job_ms: Option<RangeInclusive<u64>>) {
+        self.net.borrow_mut().hosts[host].job_ms = job_ms;
+    }
+
+    /// Sets the wall clock of a host so far off, in milliseconds.
+    pub fn set_clock_off(&self, host: usize, off_ms: i64) {
+        self.net.borrow_mut().hosts[host].clock_off_ms = off_ms;
+    }
+
+    /// How many bytes were written to streams so far, by all hosts.
+    pub fn written_bytes(&self) -> u64 {
+        self.net.borrow().written_bytes
     }
 
     /// Nothing gets from one host to the other until [`heal`](Self::heal); the way back is open.
@@ -143,34 +199,54 @@ impl SimWorld {
     /// False when nothing is left to happen before `until`. Between steps the loops and their
     /// states are the caller's to look at.
     pub fn step(&self, nodes: &mut [&mut dyn SimNode], until: Tick) -> io::Result<bool> {
-        let now = self.now();
-        self.net.borrow_mut().advance(now);
-        if nodes.is_empty() {
-            return Ok(false);
+        for node in &*nodes {
+            let mut net = self.net.borrow_mut();
+            let host = net.host(node.host());
+            net.agenda.set_wake(host, node.next_wake());
         }
-        let first = self.net.borrow_mut().rng.below(nodes.len() as u64) as usize;
+        self.step_by(until, |host| {
+            let found = nodes.iter_mut().find(|node| self.number(node.host()) == host);
+            match found {
+                Some(node) => node.turn().map(|_| true),
+                None => Ok(false),
+            }
+        })
+    }
+
+    /// The same for many loops: `turn` turns the loop of a host, and says whether there is one.
+    pub fn step_by(
+        &self,
+        until: Tick,
+        mut turn: impl FnMut(usize) -> io::Result<bool>,
+    ) -> io::Result<bool> {
+        let now = self.now();
+        let mut due = {
+            let mut net = self.net.borrow_mut();
+            net.advance(now);
+            let mut due = net.agenda.due(now);
+            if !due.is_empty() {
+                let first = net.rng.below(due.len() as u64) as usize;
+                due.rotate_left(first);
+            }
+            due
+        };
         let mut turned = false;
-        for place in 0..nodes.len() {
-            let node = &mut nodes[(first + place) % nodes.len()];
-            if self.is_due(&**node, now) {
-                node.turn()?;
+        for host in due.drain(..) {
+            if turn(host)? {
                 turned = true;
+                self.net.borrow_mut().agenda.turned(host, now);
+            } else {
+                self.net.borrow_mut().agenda.set_absent(host);
             }
         }
         if turned {
             return Ok(true);
         }
-        let wakes = nodes.iter().filter_map(|node| node.next_wake());
-        let next = wakes.chain(self.net.borrow().next_arrival()).min();
-        let Some(next) = next.filter(|next| *next < until) else { return Ok(false) };
-        self.net.borrow_mut().advance(next);
-        Ok(true)
-    }
-
-    fn is_due(&self, node: &dyn SimNode, now: Tick) -> bool {
         let mut net = self.net.borrow_mut();
-        let host = net.host(node.host());
-        net.has_events(host) || node.next_wake().is_some_and(|wake| wake <= now)
+        let next = net.agenda.next().into_iter().chain(net.next_arrival()).min();
+        let Some(next) = next.filter(|next| *next < until) else { return Ok(false) };
+        net.advance(next);
+        Ok(true)
     }
 
     /// Steps until the clock reaches `until`, where it is left.
@@ -178,5 +254,10 @@ impl SimWorld {
         while self.step(nodes, until)? {}
         self.net.borrow_mut().advance(until);
         Ok(())
+    }
+
+    /// Moves the clock; nothing is turned.
+    pub fn pass(&self, until: Tick) {
+        self.net.borrow_mut().advance(until);
     }
 }

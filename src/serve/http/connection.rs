@@ -10,8 +10,9 @@
 use super::answer::Answer;
 use super::dispatch::{Begun, begin};
 use super::problem::Problem;
+use super::reading::Wish;
 use super::status::HELLO;
-use super::stream::{Stream, Wish};
+use super::stream::Stream;
 use super::updates::Poll;
 use super::write::{Progress, Write};
 use crate::base::{InBuf, Tick};
@@ -27,7 +28,8 @@ use std::marker::PhantomData;
 /// A body that nobody wants is read and dropped up to this size, so that the connection can go on;
 /// behind a larger one it is closed.
 const UNWANTED_BODY_BYTES_MAX: u64 = 64 * 1024;
-/// A write whose disk is silent for so long is answered all the same.
+/// A write whose disk is silent for so long, beside the time for its spread, is answered all the
+/// same.
 const SETTLE_MS_MAX: u64 = 30_000;
 /// What the input must hold at least, so that bodies come in large pieces.
 const INPUT_BYTES: usize = 64 * 1024;
@@ -220,12 +222,14 @@ impl<D: Desk> HttpConnection<D> {
         ticket: Ticket,
     ) {
         desk.await_ticket(ticket, cx.id());
+        let spread_ms =
+            if write.durability().is_wide() { desk.config().limits.spread_ms } else { 0 };
         self.phase = Phase::Settling(write);
-        self.pause(cx, SETTLE_MS_MAX);
+        self.pause(cx, SETTLE_MS_MAX + spread_ms);
     }
 
     fn poll(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, mut poll: Box<Poll>) {
-        match poll.look(desk) {
+        match poll.look(cx, desk) {
             Ok(Some(answer)) => self.answer(cx, desk, &answer),
             Ok(None) if poll.wait_ms == 0 || cx.draining() => {
                 self.answer(cx, desk, &poll.nothing());
@@ -414,7 +418,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
             }
             Phase::Polling(poll) => self.end_poll(cx, desk, &poll.nothing()),
             Phase::Streaming(mut stream) => {
-                stream.comment(cx);
+                stream.comment(cx, desk);
                 self.phase = Phase::Streaming(stream);
             }
             // Its request has its answer; only the body that nobody wants is still coming.
@@ -430,7 +434,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
                 self.resume(cx, desk);
                 self.settle(cx, desk, write);
             }
-            Phase::Polling(mut poll) => match poll.look(desk) {
+            Phase::Polling(mut poll) => match poll.look(cx, desk) {
                 Ok(Some(answer)) => self.end_poll(cx, desk, &answer),
                 Ok(None) if cx.draining() => {
                     self.to = self.to.closing();
@@ -450,14 +454,17 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
         Ok(())
     }
 
-    fn lost(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, _: Lost) {
+    fn lost(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, reason: Lost) {
         desk.tally().body_bytes -= std::mem::take(&mut self.body_kept);
-        match self.phase {
+        match &self.phase {
             Phase::Polling(_) => {
                 desk.leave(cx.id());
                 desk.tally().long_polls -= 1;
             }
-            Phase::Streaming(_) => {
+            Phase::Streaming(stream) => {
+                if reason == Lost::Idle {
+                    stream.on_stalled(desk);
+                }
                 desk.leave(cx.id());
                 desk.tally().streams -= 1;
             }

@@ -5,13 +5,14 @@ use super::answer::Answer;
 use super::edit::Edit;
 use super::problem::Problem;
 use super::query::Query;
+use super::reading::Wish;
 use super::route::{Route, Verb};
 use super::stories::Asked;
-use super::stream::Wish;
 use super::topics::Post;
 use super::updates::Poll;
+use super::withdraw::Withdraw;
 use super::write::{Work, Write};
-use super::{site, status, stories};
+use super::{site, spread, status, stories, stream};
 use crate::proto::http::{Head, Status, Target};
 use crate::reactor::Ctx;
 use crate::serve::{Desk, RouteLabel};
@@ -35,7 +36,7 @@ pub(super) fn begin<D: Desk>(
     *label = RouteLabel::Unknown;
     match head.target {
         Target::Asterisk => {
-            let allow = "GET, HEAD, PUT, POST, OPTIONS";
+            let allow = "GET, HEAD, PUT, DELETE, POST, OPTIONS";
             return Ok(Begun::Answer(Answer::empty(Status::NO_CONTENT).field("Allow", allow)));
         }
         Target::Authority(_) => {
@@ -60,7 +61,14 @@ pub(super) fn begin<D: Desk>(
     let asked = Asked { query: Query::read(head.target.query())?, fields: head.fields };
     let work = match (verb, &route) {
         (Verb::Put, Route::Story(title)) => Work::Edit(Box::new(Edit::begin(desk, title, &asked)?)),
+        (Verb::Delete, Route::Story(title)) => {
+            Work::Withdraw(Withdraw::begin(desk, title, &asked)?)
+        }
         (Verb::Post, Route::Topic(topic)) => Work::Post(Post::begin(desk, topic, &asked)?),
+        (Verb::Post, Route::Charter) => {
+            let from = cx.transport().peer();
+            Work::Post(Post::charter(desk, &from, &asked)?)
+        }
         _ => return read(cx, desk, &route, &asked),
     };
     let write = Write::begin(work, head.body, &desk.config().limits)?;
@@ -75,14 +83,17 @@ fn read<D: Desk>(
 ) -> Result<Begun, Problem> {
     let answer = match route {
         Route::Updates => return Ok(Begun::Poll(Box::new(Poll::begin(desk, asked)?))),
-        Route::Stream => return Ok(Begun::Stream(Box::new(Wish::read(asked)?))),
+        Route::Stream => return Ok(Begun::Stream(Box::new(stream::wish(asked)?))),
         // Only reached with a body or an odd form of the target: the plain one is answered before.
         Route::Hello => status::hello(),
         Route::Stories => stories::list(desk, asked)?,
         Route::Story(title) => stories::read(desk, title, asked)?,
         Route::History(title) => stories::history(desk, title, asked)?,
         Route::Revision(id) => stories::revision(desk, id, asked)?,
+        Route::Spread(id) => spread::read(desk, id)?,
+        Route::Diff(a, b) => stories::diff(desk, [a, b])?,
         Route::Herd => status::herd(cx, desk),
+        Route::Charter => status::charter(desk),
         Route::Healthz => status::healthz(),
         Route::Readyz => status::readyz(desk)?,
         Route::Metrics => status::metrics(cx, desk),

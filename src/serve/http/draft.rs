@@ -3,7 +3,7 @@
 
 use super::problem::Problem;
 use super::query::Query;
-use crate::news::{Located, Revision};
+use crate::news::{Located, MERGE_ALIAS, Revision, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -14,29 +14,34 @@ use std::fmt;
 const READ_ONLY: [&str; 10] =
     ["id", "origin", "seq", "at", "kind", "topic", "title", "base", "conflicts", "generation"];
 
+const TEXT: &str = "text/plain";
+
 /// A revision as its writer sent it, not yet judged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Draft {
-    headline: String,
-    section: String,
+    headline: Option<String>,
+    section: Option<String>,
     summary: String,
     author: String,
-    language: String,
+    language: Option<String>,
     located: Option<Located>,
     media_type: Option<String>,
+    /// The media type if nothing says another.
+    guess: &'static str,
+    alias: Option<String>,
     body: Vec<u8>,
 }
 
 impl Draft {
     /// A body as it is; the query may name the other fields.
     pub(super) fn plain(query: &Query<'_>) -> Self {
-        let text = |name| query.own(name).unwrap_or_default();
         Self {
-            headline: text("headline"),
-            section: text("section"),
-            summary: text("summary"),
-            author: text("author"),
-            language: text("language"),
+            headline: query.own("headline"),
+            section: query.own("section"),
+            summary: query.own("summary").unwrap_or_default(),
+            author: query.own("author").unwrap_or_default(),
+            language: query.own("language"),
+            alias: query.own("alias"),
             ..Self::default()
         }
     }
@@ -44,9 +49,22 @@ impl Draft {
     /// Sets the body of a [`Draft::plain`]. Without a media type it is plain text if it is UTF-8.
     pub(super) fn set_body(&mut self, media_type: Option<String>, body: Vec<u8>) {
         let is_text = std::str::from_utf8(&body).is_ok();
-        let guess = if is_text { "text/plain" } else { "application/octet-stream" };
-        self.media_type = media_type.or_else(|| Some(guess.to_owned()));
+        self.guess = if is_text { TEXT } else { "application/octet-stream" };
+        self.media_type = media_type;
         self.body = body;
+    }
+
+    /// Takes from its base what was not sent, so that to merge is to change what was sent and
+    /// nothing else. Author and summary are each revision's own.
+    pub(super) fn inherit(&mut self, base: &Version<'_>) {
+        let text = |own: &mut Option<String>, base: &str| {
+            own.get_or_insert_with(|| base.to_owned());
+        };
+        text(&mut self.headline, base.revision.headline);
+        text(&mut self.section, base.revision.section);
+        text(&mut self.language, base.revision.language);
+        text(&mut self.media_type, base.media_type);
+        self.located = self.located.or(base.revision.located);
     }
 
     /// Reads a JSON object: 400 when it is none, 422 with the names of all fields that are wrong.
@@ -79,12 +97,13 @@ impl Draft {
             return Ok(());
         }
         match name {
-            "headline" => self.headline = value.text()?,
-            "section" => self.section = value.text()?,
+            "headline" => self.headline = Some(value.text()?),
+            "section" => self.section = Some(value.text()?),
             "summary" => self.summary = value.text()?,
             "author" => self.author = value.text()?,
-            "language" => self.language = value.text()?,
+            "language" => self.language = Some(value.text()?),
             "media_type" => self.media_type = Some(value.text()?),
+            "alias" => self.alias = Some(value.text()?),
             "body" => self.body = value.text()?.into_bytes(),
             "body_base64" => {
                 let bytes = STANDARD.decode(value.text()?);
@@ -98,7 +117,24 @@ impl Draft {
 
     /// The media type of the body.
     pub(super) fn media_type(&self) -> &str {
-        self.media_type.as_deref().unwrap_or("text/plain")
+        self.media_type.as_deref().unwrap_or(if self.guess.is_empty() { TEXT } else { self.guess })
+    }
+
+    /// Its name outside of the herd; empty for none.
+    pub(super) fn alias(&self) -> &str {
+        self.alias.as_deref().unwrap_or_default()
+    }
+
+    /// Why it can't have its alias.
+    pub(super) fn alias_fault(&self) -> Option<&'static str> {
+        let alias = self.alias.as_deref()?;
+        if !(1..=255).contains(&alias.len()) || alias.chars().any(char::is_control) {
+            Some("an alias has 1 to 255 bytes and no control characters")
+        } else if alias.starts_with(MERGE_ALIAS) {
+            Some("an alias that begins with merge: is the herd's own")
+        } else {
+            None
+        }
     }
 
     /// Bytes of the body.
@@ -111,11 +147,11 @@ impl Draft {
         Revision {
             generation,
             title,
-            headline: &self.headline,
-            section: &self.section,
+            headline: self.headline.as_deref().unwrap_or_default(),
+            section: self.section.as_deref().unwrap_or_default(),
             summary: &self.summary,
             author: &self.author,
-            language: &self.language,
+            language: self.language.as_deref().unwrap_or_default(),
             located: self.located,
             body: &self.body,
         }
@@ -277,6 +313,32 @@ mod tests {
         let draft = Draft::from_json(br#"{"body_base64": "AP8="}"#).unwrap();
         assert_eq!(draft.revision("t", 1).body, b"\x00\xff");
         assert_eq!(draft.media_type(), "text/plain");
+    }
+
+    #[test]
+    fn what_was_not_sent_is_taken_from_the_base() {
+        let located = Some(Located { lat_udeg: 1, lon_udeg: 2 });
+        let revision = Revision {
+            headline: "H",
+            section: "S",
+            summary: "why",
+            author: "Ann",
+            language: "en",
+            located,
+            body: b"old",
+            ..Revision::default()
+        };
+        let base = Version { revision, media_type: "text/markdown" };
+        let mut bare = Draft::default();
+        bare.set_body(None, b"new".to_vec());
+        assert_eq!(bare.media_type(), "text/plain");
+        bare.inherit(&base);
+        let wanted = Revision { body: b"new", summary: "", author: "", ..revision };
+        assert_eq!((bare.revision("", 0), bare.media_type()), (wanted, "text/markdown"));
+        let mut sent =
+            Draft::from_json(br#"{"headline": "", "section": null, "body": "x"}"#).unwrap();
+        sent.inherit(&base);
+        assert_eq!((sent.revision("", 0).headline, sent.revision("", 0).section), ("", "S"));
     }
 
     #[test]

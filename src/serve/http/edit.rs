@@ -5,12 +5,13 @@ use super::answer::Answer;
 use super::draft::Draft;
 use super::problem::Problem;
 use super::stories::{Asked, damaged, gone, revision_update, tagged_cid};
+use super::unite::{Apart, Sides, unite, version};
 use super::write::{Made, Written, durability_of};
 use crate::config::Durability;
 use crate::news::{self, Ask, Condition, Conflict, SideView, Story, TOPIC_STORIES, Verdict};
 use crate::proto::http::{ContentType, Fields, Status, TagList, encode_segment};
 use crate::reactor::Ctx;
-use crate::serve::{Desk, Entry};
+use crate::serve::{Desk, Entry, Receipt};
 use crate::update::{Cid, Kind};
 use serde_json::Value;
 
@@ -34,10 +35,7 @@ impl Edit {
         title: &str,
         asked: &Asked<'_>,
     ) -> Result<Self, Problem> {
-        if !news::is_title(title) {
-            let fault = "a title has 1 to 255 bytes and no control characters";
-            return Err(Problem::fields([("title".to_owned(), fault.to_owned())]));
-        }
+        title_fault(title)?;
         let media_type = content_type(&asked.fields)?;
         let is_json = media_type.as_ref().is_some_and(|media_type| is_json(media_type));
         let ask = Ask {
@@ -80,6 +78,9 @@ impl Edit {
             let fault = "is not a media type such as text/plain, of at most 255 bytes";
             return Err(Problem::fields([("media_type".to_owned(), fault.to_owned())]));
         }
+        if let Some(fault) = self.draft.alias_fault() {
+            return Err(Problem::fields([("alias".to_owned(), fault.to_owned())]));
+        }
         let faults = self.draft.revision(&self.title, 1).faults();
         if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
     }
@@ -89,30 +90,89 @@ impl Edit {
         &self.title
     }
 
+    /// What its writer waits for.
+    pub(super) fn durability(&self) -> Durability {
+        self.durability
+    }
+
     /// Judges the write as the story stands now, and makes it if it may be.
     pub(super) fn publish<D: Desk>(
-        &self,
+        &mut self,
         cx: &mut Ctx<'_, D>,
         desk: &mut D,
     ) -> Result<Made, Problem> {
         let index = desk.store().index();
         let (verdict, story) = news::judge_in(index, &self.title, self.base, self.ask.clone())?;
-        let (parents, generation, is_created) = match verdict {
-            Verdict::Create => (Vec::new(), 1, true),
-            Verdict::Edit { parents, generation } => (parents, generation, false),
-            refused => return Err(self.refused(desk, &refused, story.as_ref())),
-        };
+        if verdict != Verdict::Withdrawn
+            && let Some(held) = self.held(desk, self.draft.alias())?
+        {
+            return Ok(held);
+        }
+        if let Some(base) = self.inherits_from(&verdict) {
+            self.draft.inherit(&version(&revision_update(desk, base)?)?);
+        }
+        match verdict {
+            Verdict::Create => self.revise(cx, desk, (Vec::new(), 1), true),
+            Verdict::Edit { parents, generation } => {
+                self.revise(cx, desk, (parents, generation), false)
+            }
+            Verdict::Merge { base, is_head, theirs, is_optional } => {
+                let sides = Sides { base, is_head, theirs };
+                match unite(desk, (&self.title, &self.draft), sides)? {
+                    Ok(union) => union.publish(cx, desk, self),
+                    // The head was edited: that another head clashes is no news.
+                    Err(apart) if is_optional && !apart.is_unchanged => {
+                        let follows = (vec![base.0], base.1.saturating_add(1));
+                        self.revise(cx, desk, follows, false)
+                    }
+                    Err(apart) => Err(self.clash(desk, &apart, theirs.0)),
+                }
+            }
+            refused => Err(self.refused(desk, &refused, story.as_ref())),
+        }
+    }
+
+    /// Whose fields stand where the writer sent none: the base's, when it is to be merged.
+    fn inherits_from(&self, verdict: &Verdict) -> Option<Cid> {
+        match verdict {
+            Verdict::Merge { base, .. } => Some(base.0),
+            Verdict::Edit { parents, .. } if self.ask.conflict == Some(Conflict::Merge) => {
+                parents.first().copied()
+            }
+            _ => None,
+        }
+    }
+
+    /// What is here already under this alias, if anything is.
+    fn held<D: Desk>(&self, desk: &D, alias: &str) -> Result<Option<Made>, Problem> {
+        let index = desk.store().index();
+        let Some(cid) = news::aliased(index, &self.title, alias)? else { return Ok(None) };
+        let place = news::revision_place(index, cid)?;
+        Ok(place.map(|place| {
+            let receipt = Receipt { dot: place.dot, cid, ticket: None };
+            Made { is_duplicate: true, ..Made::new(receipt, false) }
+        }))
+    }
+
+    /// Writes what was sent, as a revision that follows these and has this generation.
+    pub(super) fn revise<D: Desk>(
+        &self,
+        cx: &mut Ctx<'_, D>,
+        desk: &mut D,
+        (parents, generation): (Vec<Cid>, u32),
+        is_created: bool,
+    ) -> Result<Made, Problem> {
         let payload = self.draft.revision(&self.title, generation).encode()?;
         let entry = Entry {
             kind: Kind::Revision,
             topic: TOPIC_STORIES,
             media_type: self.draft.media_type(),
-            alias: "",
+            alias: self.draft.alias(),
             parents,
             payload: &payload,
         };
         let receipt = desk.publish(cx, entry, self.durability)?;
-        Ok(Made { receipt, is_created })
+        Ok(Made::new(receipt, is_created))
     }
 
     /// The answer to a write that was made and is as safe as was asked.
@@ -123,29 +183,22 @@ impl Edit {
             None
         });
         let heads = story.iter().flat_map(|story| &story.heads).map(|head| head.cid);
-        let written = Written::new(desk, &made.receipt, self.durability);
+        let written = Written::new(desk, made, self.durability);
         let status = if made.is_created { Status::CREATED } else { Status::OK };
-        Answer::json(status, &written.of_story(&self.title, heads))
-            .field("Location", format!("/v1/stories/{}", encode_segment(&self.title)))
+        let location = format!("/v1/stories/{}", encode_segment(&self.title));
+        written
+            .of_story(&self.title, heads)
+            .answer(status, Some(location))
             .field("ETag", format!("\"{}\"", made.receipt.cid))
     }
 
     fn refused<D: Desk>(&self, desk: &D, verdict: &Verdict, story: Option<&Story>) -> Problem {
         match verdict {
             Verdict::Conflict { base, theirs } => self.conflict(desk, *base, *theirs),
-            Verdict::Unmet => {
-                let detail = "If-Match or If-None-Match does not hold for the story's head";
-                let problem = Problem::new(Status::PRECONDITION_FAILED, detail);
-                match story.and_then(Story::head) {
-                    Some(head) => problem
-                        .with("head", head.cid.to_string().into())
-                        .field("ETag", format!("\"{}\"", head.cid)),
-                    None => problem.with("head", Value::Null),
-                }
-            }
+            Verdict::Unmet => unmet(story),
             Verdict::BaseRequired => {
                 let detail = "the story exists: name the revision that you edited with ?base=ID or \
-                              If-Match, or say what to do with ?conflict=keep or overwrite";
+                              If-Match, or say what to do with ?conflict=merge, keep or overwrite";
                 let head = story.and_then(Story::head).map(|head| head.cid.to_string());
                 Problem::new(Status::PRECONDITION_REQUIRED, detail).with("head", head.into())
             }
@@ -155,14 +208,36 @@ impl Edit {
                 Some(withdrawn) => gone(&self.title, withdrawn),
                 None => Problem::new(Status::GONE, "the story was withdrawn, for good"),
             },
-            Verdict::Create | Verdict::Edit { .. } => {
+            Verdict::Create | Verdict::Edit { .. } | Verdict::Merge { .. } => {
                 Problem::new(Status::INTERNAL_SERVER_ERROR, "the write was judged in two ways")
             }
         }
     }
 
-    /// 409 with all that a writer needs to settle it.
+    /// 409 for a base that is not the head.
     fn conflict<D: Desk>(&self, desk: &D, base: Option<Cid>, theirs: Cid) -> Problem {
+        let detail = "the story was edited since: `base` is what you edited, `theirs` what stands \
+                      now; edit that, or send ?conflict=merge, keep or overwrite";
+        self.sides(desk, Problem::new(Status::CONFLICT, detail), (base, theirs))
+    }
+
+    /// 409 for changes that clash with those of another head.
+    fn clash<D: Desk>(&self, desk: &D, apart: &Apart, theirs: Cid) -> Problem {
+        let detail = "both sides changed the same, each in its own way: `base` is what they began \
+                      from; bring `yours` and `theirs` together and send that with ?base= the id \
+                      of theirs, or send ?conflict=keep or overwrite";
+        let problem = Problem::new(Status::CONFLICT, detail);
+        let problem = self.sides(desk, problem, (apart.ancestor, theirs));
+        problem.with("clashes", apart.clash.fields.clone().into())
+    }
+
+    /// Adds all that a writer needs to settle a conflict.
+    fn sides<D: Desk>(
+        &self,
+        desk: &D,
+        problem: Problem,
+        (base, theirs): (Option<Cid>, Cid),
+    ) -> Problem {
         let side = |cid: Cid| -> Result<Value, Problem> {
             let update = revision_update(desk, cid)?;
             news::Revision::decode(update.payload()).map_err(|error| damaged(cid, &error))?;
@@ -173,16 +248,33 @@ impl Edit {
         // A base that is no longer held is shown as none: the other two sides still help.
         let base = base.and_then(|cid| side(cid).ok());
         match side(theirs) {
-            Ok(theirs) => {
-                let detail = "the story was edited since: `base` is what you edited, `theirs` what \
-                              stands now; edit that, or send ?conflict=keep or overwrite";
-                Problem::new(Status::CONFLICT, detail)
-                    .with("base", base.into())
-                    .with("yours", yours.unwrap_or_default())
-                    .with("theirs", theirs)
-            }
+            Ok(theirs) => problem
+                .with("base", base.into())
+                .with("yours", yours.unwrap_or_default())
+                .with("theirs", theirs),
             Err(problem) => problem,
         }
+    }
+}
+
+/// 422 for what can't be a title.
+pub(super) fn title_fault(title: &str) -> Result<(), Problem> {
+    if news::is_title(title) {
+        return Ok(());
+    }
+    let fault = "a title has 1 to 255 bytes and no control characters";
+    Err(Problem::fields([("title".to_owned(), fault.to_owned())]))
+}
+
+/// 412 with what the head is.
+pub(super) fn unmet(story: Option<&Story>) -> Problem {
+    let detail = "If-Match or If-None-Match does not hold for the story's head";
+    let problem = Problem::new(Status::PRECONDITION_FAILED, detail);
+    match story.and_then(Story::head) {
+        Some(head) => problem
+            .with("head", head.cid.to_string().into())
+            .field("ETag", format!("\"{}\"", head.cid)),
+        None => problem.with("head", Value::Null),
     }
 }
 
@@ -196,17 +288,14 @@ fn policy(text: Option<&str>) -> Result<Option<Conflict>, Problem> {
         Some("fail") => Ok(Some(Conflict::Fail)),
         Some("keep") => Ok(Some(Conflict::Keep)),
         Some("overwrite") => Ok(Some(Conflict::Overwrite)),
-        Some("merge") => {
-            let detail = "conflict=merge comes with a later version: use fail, keep or overwrite";
-            Err(Problem::new(Status::NOT_IMPLEMENTED, detail))
-        }
+        Some("merge") => Ok(Some(Conflict::Merge)),
         Some(_) => Err(Problem::malformed("conflict is fail, keep, overwrite or merge")),
     }
 }
 
 /// The tags of a condition as revisions. A malformed one could let a write through that it was
 /// meant to stop: 400.
-fn condition(fields: &Fields<'_>, name: &'static str) -> Result<Condition, Problem> {
+pub(super) fn condition(fields: &Fields<'_>, name: &'static str) -> Result<Condition, Problem> {
     let list = TagList::read(fields, name);
     match list.map_err(|error| Problem::malformed(format!("{name}: {error}")))? {
         None => Ok(Condition::Absent),

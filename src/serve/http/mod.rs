@@ -11,15 +11,19 @@ mod draft;
 mod edit;
 mod problem;
 mod query;
+mod reading;
 mod route;
 mod site;
+mod spread;
 mod status;
 mod stories;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod unite;
 mod updates;
+mod withdraw;
 mod write;
 
 pub use connection::{HttpConnection, factory};

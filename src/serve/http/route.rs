@@ -16,10 +16,13 @@ pub(super) enum Route {
     Story(String),
     History(String),
     Revision(String),
+    Diff(String, String),
     Topic(String),
     Updates,
+    Spread(String),
     Stream,
     Herd,
+    Charter,
     Healthz,
     Readyz,
     Metrics,
@@ -30,6 +33,7 @@ pub(super) enum Route {
 pub(super) enum Verb {
     Read,
     Put,
+    Delete,
     Post,
     Options,
 }
@@ -53,10 +57,13 @@ impl Route {
             ["v1", "stories", title] if !title.is_empty() => Self::Story(own(title)),
             ["v1", "stories", title, "history"] => Self::History(own(title)),
             ["v1", "revisions", id] => Self::Revision(own(id)),
+            ["v1", "revisions", a, "diff", b] => Self::Diff(own(a), own(b)),
             ["v1", "topics", topic] if !topic.is_empty() => Self::Topic(own(topic)),
             ["v1", "updates"] => Self::Updates,
+            ["v1", "updates", id, "spread"] => Self::Spread(own(id)),
             ["v1", "stream"] => Self::Stream,
             ["v1", "herd"] => Self::Herd,
+            ["v1", "charter"] => Self::Charter,
             _ => return Ok(None),
         }))
     }
@@ -65,8 +72,9 @@ impl Route {
     pub(super) fn verb(&self, method: Method<'_>) -> Option<Verb> {
         match (method, self) {
             (Method::Options, _) => Some(Verb::Options),
-            (Method::Post, Self::Topic(_)) => Some(Verb::Post),
+            (Method::Post, Self::Topic(_) | Self::Charter) => Some(Verb::Post),
             (Method::Put, Self::Story(_)) => Some(Verb::Put),
+            (Method::Delete, Self::Story(_)) => Some(Verb::Delete),
             (Method::Get | Method::Head, Self::Topic(_)) => None,
             (Method::Get | Method::Head, _) => Some(Verb::Read),
             _ => None,
@@ -76,8 +84,9 @@ impl Route {
     /// The value of `Allow`.
     pub(super) fn allow(&self) -> &'static str {
         match self {
-            Self::Story(_) => "GET, HEAD, PUT, OPTIONS",
+            Self::Story(_) => "GET, HEAD, PUT, DELETE, OPTIONS",
             Self::Topic(_) => "POST, OPTIONS",
+            Self::Charter => "GET, HEAD, POST, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }
@@ -94,10 +103,13 @@ impl Route {
             Self::Story(_) => RouteLabel::Story,
             Self::History(_) => RouteLabel::History,
             Self::Revision(_) => RouteLabel::Revision,
+            Self::Diff(..) => RouteLabel::Diff,
             Self::Topic(_) => RouteLabel::Topic,
             Self::Updates => RouteLabel::Updates,
+            Self::Spread(_) => RouteLabel::Spread,
             Self::Stream => RouteLabel::Stream,
             Self::Herd => RouteLabel::Herd,
+            Self::Charter => RouteLabel::Charter,
             Self::Healthz => RouteLabel::Healthz,
             Self::Readyz => RouteLabel::Readyz,
             Self::Metrics => RouteLabel::Metrics,
@@ -132,10 +144,13 @@ mod tests {
             ("/v1/stories/a%2Fhistory", Some(Route::Story(title("a/history")))),
             ("/v1/stories/a/history", Some(Route::History(title("a")))),
             ("/v1/revisions/00", Some(Route::Revision(title("00")))),
+            ("/v1/revisions/00/diff/1", Some(Route::Diff(title("00"), title("1")))),
+            ("/v1/revisions/00/diff", None),
             ("/v1/topics/a+b", Some(Route::Topic(title("a+b")))),
             ("/v1/updates", Some(Route::Updates)),
             ("/v1/stream", Some(Route::Stream)),
             ("/v1/herd", Some(Route::Herd)),
+            ("/v1/charter", Some(Route::Charter)),
             ("/v1", None),
             ("/v2/herd", None),
             ("/healthz", Some(Route::Healthz)),
@@ -161,6 +176,7 @@ mod tests {
             Route::Story("a".into()),
             Route::Topic("a".into()),
             Route::Stream,
+            Route::Charter,
             Route::HistoryPage("a".into()),
         ];
         for route in routes {

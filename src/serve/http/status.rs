@@ -29,6 +29,11 @@ pub(super) fn herd<D: Desk>(cx: &Ctx<'_, D>, desk: &D) -> Answer {
     Answer::json(Status::OK, &desk.herd_view(cx)).field("Cache-Control", "no-store")
 }
 
+/// `/v1/charter`
+pub(super) fn charter<D: Desk>(desk: &D) -> Answer {
+    Answer::json(Status::OK, &desk.charter_view()).field("Cache-Control", "no-store")
+}
+
 /// `/healthz`: who reads this is served.
 pub(super) fn healthz() -> Answer {
     Answer::content(Status::OK, TEXT, "ok\n").field("Cache-Control", "no-store")

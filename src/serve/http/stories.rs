@@ -4,7 +4,10 @@
 use super::answer::Answer;
 use super::problem::Problem;
 use super::query::Query;
-use crate::news::{self, HistoryView, Revision, RevisionView, StoriesView, Story, Withdrawn};
+use crate::news::{
+    self, DiffView, HistoryView, NotText, Revision, RevisionPlace, RevisionView, StoriesView,
+    Story, Withdrawn,
+};
 use crate::proto::http::{Accept, ContentType, Fields, Status, TagList};
 use crate::serve::Desk;
 use crate::update::{Cid, Kind, Update};
@@ -56,13 +59,41 @@ pub(super) fn read<D: Desk>(desk: &D, title: &str, asked: &Asked<'_>) -> Result<
 
 /// `/v1/revisions/{id}`
 pub(super) fn revision<D: Desk>(desk: &D, id: &str, asked: &Asked<'_>) -> Result<Answer, Problem> {
-    let cid: Cid = id.parse().map_err(|error| Problem::malformed(format!("{error}")))?;
-    let place = news::revision_place(desk.store().index(), cid)?;
-    let place = place.ok_or_else(|| Problem::not_found("no revision of this id is here"))?;
+    let (cid, place) = revision_named(desk, id)?;
     let story = standing(desk, &place.title)?;
-    let is_head = story.head().is_some_and(|head| head.cid == cid);
+    let is_head = story.head().is_some_and(|head| head.cid == place.shown);
     let conflicts = if is_head { story.conflict_ids() } else { Vec::new() };
     shown(desk, cid, &conflicts, asked)
+}
+
+/// `/v1/revisions/{a}/diff/{b}`
+pub(super) fn diff<D: Desk>(desk: &D, [a, b]: [&str; 2]) -> Result<Answer, Problem> {
+    let (a, b) = (revision_named(desk, a)?.0, revision_named(desk, b)?.0);
+    let (a, b) = (revision_update(desk, a)?, revision_update(desk, b)?);
+    let view = DiffView::of(&a, &b).map_err(|NotText| {
+        let detail = "one of the two is not text: fetch both and compare their bytes";
+        Problem::new(Status::UNPROCESSABLE_CONTENT, detail)
+    })?;
+    // Neither ever changes, but either may be withdrawn.
+    Ok(Answer::json(Status::OK, &view).field("Cache-Control", "no-cache"))
+}
+
+/// The revision of an id, or why there is none to read: 400, 404, 410.
+fn revision_named<D: Desk>(desk: &D, id: &str) -> Result<(Cid, RevisionPlace), Problem> {
+    let cid: Cid = id.parse().map_err(|error| Problem::malformed(format!("{error}")))?;
+    if let Some(place) = news::revision_place(desk.store().index(), cid)? {
+        return Ok((cid, place));
+    }
+    // The index knows nothing of what was withdrawn; what is left of it says at least that.
+    let update = revision_update(desk, cid)?;
+    if let Ok(revision) = Revision::decode(update.payload()) {
+        standing(desk, revision.title)?;
+    }
+    Err(unknown_revision())
+}
+
+fn unknown_revision() -> Problem {
+    Problem::not_found("no revision of this id is here")
 }
 
 /// The story as it stands, or why it can't be read: 404, 410.
@@ -122,10 +153,18 @@ fn shown<D: Desk>(
     Ok(answer.field("ETag", tag).field("Vary", "Accept").field("Cache-Control", "no-cache"))
 }
 
-/// The update of a revision that the index knows.
+/// The update of a revision: 404 when it is not here, 410 when its story was withdrawn and it is
+/// erased.
 pub(super) fn revision_update<D: Desk>(desk: &D, cid: Cid) -> Result<Update, Problem> {
     let update = desk.store().by_cid(cid)?.filter(|update| update.kind() == Kind::Revision);
-    update.ok_or_else(|| Problem::not_found(format!("the revision {cid} is no longer held here")))
+    match update {
+        None => Err(unknown_revision()),
+        Some(update) if update.is_erased() => {
+            let detail = format!("the story of the revision {cid} was withdrawn, for good");
+            Err(Problem::new(Status::GONE, detail))
+        }
+        Some(update) => Ok(update),
+    }
 }
 
 /// A revision in the index whose payload does not read: never the reader's fault.

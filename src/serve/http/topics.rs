@@ -1,20 +1,26 @@
-//! `POST /v1/topics/{topic}`: any bytes of any media type become an update.
+//! `POST /v1/topics/{topic}`: any bytes of any media type become an update. `POST /v1/charter`: an
+//! act on the herd's charter does.
 
-use super::answer::Answer;
+use super::answer::{Answer, JSON};
 use super::edit::content_type;
 use super::problem::Problem;
 use super::stories::Asked;
 use super::write::{Made, Written, durability_of};
 use crate::config::Durability;
+use crate::herd::{Act, TOPIC_CHARTER};
 use crate::news::{TOPIC_PLACES, TOPIC_STORIES};
 use crate::proto::http::Status;
-use crate::reactor::Ctx;
+use crate::reactor::{Ctx, Peer};
 use crate::serve::{Desk, Entry};
 use crate::update::Kind;
+
+/// An act names at most 64 nodes.
+const ACT_BYTES_MAX: usize = 32 * 1024;
 
 /// A post under way.
 #[derive(Debug)]
 pub(super) struct Post {
+    kind: Kind,
     topic: String,
     media_type: String,
     durability: Durability,
@@ -28,7 +34,7 @@ impl Post {
         topic: &str,
         asked: &Asked<'_>,
     ) -> Result<Self, Problem> {
-        let fault = if [TOPIC_STORIES, TOPIC_PLACES].contains(&topic) {
+        let fault = if [TOPIC_STORIES, TOPIC_PLACES, TOPIC_CHARTER].contains(&topic) {
             Some("this topic is the node's own: stories are written with PUT /v1/stories/{title}")
         } else if topic.len() > 255 || topic.chars().any(char::is_control) {
             Some("a topic has 1 to 255 bytes and no control characters")
@@ -40,6 +46,7 @@ impl Post {
         }
         let media_type = content_type(&asked.fields)?;
         Ok(Self {
+            kind: Kind::Data,
             topic: topic.to_owned(),
             media_type: media_type.unwrap_or_else(|| "application/octet-stream".to_owned()),
             durability: durability_of(desk, &asked.query)?,
@@ -47,9 +54,50 @@ impl Post {
         })
     }
 
+    /// An act on the charter, by someone at this machine: who may change it is not for the network
+    /// to say.
+    pub(super) fn charter<D: Desk>(
+        desk: &D,
+        from: &Peer,
+        asked: &Asked<'_>,
+    ) -> Result<Self, Problem> {
+        // A page of another site can make a browser on this machine post, but not as JSON, and not
+        // without saying so.
+        if !from.is_local() || asked.fields.first("origin").is_some() {
+            let detail = "the charter is changed by programs on the node's own machine only";
+            return Err(Problem::new(Status::FORBIDDEN, detail));
+        }
+        if content_type(&asked.fields)?.as_deref() != Some(JSON) {
+            let detail = "an act on the charter is application/json";
+            return Err(Problem::new(Status::UNSUPPORTED_MEDIA_TYPE, detail));
+        }
+        Ok(Self {
+            kind: Kind::Charter,
+            topic: TOPIC_CHARTER.to_owned(),
+            media_type: JSON.to_owned(),
+            durability: durability_of(desk, &asked.query)?,
+            body: Vec::new(),
+        })
+    }
+
+    /// The most bytes that its body may have.
+    pub(super) fn body_bytes_max(&self, update_bytes: usize) -> usize {
+        if self.kind == Kind::Charter { ACT_BYTES_MAX } else { update_bytes }
+    }
+
+    /// What it waits for.
+    pub(super) fn durability(&self) -> Durability {
+        self.durability
+    }
+
     /// Takes the whole body.
-    pub(super) fn on_body(&mut self, body: Vec<u8>) {
+    pub(super) fn on_body(&mut self, body: Vec<u8>) -> Result<(), Problem> {
+        if self.kind == Kind::Charter {
+            let act = Act::decode(&body);
+            act.map_err(|error| Problem::malformed(error.to_string()))?;
+        }
         self.body = body;
+        Ok(())
     }
 
     /// Makes the update.
@@ -59,7 +107,7 @@ impl Post {
         desk: &mut D,
     ) -> Result<Made, Problem> {
         let entry = Entry {
-            kind: Kind::Data,
+            kind: self.kind,
             topic: &self.topic,
             media_type: &self.media_type,
             alias: "",
@@ -69,12 +117,12 @@ impl Post {
         let receipt = desk.publish(cx, entry, self.durability)?;
         // The log has it now: up to 16 MiB need not wait for the disk with us.
         self.body = Vec::new();
-        Ok(Made { receipt, is_created: true })
+        Ok(Made::new(receipt, true))
     }
 
     /// The answer to a post that is as safe as was asked.
     pub(super) fn done<D: Desk>(&self, desk: &D, made: &Made) -> Answer {
-        let written = Written::new(desk, &made.receipt, self.durability);
-        Answer::json(Status::CREATED, &written.of_topic(&self.topic))
+        let written = Written::new(desk, made, self.durability);
+        written.of_topic(&self.topic).answer(Status::CREATED, None)
     }
 }

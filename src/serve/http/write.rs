@@ -6,18 +6,31 @@ use super::edit::Edit;
 use super::problem::Problem;
 use super::query::Query;
 use super::topics::Post;
+use super::withdraw::Withdraw;
 use crate::config::{Durability, Limits};
-use crate::proto::http::BodyLength;
+use crate::proto::http::{BodyLength, Status};
 use crate::reactor::Ctx;
 use crate::serve::{Desk, Receipt, Settled, Ticket};
-use crate::update::{Cid, Cursor};
+use crate::update::{Cid, Cursor, Dot};
 use serde::Serialize;
+use serde_json::Value;
 
 /// A write that was accepted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Made {
     pub(super) receipt: Receipt,
     pub(super) is_created: bool,
+    /// It was here before, under the alias that the writer gave: nothing was written.
+    pub(super) is_duplicate: bool,
+    /// What the writer wrote, if the update that is answered is the merge that follows it.
+    pub(super) yours: Option<Cid>,
+}
+
+impl Made {
+    /// An update that was just written.
+    pub(super) fn new(receipt: Receipt, is_created: bool) -> Self {
+        Self { receipt, is_created, is_duplicate: false, yours: None }
+    }
 }
 
 /// The answer to a write.
@@ -31,27 +44,44 @@ pub(super) struct Written<'a> {
     topic: Option<&'a str>,
     heads: Vec<String>,
     durability: Met,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    duplicate: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    yours: Option<String>,
 }
 
+/// What was asked, and the same again once it is met; until then `false`.
 #[derive(Debug, Serialize)]
-struct Met {
+pub(super) struct Met {
     asked: String,
-    met: String,
+    met: Value,
+}
+
+impl Met {
+    /// How an update stands now.
+    pub(super) fn of<D: Desk>(desk: &D, dot: Dot, durability: Durability) -> Self {
+        let asked = durability.to_string();
+        let is_met = desk.is_as_safe_as(dot, durability);
+        let met = if is_met { asked.clone().into() } else { false.into() };
+        Self { asked, met }
+    }
 }
 
 impl<'a> Written<'a> {
     /// An update that is as safe as was asked; its cursor stands behind it.
-    pub(super) fn new<D: Desk>(desk: &D, receipt: &Receipt, durability: Durability) -> Self {
+    pub(super) fn new<D: Desk>(desk: &D, made: &Made, durability: Durability) -> Self {
+        let receipt = &made.receipt;
         let mut cursor = Cursor(desk.store().visible());
         cursor.0.insert(receipt.dot);
-        let (asked, met) = (durability.to_string(), durability.to_string());
         Self {
             id: receipt.cid.to_string(),
             cursor: cursor.to_string(),
             title: None,
             topic: None,
             heads: Vec::new(),
-            durability: Met { asked, met },
+            durability: Met::of(desk, receipt.dot, durability),
+            duplicate: made.is_duplicate,
+            yours: made.yours.map(|cid| cid.to_string()),
         }
     }
 
@@ -64,12 +94,27 @@ impl<'a> Written<'a> {
     pub(super) fn of_topic(self, topic: &'a str) -> Self {
         Self { topic: Some(topic), ..self }
     }
+
+    /// The answer: the status of a write that is as safe as was asked, and where to find what was
+    /// written; or, when its time was up before, 202 and where to ask how far it came.
+    pub(super) fn answer(&self, status: Status, location: Option<String>) -> Answer {
+        let is_met = self.durability.met != false;
+        let status = if is_met { status } else { Status::ACCEPTED };
+        let location =
+            if is_met { location } else { Some(format!("/v1/updates/{}/spread", self.id)) };
+        let answer = Answer::json(status, self);
+        match location {
+            Some(location) => answer.field("Location", location),
+            None => answer,
+        }
+    }
 }
 
 /// What is written.
 #[derive(Debug)]
 pub(super) enum Work {
     Edit(Box<Edit>),
+    Withdraw(Withdraw),
     Post(Post),
 }
 
@@ -92,11 +137,22 @@ pub(super) struct Write {
 }
 
 impl Write {
+    /// What it waits for.
+    pub(super) fn durability(&self) -> Durability {
+        match &self.work {
+            Work::Edit(edit) => edit.durability(),
+            Work::Withdraw(withdraw) => withdraw.durability(),
+            Work::Post(post) => post.durability(),
+        }
+    }
+
     /// Refuses a body that is declared too large, before it is read.
     pub(super) fn begin(work: Work, length: BodyLength, limits: &Limits) -> Result<Self, Problem> {
         let body_bytes_max = match &work {
             Work::Edit(edit) => edit.body_bytes_max(limits.story_bytes),
-            Work::Post(_) => limits.update_bytes,
+            // Its reason is in the query; a body has no meaning, but may be sent.
+            Work::Withdraw(_) => limits.head_bytes,
+            Work::Post(post) => post.body_bytes_max(limits.update_bytes),
         };
         match length {
             BodyLength::Length(bytes) if bytes > body_bytes_max as u64 => {
@@ -125,10 +181,8 @@ impl Write {
         let body = std::mem::take(&mut self.body);
         match &mut self.work {
             Work::Edit(edit) => edit.on_body(body, limits.story_bytes),
-            Work::Post(post) => {
-                post.on_body(body);
-                Ok(())
-            }
+            Work::Withdraw(_) => Ok(()),
+            Work::Post(post) => post.on_body(body),
         }
     }
 
@@ -141,13 +195,17 @@ impl Write {
         if self.made.is_none() {
             // Another write of this story is not on disk yet: it may still fail, and until then
             // nobody can say what this one edits.
-            if let Work::Edit(edit) = &self.work
-                && let Some(ticket) = desk.writing(edit.title())
-            {
+            let title = match &self.work {
+                Work::Edit(edit) => Some(edit.title()),
+                Work::Withdraw(withdraw) => Some(withdraw.title()),
+                Work::Post(_) => None,
+            };
+            if let Some(ticket) = title.and_then(|title| desk.writing(title)) {
                 return Ok(Progress::Wait(ticket));
             }
             self.made = Some(match &mut self.work {
                 Work::Edit(edit) => edit.publish(cx, desk)?,
+                Work::Withdraw(withdraw) => withdraw.publish(cx, desk)?,
                 Work::Post(post) => post.publish(cx, desk)?,
             });
         }
@@ -162,6 +220,7 @@ impl Write {
             }
             None | Some((_, Some(Settled::Done))) => Ok(Progress::Answer(match &self.work {
                 Work::Edit(edit) => edit.done(desk, &made),
+                Work::Withdraw(withdraw) => withdraw.done(desk, &made),
                 Work::Post(post) => post.done(desk, &made),
             })),
         }
@@ -177,7 +236,5 @@ impl Write {
 
 /// What a write waits for: as asked, else as the node is configured.
 pub(super) fn durability_of<D: Desk>(desk: &D, query: &Query<'_>) -> Result<Durability, Problem> {
-    let asked: Option<Durability> = query.parsed("durability")?;
-    let durability = asked.unwrap_or(desk.config().durability);
-    durability.supported().map_err(|error| Problem::malformed(format!("durability: {error}")))
+    Ok(query.parsed("durability")?.unwrap_or(desk.config().durability))
 }

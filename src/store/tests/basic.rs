@@ -9,15 +9,15 @@ fn what_was_committed_is_there_after_a_clean_close() {
     let sim = SimDisk::new(1);
     let (mut store, report, _) = open(&sim, 5).unwrap();
     assert_eq!(report.new_epoch_because, Some(NewEpoch::LogBorn));
-    assert_eq!((store.next_dot().seq, store.tip()), (1, Cid::ZERO));
+    assert_eq!((store.next_dot().seq, store.previous()), (1, Cid::ZERO));
     let first = own(&mut store, "first", Apply::OnCommit);
-    let other = relayed(&mut store, 3, "other");
+    let other = relayed(&mut store, 1, "other");
     assert_eq!(read_all(&store), vec![other.clone()], "an own update is not seen before its sync");
     assert!(store.seen().contains(first.dot()) && !store.held().contains(other.dot()));
     assert_eq!(store.get(first.dot()).unwrap(), None);
     assert_eq!(store.by_cid(other.cid()).unwrap(), Some(other.clone()));
-    let done = store.take_batch().unwrap().run();
-    assert!(store.take_batch().is_none());
+    let done = batch(&mut store).unwrap().run();
+    assert!(batch(&mut store).is_none());
     let committed = store.finish(done).unwrap();
     assert_eq!(committed.updates, vec![first.clone()]);
     assert_eq!(committed.durable_end, store.log_end());
@@ -26,9 +26,9 @@ fn what_was_committed_is_there_after_a_clean_close() {
     store.close().unwrap();
 
     let (store, report, replayed) = open(&sim, 6).unwrap();
-    assert_eq!((report.epoch, report.new_epoch_because), (Epoch(5), None));
+    assert_eq!((report.epoch, report.new_epoch_because), (epoch(5), None));
     assert_eq!(replayed, [], "the checkpoint covers all");
-    assert_eq!((store.next_dot().seq, store.tip()), (2, first.cid()));
+    assert_eq!((store.next_dot().seq, store.previous()), (2, first.cid()));
     assert_eq!(store.get(first.dot()).unwrap(), Some(first.clone()));
     assert_eq!(store.by_cid(other.cid()).unwrap(), Some(other.clone()));
     assert_eq!(store.dot_of(Cid([1; 32])).unwrap(), None);
@@ -46,9 +46,9 @@ fn a_kill_without_early_sending_keeps_the_epoch_and_replays_what_the_index_lacks
     let b = own(&mut store, "b", Apply::OnCommit);
     commit(&mut store);
     let (store, report, replayed) = open(&sim.kill(), 6).unwrap();
-    assert_eq!((report.epoch, report.new_epoch_because), (Epoch(5), None));
+    assert_eq!((report.epoch, report.new_epoch_because), (epoch(5), None));
     assert_eq!(replayed, vec![b.clone()]);
-    assert_eq!((store.next_dot().seq, store.tip()), (3, b.cid()));
+    assert_eq!((store.next_dot().seq, store.previous()), (3, b.cid()));
     assert_eq!(read_all(&store), [a, b]);
 }
 
@@ -64,15 +64,35 @@ fn a_kill_after_early_sending_begins_a_new_epoch_and_a_clean_close_does_not() {
     assert!(store.may_send_early());
     let a = own(&mut store, "a", Apply::Now);
     assert_eq!(store.get(a.dot()).unwrap(), Some(a.clone()));
+    store.seal(&key());
     let (store_2, report, _) = open(&sim.kill(), 6).unwrap();
     assert_eq!(report.new_epoch_because, Some(NewEpoch::SentEarly));
-    assert_eq!((store_2.epoch(), store_2.tip()), (Epoch(6), Cid::ZERO));
+    assert_eq!((store_2.epoch(), store_2.previous()), (epoch(6), Cid::ZERO));
     store.close().unwrap();
     let (store, report, _) = open(&sim, 6).unwrap();
-    assert_eq!((report.epoch, report.new_epoch_because), (Epoch(5), None));
+    assert_eq!((report.epoch, report.new_epoch_because), (epoch(5), None));
     assert!(!store.may_send_early(), "it must be said again");
-    assert_eq!((store.next_dot().seq, store.tip()), (2, a.cid()));
-    assert_eq!(store.epoch(), Epoch(5));
+    assert_eq!((store.next_dot().seq, store.previous()), (2, a.cid()));
+    assert_eq!(store.epoch(), epoch(5));
+}
+
+#[test]
+fn a_copy_of_a_store_that_was_closed_well_begins_a_new_epoch_once() {
+    let sim = SimDisk::new(1);
+    let (mut store, ..) = open(&sim, 5).unwrap();
+    own(&mut store, "a", Apply::OnCommit);
+    commit(&mut store);
+    store.close().unwrap();
+    let copy = sim.copied();
+    let (store, report, _) = open(&copy, 6).unwrap();
+    assert_eq!((report.epoch, report.new_epoch_because), (epoch(6), Some(NewEpoch::Copied)));
+    store.close().unwrap();
+    // It is at home there now, as the original is where it was.
+    for (disk, salt) in [(&copy, 6), (&sim, 5)] {
+        let (store, report, _) = open(disk, 7).unwrap();
+        assert_eq!((report.epoch, report.new_epoch_because), (epoch(salt), None));
+        assert_eq!(read_all(&store).len(), 1);
+    }
 }
 
 #[test]
@@ -81,7 +101,7 @@ fn a_second_open_is_refused() {
     let (mut store, ..) = open(&sim, 5).unwrap();
     assert!(matches!(Store::open(disk(&sim), options(6)), Err(StoreError::Locked)));
     own(&mut store, "a", Apply::OnCommit);
-    let batch = store.take_batch();
+    let batch = batch(&mut store);
     drop(store);
     assert!(
         matches!(Store::open(disk(&sim), options(6)), Err(StoreError::Locked)),
@@ -97,22 +117,22 @@ fn an_update_in_its_turn_is_seen_with_those_before_it_and_refused_with_them() {
     let (mut store, ..) = open(&sim, 5).unwrap();
     let first = own(&mut store, "a", Apply::InTurn);
     store.mark_early();
-    let batch = store.take_batch().unwrap();
+    let out = batch(&mut store).unwrap();
     let second = own(&mut store, "b", Apply::InTurn);
-    let landed = store.finish(batch.run()).unwrap();
+    let landed = store.finish(out.run()).unwrap();
     assert_eq!(landed.updates, [first, second.clone()], "the log says that it sends early");
     assert!(!store.is_hiding() && !store.held().contains(second.dot()));
     let waits = own(&mut store, "c", Apply::OnCommit);
-    let batch = store.take_batch().unwrap();
+    let out = batch(&mut store).unwrap();
     let behind = own(&mut store, "d", Apply::InTurn);
     let last = own(&mut store, "e", Apply::OnCommit);
     let hidden = own(&mut store, "f", Apply::InTurn);
     assert!(store.is_hiding() && !store.contains(behind.dot()));
-    assert_eq!(store.finish(batch.run()).unwrap().updates, [waits, behind.clone()]);
+    assert_eq!(store.finish(out.run()).unwrap().updates, [waits, behind.clone()]);
     assert!(store.contains(behind.dot()) && !store.contains(hidden.dot()));
     sim.fail_writes(Fault::Write);
-    let batch = store.take_batch().unwrap();
-    let failed = store.finish(batch.run()).unwrap_err();
+    let out = batch(&mut store).unwrap();
+    let failed = store.finish(out.run()).unwrap_err();
     assert_eq!((failed.refused, failed.kept), (vec![last.clone(), hidden], vec![behind]));
     sim.heal();
     commit(&mut store);
@@ -130,19 +150,19 @@ fn a_failed_batch_refuses_what_nobody_saw_and_keeps_the_rest() {
         let unseen = own(&mut store, "c", Apply::OnCommit);
         let other = relayed(&mut store, 1, "d");
         sim.fail_writes(fault);
-        let done = store.take_batch().unwrap().run();
+        let done = batch(&mut store).unwrap().run();
         let later = own(&mut store, "e", Apply::OnCommit);
         let failed = store.finish(done).unwrap_err();
         assert_eq!(failed.refused, [unseen.clone(), later]);
         assert_eq!(failed.kept, [sent.clone(), other.clone()]);
         assert!(store.is_failing() && !store.may_send_early());
-        assert_eq!((store.next_dot(), store.tip()), (unseen.dot(), sent.cid()));
+        assert_eq!((store.next_dot(), store.previous()), (unseen.dot(), sent.cid()));
         assert!(!store.seen().contains(unseen.dot()) && !checkpoint(&mut store));
         assert_eq!(read_all(&store), [sent.clone(), other.clone()]);
-        let done = store.take_batch().unwrap().run();
+        let done = batch(&mut store).unwrap().run();
         store.finish(done).unwrap_err();
         sim.heal();
-        let done = store.take_batch().unwrap().run();
+        let done = batch(&mut store).unwrap().run();
         assert_eq!(store.finish(done).unwrap().updates, []);
         assert!(!store.is_failing() && store.may_send_early());
         let next = own(&mut store, "f", Apply::OnCommit);
@@ -163,14 +183,14 @@ fn the_marks_of_a_failed_batch_go_out_with_the_next_one() {
     let sim = SimDisk::new(3);
     let (mut store, ..) = open(&sim, 5).unwrap();
     let old = own(&mut store, "old", Apply::OnCommit);
-    store.begin_epoch(Epoch(8));
-    assert_eq!((store.next_dot(), store.tip()), (Dot { epoch: Epoch(8), seq: 1 }, Cid::ZERO));
+    store.begin_epoch(birth(8));
+    assert_eq!((store.next_dot(), store.previous()), (Dot { epoch: epoch(8), seq: 1 }, Cid::ZERO));
     store.mark_early();
     let new = own(&mut store, "new", Apply::OnCommit);
     sim.fail_writes(Fault::Write);
-    let done = store.take_batch().unwrap().run();
+    let done = batch(&mut store).unwrap().run();
     assert_eq!(store.finish(done).unwrap_err().refused, [old, new]);
-    assert_eq!((store.next_dot(), store.tip()), (Dot { epoch: Epoch(8), seq: 1 }, Cid::ZERO));
+    assert_eq!((store.next_dot(), store.previous()), (Dot { epoch: epoch(8), seq: 1 }, Cid::ZERO));
     assert!(!store.may_send_early());
     sim.heal();
     commit(&mut store);
@@ -182,7 +202,7 @@ fn the_marks_of_a_failed_batch_go_out_with_the_next_one() {
     assert_eq!(replayed, vec![sent]);
     store.close().unwrap();
     let (store, report, _) = open(&sim, 9).unwrap();
-    assert_eq!((report.epoch, report.new_epoch_because), (Epoch(8), None));
+    assert_eq!((report.epoch, report.new_epoch_because), (epoch(8), None));
     assert_eq!(store.next_dot().seq, 2);
 }
 
@@ -192,17 +212,17 @@ fn a_failing_disk_is_probed_even_when_nothing_is_pending() {
     let (mut store, ..) = open(&sim, 5).unwrap();
     own(&mut store, "a", Apply::OnCommit);
     sim.fail_writes(Fault::Sync);
-    let done = store.take_batch().unwrap().run();
+    let done = batch(&mut store).unwrap().run();
     assert_eq!(store.finish(done).unwrap_err().refused.len(), 1);
     sim.heal();
-    let done = store.take_batch().expect("a probe").run();
+    let done = batch(&mut store).expect("a probe").run();
     store.finish(done).unwrap();
-    assert!(!store.is_failing() && store.take_batch().is_none());
+    assert!(!store.is_failing() && batch(&mut store).is_none());
     let b = own(&mut store, "b", Apply::OnCommit);
     commit(&mut store);
     let (store, report, replayed) = open(&sim.kill(), 6).unwrap();
     assert_eq!((report.cut, replayed), (None, vec![b.clone()]));
-    assert_eq!(store.tip(), b.cid());
+    assert_eq!(store.previous(), b.cid());
 }
 
 #[test]
@@ -210,7 +230,7 @@ fn a_batch_or_checkpoint_that_is_dropped_is_taken_again() {
     let sim = SimDisk::new(3);
     let (mut store, ..) = open(&sim, 5).unwrap();
     let a = own(&mut store, "a", Apply::OnCommit);
-    drop(store.take_batch());
+    drop(batch(&mut store));
     let b = own(&mut store, "b", Apply::OnCommit);
     commit(&mut store);
     assert_eq!(read_all(&store), [a.clone(), b.clone()]);

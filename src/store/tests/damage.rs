@@ -135,7 +135,7 @@ fn every_torn_tail_is_cut_and_what_is_before_it_stays() {
         assert!(all.starts_with(&read) && read.len() < all.len());
         if let Some(cut) = report.cut {
             assert_eq!(cut.offset + cut.bytes, length);
-            assert_eq!(store.epoch(), Epoch(6));
+            assert_eq!(store.epoch(), epoch(6));
         }
         if length % 5 > 0 {
             continue;
@@ -169,7 +169,7 @@ fn an_index_that_knows_more_than_the_log_means_a_new_epoch_and_is_made_again() {
         let (store, report, replayed) = open(&image, 6).unwrap();
         assert_eq!(report.new_epoch_because, Some(NewEpoch::IndexAhead));
         assert!(report.index_rebuilt);
-        assert_eq!((store.epoch(), store.next_dot().seq), (Epoch(6), 1));
+        assert_eq!((store.epoch(), store.next_dot().seq), (epoch(6), 1));
         let read = read_all(&store);
         assert!(all.starts_with(&read) && read.len() < all.len());
         assert_eq!(replayed, read);
@@ -204,7 +204,7 @@ fn an_index_that_is_missing_cut_or_garbage_is_made_again_and_the_epoch_goes_on()
             _ => file.set_len(whole * (round - 3) / 9).unwrap(),
         }
         let (store, report, replayed) = open(&image, 6).unwrap();
-        assert_eq!((report.new_epoch_because, report.epoch), (None, Epoch(5)), "{round}");
+        assert_eq!((report.new_epoch_because, report.epoch), (None, epoch(5)), "{round}");
         assert_eq!(replayed, all, "{round}");
         assert!(report.index_rebuilt || round == 1, "{round}");
         assert!(all.iter().all(|update| store.get(update.dot()).unwrap().is_some()));

@@ -2,12 +2,28 @@
 
 mod basic;
 mod damage;
+mod erase;
 mod model;
+mod panics;
+mod seals;
 mod size;
 
-use super::{Apply, Disk, OpenReport, SimDisk, Store, StoreError, StoreOptions};
-use crate::update::{Dot, Draft, Epoch, Hlc, Kind, Update};
+use super::{Apply, Batch, Birth, Disk, OpenReport, SimDisk, Store, StoreError, StoreOptions};
+use crate::update::{Cid, Dot, Draft, Epoch, Hlc, Kind, SigningKey, Update};
 use std::sync::Arc;
+
+pub(super) fn key() -> SigningKey {
+    SigningKey::from_seed([1; 32])
+}
+
+/// An epoch that [`key`] may seal.
+pub(super) fn birth(salt: u64) -> Birth {
+    Birth::of(&key().public(), salt)
+}
+
+pub(super) fn epoch(salt: u64) -> Epoch {
+    birth(salt).epoch
+}
 
 /// Small limits, so that short tests reach them.
 pub(super) fn options(epoch: u64) -> StoreOptions {
@@ -17,7 +33,7 @@ pub(super) fn options(epoch: u64) -> StoreOptions {
         index_cache_bytes: 1 << 20,
         overlay_bytes_max: 4096,
         salt: 7,
-        fresh_epoch: Epoch(epoch),
+        fresh: birth(epoch),
     }
 }
 
@@ -47,6 +63,10 @@ pub(super) fn replay_all(store: &mut Store) -> Result<Vec<Update>, StoreError> {
 }
 
 pub(super) fn update(dot: Dot, clock: u64, text: &str) -> Update {
+    following(dot, Cid::ZERO, clock, text)
+}
+
+pub(super) fn following(dot: Dot, previous: Cid, clock: u64, text: &str) -> Update {
     Update::seal(Draft {
         dot,
         clock: Hlc(clock),
@@ -57,7 +77,7 @@ pub(super) fn update(dot: Dot, clock: u64, text: &str) -> Update {
         media_type: "text/plain",
         alias: "",
         parents: Vec::new(),
-        previous: crate::update::Cid::ZERO,
+        previous,
         payload: text.as_bytes(),
     })
     .unwrap()
@@ -77,8 +97,14 @@ pub(super) fn relayed(store: &mut Store, seq: u64, text: &str) -> Update {
     update
 }
 
+/// The next batch, all own updates sealed.
+pub(super) fn batch(store: &mut Store) -> Option<Batch> {
+    store.seal(&key());
+    store.take_batch()
+}
+
 pub(super) fn commit(store: &mut Store) {
-    while let Some(batch) = store.take_batch() {
+    while let Some(batch) = batch(store) {
         store.finish(batch.run()).unwrap();
     }
 }

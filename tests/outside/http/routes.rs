@@ -110,10 +110,10 @@ fn malformed_writes_name_what_is_wrong() {
     }
     for (path, status) in [
         ("/v1/stories/a?conflict=nonsense", 400),
-        ("/v1/stories/a?conflict=merge", 501),
+        ("/v1/stories/a?alias=merge:1", 422),
         ("/v1/stories/a?base=nonsense", 400),
         ("/v1/stories/a?durability=nonsense", 400),
-        ("/v1/stories/a?durability=2", 400),
+        ("/v1/stories/a?durability=0", 400),
     ] {
         put(port, path, "", "x").problem(status);
     }

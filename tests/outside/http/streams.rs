@@ -144,7 +144,10 @@ fn a_hundred_readers_of_one_stream_read_the_same() {
 
 #[test]
 fn a_slow_reader_gets_all_in_the_end_and_keeps_nobody_waiting() {
-    let node = Node::alone(Setup::new("Hill").durability("none"));
+    let setup = Setup::new("Hill").durability("none");
+    // However slow this machine's disk is now.
+    let setup = setup.limit("pending_bytes", 64 << 20).limit("pending_ms", 60_000);
+    let node = Node::alone(setup.limit("lag_ms", 3_600_000));
     let port = node.http_port();
     let mut slow = Stream::open(port, "/v1/stream", "");
     let mut quick = Stream::open(port, "/v1/stream", "");
@@ -159,6 +162,44 @@ fn a_slow_reader_gets_all_in_the_end_and_keeps_nobody_waiting() {
     for id in written {
         assert_eq!(next_id(&mut slow), id);
     }
+}
+
+#[test]
+fn a_reader_that_lags_gets_the_newest_and_one_gap_and_finds_the_rest_at_another_node() {
+    let limits = |setup: Setup| setup.limit("lag_updates", 20).limit("lag_ms", 3_600_000);
+    let herd = Herd::mesh_of(2, limits);
+    let port = herd[0].http_port();
+    let mut slow = Stream::open(port, "/v1/stream", "");
+    let body = "x".repeat(500_000);
+    let mut written = vec![herd[0].http.write("a", &body)];
+    // 30 MB: more than the kernel holds for a reader that reads nothing.
+    for _ in 1..60 {
+        written.push(herd[0].http.edit("a", written.last().unwrap(), &body));
+    }
+    let (mut given, mut gaps) = (Vec::new(), Vec::new());
+    while given.last() != written.last() || gaps.is_empty() {
+        let (cursor, event) = slow.next().expect("an event");
+        match event["id"].as_str() {
+            Some(id) => given.push(id.to_owned()),
+            None => gaps.push((cursor, event)),
+        }
+    }
+    let [(cursor, gap)] = &gaps[..] else { panic!("{} gaps", gaps.len()) };
+    assert_eq!(gap["to"], **cursor);
+    assert_eq!(given.len() as u64 + gap["count"].as_u64().expect("a count"), 60);
+    assert_eq!(metric(&herd[0], "bellwether_readers_lagged_total"), 1);
+    herd.settle();
+    // Cursors mean the same everywhere: what was left out, and then what comes.
+    let from = gap["from"].as_str().expect("a cursor");
+    let mut rest = Stream::open(herd[1].http_port(), &format!("/v1/stream?after={from}"), "");
+    let left_out = written.iter().filter(|id| !given.contains(id));
+    for id in left_out {
+        assert_eq!(next_id(&mut rest), *id);
+    }
+    let mut behind = Stream::open(herd[1].http_port(), "/v1/stream", cursor);
+    let last = herd[1].http.write("b", "x");
+    assert_eq!(next_id(&mut behind), last);
+    assert_eq!(next_id(&mut rest), last);
 }
 
 #[test]

@@ -25,6 +25,11 @@ pub(super) fn metric(node: &Node, name: &str) -> u64 {
     line.unwrap_or_else(|| panic!("no {name} in {page}")).parse().expect("a number")
 }
 
+/// A gauge or counter with one label.
+pub(super) fn metric_with(node: &Node, name: &str, label: &str) -> u64 {
+    metric(node, &format!("{name}{{{label}}}"))
+}
+
 /// Begins a poll and waits until the node says that so many wait.
 fn begin_poll(node: &Node, query: &str, waiting: u64) -> Raw {
     let mut raw = Raw::open(node.http_port());
@@ -123,6 +128,30 @@ fn a_poll_whose_time_is_up_is_empty_and_what_was_pipelined_behind_it_follows() {
     let id = node.http.write("b", "body");
     let after = cursor(&page);
     assert_eq!(ids(&read(get(node.http_port(), &format!("/v1/updates?after={after}"), ""))), [&id]);
+}
+
+#[test]
+fn a_poll_reads_all_however_far_it_is_behind_unless_it_asks_for_the_newest() {
+    let node = Node::alone(Setup::new("Hill").durability("none").limit("lag_updates", 5));
+    let port = node.http_port();
+    let start = cursor(&read(get(port, "/v1/updates", ""))).to_owned();
+    let mut last = node.http.write("a", "0");
+    for n in 1..30 {
+        last = node.http.edit("a", &last, &n.to_string());
+    }
+    let all = read(get(port, &format!("/v1/updates?after={start}&wait=5"), ""));
+    assert_eq!(ids(&all).len(), 30, "a cursor is a place to go on from, not a lag");
+    let newest = get(port, &format!("/v1/updates?after={start}&newest=1"), "").expect(200).json();
+    assert_eq!(ids(&newest), [&last]);
+    let gap = &newest["gap"];
+    assert_eq!((&gap["count"], &gap["to"]), (&json!(29), &newest["cursor"]));
+    // What was left out is behind `from`, and nothing is behind `to`.
+    let from = gap["from"].as_str().expect("a cursor");
+    let rest = read(get(port, &format!("/v1/updates?after={from}"), ""));
+    assert_eq!(ids(&rest), ids(&all)[..29]);
+    assert!(
+        ids(&read(get(port, &format!("/v1/updates?after={}", cursor(&newest)), ""))).is_empty()
+    );
 }
 
 #[test]

@@ -83,8 +83,24 @@ fn a_node_that_dies_is_started_again() {
     bench.run(|herd, _| herd.due().is_some()).unwrap();
     let ready = |event: Option<Event>| matches!(event, Some(Event::Ready { .. }));
     bench.run(|herd, event| ready(event) && herd.members[0].process() != first).unwrap();
-    assert_ne!(bench.herd.members[0].backoff, Backoff::new());
     assert_eq!(bench.end().matches("ready herd").count(), 1);
+}
+
+#[test]
+fn rests_grow_to_five_seconds_and_start_again_after_ten_good_ones() {
+    let nodes = nodes(1);
+    let launch = |_: &NodePlan| shell("exit");
+    let mut bench = Bench::new(&nodes, &launch);
+    let mut rng = Rng::new(1);
+    let mut is_within = |lived: u64, cap: u128| {
+        let rest = bench.herd.members[0].rest(Duration::from_secs(lived), &mut rng).as_millis();
+        (cap / 2..=cap).contains(&rest)
+    };
+    for cap in [200, 400, 800, 1_600, 3_200, 5_000, 5_000] {
+        assert!(is_within(9, cap), "{cap}");
+    }
+    assert!(is_within(10, 200) && is_within(0, 400));
+    bench.end();
 }
 
 #[test]

@@ -58,6 +58,12 @@ impl Archive {
         let base = query.split('&').find_map(|pair| pair.strip_prefix("base="));
         let revisions = self.stories.entry(title.clone()).or_default();
         let head = revisions.last().map(|revision| revision["id"].as_str().unwrap().to_owned());
+        let alias = asked.json()["alias"].clone();
+        if let Some(held) = revisions.iter().find(|held| held["alias"] == alias)
+            && !alias.is_null()
+        {
+            return (200, json!({"id": held["id"], "duplicate": true}));
+        }
         if asked.header("if-none-match").is_some() && head.is_some() {
             return (412, Value::Null);
         }
@@ -128,6 +134,26 @@ fn a_history_arrives_as_a_chain_and_a_second_time_is_all_duplicates() {
     assert_eq!(bench.bodies("B/ü"), ["x"]);
     assert_eq!(bench.send(&editions).0, "accepted 0, duplicate 5, refused 0");
     assert_eq!(bench.bodies("A").len(), 4);
+}
+
+#[test]
+fn what_the_node_has_under_its_alias_is_a_duplicate_and_the_chain_goes_on_behind_it() {
+    let bench = Bench::new();
+    let named = |body: &str, alias: &str| Edition {
+        alias: Some(alias.to_owned()),
+        ..edition("A", body, "")
+    };
+    let first = [named("1", "x"), named("2", "y")];
+    assert_eq!(bench.send(&first).0, "accepted 2, duplicate 0, refused 0");
+    // Another text of the same name is the same thing.
+    let again = [named("one", "x"), named("2", "y"), named("3", "z")];
+    assert_eq!(bench.send(&again).0, "accepted 1, duplicate 2, refused 0");
+    assert_eq!(bench.bodies("A"), ["1", "2", "3"]);
+    bench.trouble([Trouble::LoseAnswer]);
+    let last = [&again[..], &[named("4", "w")]].concat();
+    bench.trouble([Trouble::None, Trouble::None, Trouble::None]);
+    assert_eq!(bench.send(&last).0, "accepted 1, duplicate 3, refused 0");
+    assert_eq!(bench.bodies("A"), ["1", "2", "3", "4"]);
 }
 
 #[test]

@@ -3,23 +3,26 @@
 
 mod conditions;
 mod edits;
+mod merges;
 mod news;
 mod pages;
+mod spread;
 mod streams;
 mod wire;
+mod withdrawals;
 
 use crate::base::{Chunk, InBuf};
 use crate::config::{Config, Durability};
 use crate::herd::{Feed, Order};
 use crate::metrics::Exposition;
-use crate::news::{Revision, UpdateView, Withdrawal, apply};
+use crate::news::{Revision, UpdateView, Withdrawal, apply, title_of};
 use crate::reactor::{
     ConnId, ConnectOptions, Ctx, ListenOptions, Lost, Outcome, Peer, Protocol, Settings, SimFaults,
     SimLoop, SimNode, SimWorld,
 };
-use crate::serve::{Desk, Entry, Receipt, Refusal, Settled, Tally, Ticket};
-use crate::store::{Apply, SimDisk, Store, StoreOptions};
-use crate::update::{Clock, Cursor, Draft, Epoch, Hlc, Kind, Update};
+use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
+use crate::store::{Apply, Birth, SimDisk, Store, StoreOptions};
+use crate::update::{Cid, Clock, Cursor, Dot, Draft, Epoch, Hlc, Kind, SigningKey, Update};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,15 +49,22 @@ struct TestDesk {
     attending: BTreeSet<ConnId>,
     /// The disk answers only by [`Bench::disk`].
     is_held: bool,
+    /// What was asked of other nodes' disks is met.
+    has_spread: bool,
     refusal: Option<Refusal>,
     unready: Option<&'static str>,
     clients: Vec<Seen>,
 }
 
+fn key() -> SigningKey {
+    SigningKey::from_seed([1; 32])
+}
+
 impl TestDesk {
     fn new() -> Self {
         let disk = Arc::new(SimDisk::new(1));
-        let options = StoreOptions { fresh_epoch: Epoch(7), ..StoreOptions::default() };
+        let fresh = Birth::of(&key().public(), 7);
+        let options = StoreOptions { fresh, ..StoreOptions::default() };
         let (mut store, _) = Store::open(disk, options).unwrap();
         store.mark_early();
         let done = store.take_batch().unwrap().run();
@@ -70,6 +80,7 @@ impl TestDesk {
             waiting: Vec::new(),
             attending: BTreeSet::new(),
             is_held: false,
+            has_spread: false,
             refusal: None,
             unready: None,
             clients: Vec::new(),
@@ -83,10 +94,37 @@ impl TestDesk {
         }
     }
 
+    /// A revision of another node.
+    fn seal_elsewhere(title: &str, body: &str) -> Update {
+        let body = body.as_bytes();
+        let revision = Revision { generation: 1, title, body, ..Revision::default() };
+        Update::seal(Draft {
+            dot: Dot { epoch: Epoch(8), seq: 1 },
+            clock: Hlc(1),
+            asked: 1,
+            origin: "node2",
+            kind: Kind::Revision,
+            topic: "stories",
+            media_type: "text/plain",
+            alias: "",
+            parents: Vec::new(),
+            previous: Cid::ZERO,
+            payload: &revision.encode().unwrap(),
+        })
+        .unwrap()
+    }
+
+    /// Takes an update of another node.
+    fn arrive(&mut self, cx: &mut Ctx<'_, Self>, update: &Update) {
+        self.store.append(update, Apply::Now);
+        self.reveal(cx, update);
+    }
+
     /// The disk answers for all that waits.
     fn commit(&mut self, cx: &mut Ctx<'_, Self>, end: Settled) {
         let open = std::mem::take(&mut self.open);
         if end == Settled::Done {
+            self.store.seal(&key());
             let done = self.store.take_batch().unwrap().run();
             for update in self.store.finish(done).unwrap().updates {
                 self.reveal(cx, &update);
@@ -134,7 +172,7 @@ impl Desk for TestDesk {
             media_type: entry.media_type,
             alias: entry.alias,
             parents: entry.parents,
-            previous: self.store.tip(),
+            previous: self.store.previous(),
             payload: entry.payload,
         };
         let update = Update::seal(draft).map_err(|_| Refusal::Malformed)?;
@@ -147,11 +185,7 @@ impl Desk for TestDesk {
         self.store.append(&update, Apply::OnCommit);
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        let title = match update.kind() {
-            Kind::Revision => Some(Revision::decode(update.payload()).unwrap().title.to_owned()),
-            _ => None,
-        };
-        self.open.push((ticket, title));
+        self.open.push((ticket, title_of(&update).map(str::to_owned)));
         if !self.is_held && self.open.len() == 1 {
             cx.call_later(2, |cx, desk| desk.commit(cx, Settled::Done));
         }
@@ -169,6 +203,18 @@ impl Desk for TestDesk {
 
     fn await_ticket(&mut self, ticket: Ticket, conn: ConnId) {
         self.waiting.push((ticket, conn));
+    }
+
+    fn is_as_safe_as(&self, _: Dot, durability: Durability) -> bool {
+        !durability.is_wide() || self.has_spread
+    }
+
+    fn holders(&self, dot: Dot) -> Vec<Holder> {
+        let on_disk = |here: bool| here.then_some(1_700_000_000_000);
+        vec![
+            Holder { node: "node1".to_owned(), at_ms: on_disk(self.store.held().contains(dot)) },
+            Holder { node: "node2".to_owned(), at_ms: on_disk(self.has_spread) },
+        ]
     }
 
     fn feed(&self, after: Option<&Cursor>) -> Feed {
@@ -192,6 +238,10 @@ impl Desk for TestDesk {
 
     fn herd_view(&self, _: &Ctx<'_, Self>) -> Value {
         serde_json::json!({"name": self.config.name, "nodes": [], "links": [], "vector": {}})
+    }
+
+    fn charter_view(&self) -> Value {
+        serde_json::json!({"node": self.config.name, "founding": null, "members": []})
     }
 
     fn expose(&self, cx: &Ctx<'_, Self>, out: &mut Exposition) {

@@ -1,0 +1,97 @@
+//! Erasure: the payloads of what was withdrawn go, at once for whoever reads, and soon from the
+//! disk, as segments of the log are written anew on the pool, one at a time and not too often, so
+//! that many withdrawals share one.
+
+use super::Node;
+use super::charter;
+use crate::news::{self, Applied};
+use crate::reactor::Ctx;
+use crate::store::{RewriteDone, Store, StoreError};
+use crate::update::{Dot, Kind, Update};
+
+/// How many updates of the log's tail are indexed at a time.
+const REPLAY_UPDATES: usize = 1024;
+
+/// Takes an update into the index, and erases what is withdrawn with it: what it withdraws, or the
+/// update itself, if it comes late.
+pub(super) fn take_in(store: &mut Store, update: &Update) -> Result<Applied, StoreError> {
+    let applied = enter(store, update)?;
+    store.erase(named_by(&applied))?;
+    Ok(applied)
+}
+
+fn enter(store: &mut Store, update: &Update) -> Result<Applied, StoreError> {
+    if update.kind() == Kind::Charter {
+        charter::enter(store.index_mut(), update)?;
+    }
+    news::apply(store.index_mut(), update)
+}
+
+fn named_by(applied: &Applied) -> &[Dot] {
+    match applied {
+        Applied::Story(change) => &change.erase,
+        _ => &[],
+    }
+}
+
+/// Catches the index up with the log. A crash may have kept a withdrawal and lost that its payloads
+/// are erased: they are erased again.
+pub(super) fn replay(store: &mut Store) -> Result<(), StoreError> {
+    let mut erase = Vec::new();
+    loop {
+        let updates = store.replay(REPLAY_UPDATES)?;
+        if updates.is_empty() {
+            return store.erase(&erase);
+        }
+        for update in &updates {
+            match enter(store, update) {
+                Ok(applied) => erase.extend_from_slice(named_by(&applied)),
+                Err(error) => {
+                    log::error!("update {} can't be indexed: {error}", update.cid());
+                    store.index().condemn();
+                }
+            }
+        }
+    }
+}
+
+impl Node {
+    /// The update as it is to be handed on.
+    pub(super) fn as_stands(&self, update: &Update) -> Update {
+        self.store.as_stands(update.clone())
+    }
+
+    /// Writes segments of the log anew, for as long as the node runs.
+    pub(super) fn rewrite_for_ever(&mut self, cx: &mut Ctx<'_, Self>) {
+        self.rewrite(cx);
+        cx.call_later(self.config.limits.rewrite_ms, |cx, node| node.rewrite_for_ever(cx));
+    }
+
+    fn rewrite(&mut self, cx: &mut Ctx<'_, Self>) {
+        if self.commits.jobs.is_rewriting || cx.draining() {
+            return;
+        }
+        let Some(rewrite) = self.store.take_rewrite() else {
+            // It may wait for the log to say something, or to go on in another segment.
+            if self.store.pending_bytes() > 0 {
+                self.commit_later(cx, false);
+            }
+            return;
+        };
+        self.commits.jobs.is_rewriting = true;
+        self.run_job(cx, move || {
+            let done = rewrite.run();
+            Box::new(move |cx, node: &mut Self| {
+                node.end_rewrite(done);
+                node.release_drain_if_done(cx);
+            })
+        });
+    }
+
+    fn end_rewrite(&mut self, done: RewriteDone) {
+        self.commits.jobs.is_rewriting = false;
+        if let Err(error) = self.store.finish_rewrite(done) {
+            log::error!("a segment of the log can't be written anew: {error}; it is tried again");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What streams and polls have in common: a reader and what it wants to see.
+
+use super::query::Query;
+use crate::herd::{Gap, Item, LagLimits, Reader, Verdict};
+use crate::news::{self, Filter};
+use crate::reactor::Ctx;
+use crate::serve::Desk;
+use crate::store::{Store, StoreError};
+use crate::update::{Cursor, Update};
+use serde_json::json;
+
+/// What a reader asks for.
+#[derive(Debug)]
+pub(super) struct Wish {
+    /// Where it begins; now when it does not say.
+    pub(super) after: Option<Cursor>,
+    filter: Filter,
+    /// Only the newest of each story from where it begins to now, as if it had lagged.
+    newest: bool,
+}
+
+impl Wish {
+    /// Reads what is asked of a reader that begins at `after`.
+    pub(super) fn read(query: &Query<'_>, after: Option<Cursor>) -> Self {
+        let filter = Filter { section: query.own("section"), topic: query.own("topic") };
+        Self { after, filter, newest: query.text("newest") == Some("1") }
+    }
+}
+
+/// A reader under way.
+#[derive(Debug)]
+pub(super) struct Reading {
+    reader: Reader,
+    filter: Filter,
+}
+
+impl Reading {
+    /// Begins.
+    pub(super) fn begin<D: Desk>(desk: &D, wish: Wish) -> Self {
+        let limits = &desk.config().limits;
+        let lag = LagLimits { updates: limits.lag_updates, ms: limits.lag_ms };
+        let mut reader = Reader::new(desk.feed(wish.after.as_ref()), lag);
+        if wish.newest {
+            reader.want_newest(desk.store());
+        }
+        Self { reader, filter: wish.filter }
+    }
+
+    /// Finds out whether the reader lags; to be called before it is served.
+    pub(super) fn look_at_lag<D: Desk>(&mut self, cx: &Ctx<'_, D>, desk: &mut D) {
+        self.reader.look_at_lag(desk.store(), cx.now());
+        desk.tally().lagged += self.reader.take_lagged();
+    }
+
+    /// One step; `None` when there is nothing now.
+    pub(super) fn next<D: Desk>(
+        &mut self,
+        cx: &Ctx<'_, D>,
+        desk: &mut D,
+    ) -> Result<Option<Item>, StoreError> {
+        let store = desk.store();
+        let filter = &self.filter;
+        let judge = |update: &Update, newest_only| judge(store, filter, update, newest_only);
+        let found = self.reader.next(store, cx.now(), judge)?;
+        if let Some(Item::Gap(gap)) = &found {
+            count(desk, gap);
+        }
+        Ok(found)
+    }
+
+    /// What was left out so far, to be told now.
+    pub(super) fn settle<D: Desk>(&mut self, desk: &mut D) -> Option<Gap> {
+        let gap = self.reader.settle()?;
+        count(desk, &gap);
+        Some(gap)
+    }
+
+    /// Looks for what was dropped without a trace in the log.
+    pub(super) fn doubt<D: Desk>(&mut self, desk: &D) {
+        self.reader.doubt(desk.store());
+    }
+
+    /// The place behind all that it was given and told.
+    pub(super) fn cursor(&self) -> Cursor {
+        self.reader.cursor()
+    }
+}
+
+fn count<D: Desk>(desk: &mut D, gap: &Gap) {
+    let tally = desk.tally();
+    tally.gaps += 1;
+    tally.gap_updates += gap.count;
+}
+
+fn judge(
+    store: &Store,
+    filter: &Filter,
+    update: &Update,
+    newest_only: bool,
+) -> Result<Verdict, StoreError> {
+    if update.is_erased() {
+        // Its section went with its payload: who wants any section of its topic misses it.
+        let is_wanted = filter.topic.as_ref().is_none_or(|topic| topic == update.topic());
+        return Ok(if is_wanted { Verdict::LeaveOut } else { Verdict::Pass });
+    }
+    if !filter.matches(update) {
+        return Ok(Verdict::Pass);
+    }
+    let is_given = !newest_only || news::is_newest(store.index(), update)?;
+    Ok(if is_given { Verdict::Give } else { Verdict::LeaveOut })
+}
+
+/// `{from, to, count}`.
+pub(super) fn gap_json(gap: &Gap) -> String {
+    let (from, to) = (gap.from.to_string(), gap.to.to_string());
+    json!({"from": from, "to": to, "count": gap.count}).to_string()
+}

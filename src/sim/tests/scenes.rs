@@ -1,0 +1,253 @@
+//! Single misfortunes, each by itself: what a herd does about them.
+
+use super::super::host::Host;
+use super::super::world::World;
+use super::super::writers::story_of;
+use super::super::{Faults, Plan, Shape};
+use crate::config::Durability;
+use crate::news;
+use crate::node::Node;
+use crate::reactor::Ctx;
+use crate::serve::{Desk, Entry, Receipt, Settled};
+use crate::store::{Fault, SimDisk};
+use crate::update::{Kind, Vector};
+
+/// A herd at peace, all linked.
+fn herd(nodes: usize, shape: Shape) -> World {
+    let nodes = nodes as u64;
+    let (shape, latency_ms) = (Some(shape), 1..=10);
+    let plan =
+        Plan { nodes: nodes..=nodes, shape, latency_ms, faults: Faults::Calm, ..Plan::default() };
+    let mut world = World::new(&plan, 7);
+    world.weather.early = 0;
+    world.start_all().unwrap();
+    world.settle(2_000).unwrap();
+    world
+}
+
+fn node(world: &World, host: usize) -> &Node {
+    world.hosts[host].node().expect("it is up")
+}
+
+/// Calls `f` with a node, between two turns of its loop.
+fn with<R>(
+    world: &mut World,
+    host: usize,
+    f: impl FnOnce(&mut Ctx<'_, Node>, &mut Node) -> R,
+) -> R {
+    world.hosts[host].up.as_mut().expect("it is up").sim.with(f)
+}
+
+fn step_once(world: &mut World) {
+    world.step(u64::MAX).unwrap();
+}
+
+/// Puts another disk under a host that is down.
+fn put_disk(host: &mut Host, disk: SimDisk) {
+    host.disk = disk;
+    host.promised = Vector::new();
+}
+
+fn say(cx: &mut Ctx<'_, Node>, node: &mut Node, durability: Durability) -> Receipt {
+    let entry = Entry {
+        kind: Kind::Data,
+        topic: "weather",
+        media_type: "text/plain",
+        alias: "",
+        parents: Vec::new(),
+        payload: b"rain",
+    };
+    node.publish(cx, entry, durability).expect("it is taken")
+}
+
+#[test]
+fn what_does_not_wait_for_the_disk_does_not_overtake_what_does() {
+    let mut world = herd(1, Shape::Line);
+    let first = with(&mut world, 0, |cx, node| say(cx, node, Durability::None));
+    assert!(first.ticket.is_some(), "the log does not yet say that this epoch sends early");
+    world.run(100).unwrap();
+    let early = with(&mut world, 0, |cx, node| say(cx, node, Durability::None));
+    assert!(early.ticket.is_none(), "now it does");
+    let (local, behind) = with(&mut world, 0, |cx, node| {
+        (say(cx, node, Durability::Local), say(cx, node, Durability::None))
+    });
+    let (local_ticket, ticket) = (local.ticket.unwrap(), behind.ticket.unwrap());
+    world.look().unwrap();
+    assert!(!node(&world, 0).store().contains(behind.dot));
+    // One more, while the batch with the first two is on its way: it waits for no sync of its own.
+    while !node(&world, 0).probe().is_committing {
+        step_once(&mut world);
+    }
+    let last = with(&mut world, 0, |cx, node| say(cx, node, Durability::None));
+    while node(&world, 0).settled(local_ticket).is_none() {
+        step_once(&mut world);
+        world.look().unwrap();
+    }
+    assert_eq!(node(&world, 0).settled(ticket), Some(Settled::Done));
+    assert_eq!(node(&world, 0).settled(last.ticket.unwrap()), Some(Settled::Done));
+    assert!(node(&world, 0).store().contains(last.dot));
+    assert!(!node(&world, 0).store().held().contains(last.dot), "it is shown from memory");
+    let after = with(&mut world, 0, |cx, node| say(cx, node, Durability::None));
+    assert!(after.ticket.is_none(), "nothing is hidden any more");
+    world.settle(1_000).unwrap();
+}
+
+#[test]
+fn a_disk_that_takes_writes_again_is_found_out_without_a_write() {
+    let mut world = herd(1, Shape::Line);
+    world.hosts[0].disk.fail_writes(Fault::Write);
+    world.hosts[0].has_bad_disk = true;
+    let refused = with(&mut world, 0, |cx, node| say(cx, node, Durability::Local));
+    world.run(500).unwrap();
+    assert_eq!(node(&world, 0).settled(refused.ticket.unwrap()), Some(Settled::Refused));
+    assert!(node(&world, 0).unready().is_some());
+    world.run(5_000).unwrap();
+    assert!(node(&world, 0).unready().is_some(), "the disk is still bad");
+    world.hosts[0].disk.heal();
+    world.run(1_500).unwrap();
+    assert_eq!(node(&world, 0).unready(), None);
+}
+
+#[test]
+fn a_node_restored_from_an_old_backup_gets_its_updates_back_and_begins_an_epoch() {
+    let mut world = herd(3, Shape::Line);
+    let publish = |world: &mut World, times| {
+        for _ in 0..times {
+            world.publish_at(0, Durability::Local).unwrap();
+            world.run(20).unwrap();
+        }
+        world.settle(1_000).unwrap();
+    };
+    publish(&mut world, 10);
+    let backup = world.hosts[0].disk.kill();
+    publish(&mut world, 10);
+    let before = node(&world, 0).store().epoch();
+    world.take_down(0).unwrap();
+    put_disk(&mut world.hosts[0], backup);
+    world.start_all().unwrap();
+    assert_eq!(node(&world, 0).store().epoch(), before, "the log's end looks good");
+    world.settle(5_000).unwrap();
+    assert_ne!(node(&world, 0).store().epoch(), before);
+    publish(&mut world, 10);
+    world.judge().unwrap();
+}
+
+#[test]
+fn a_link_that_stands_brings_home_what_a_node_forgot_of_its_own() {
+    let mut world = herd(3, Shape::Line);
+    world.publish_at(0, Durability::Local).unwrap();
+    world.settle(1_000).unwrap();
+    let backup = world.hosts[0].disk.kill();
+    // Only node 2 holds the update that node 0 will have forgotten, and comes back last.
+    for _ in 0..10 {
+        world.publish_at(0, Durability::Local).unwrap();
+        world.run(20).unwrap();
+    }
+    world.settle(1_000).unwrap();
+    world.take_down(0).unwrap();
+    put_disk(&mut world.hosts[0], backup.kill());
+    world.take_down(1).unwrap();
+    put_disk(&mut world.hosts[1], SimDisk::new(5));
+    world.set_paused(2, true);
+    world.start_all().unwrap();
+    world.run(1_000).unwrap();
+    let before = node(&world, 0).store().epoch();
+    world.set_paused(2, false);
+    world.settle(5_000).unwrap();
+    assert_ne!(node(&world, 0).store().epoch(), before);
+    world.judge().unwrap();
+}
+
+#[test]
+fn a_herd_that_was_cut_in_two_keeps_the_writes_of_both_sides() {
+    let mut world = herd(4, Shape::Mesh);
+    let sides = [(0, 2), (0, 3), (1, 2), (1, 3)];
+    for (a, b) in sides {
+        world.cut_way(a, b);
+        world.cut_way(b, a);
+    }
+    for round in 0..40 {
+        world.publish_at(round % 4, Durability::Local).unwrap();
+        world.run(100).unwrap();
+        world.look().unwrap();
+    }
+    assert!(!world.agrees());
+    for (a, b) in sides {
+        world.heal_way(a, b);
+        world.heal_way(b, a);
+    }
+    world.settle(5_000).unwrap();
+    world.judge().unwrap();
+}
+
+#[test]
+fn a_large_payload_reaches_the_whole_herd_in_pieces() {
+    let mut world = herd(3, Shape::Line);
+    let payload: Vec<u8> = (0..150_000_u32).map(|at| (at % 251) as u8).collect();
+    let receipt = with(&mut world, 0, |cx, node| {
+        let entry = Entry {
+            kind: Kind::Data,
+            topic: "pictures",
+            media_type: "image/png",
+            alias: "",
+            parents: Vec::new(),
+            payload: &payload,
+        };
+        node.publish(cx, entry, Durability::Local).expect("it is taken")
+    });
+    world.settle(5_000).unwrap();
+    for host in 0..3 {
+        let update = node(&world, host).store().get(receipt.dot).expect("it is read");
+        assert_eq!(update.expect("it is there").payload(), payload, "host {host}");
+    }
+    world.judge().unwrap();
+}
+
+#[test]
+fn audits_of_a_herd_that_agrees_find_no_difference() {
+    let mut world = herd(3, Shape::Mesh);
+    for host in [0, 1, 2, 0, 1, 2] {
+        world.publish_at(host, Durability::Local).unwrap();
+        world.run(20).unwrap();
+    }
+    world.settle(2_000).unwrap();
+    for host in 0..3 {
+        world.take_down(host).unwrap();
+        world.hosts[host].config.limits.audit_ms = 1_000;
+    }
+    world.start_all().unwrap();
+    world.settle(2_000).unwrap();
+    world.run(90_000).unwrap();
+    for host in 0..3 {
+        let probe = node(&world, host).probe();
+        assert!(probe.audits >= 10, "host {host}: {} audits", probe.audits);
+        assert_eq!(probe.audit_differences, 0, "host {host}");
+    }
+    world.judge().unwrap();
+}
+
+#[test]
+fn a_stop_whose_time_is_over_leaves_no_story_out_of_the_index() {
+    let mut world = herd(1, Shape::Line);
+    world.net.set_job_ms(0, Some(5_000..=5_000));
+    let revision =
+        news::Revision { title: "Rain", generation: 1, body: b"It rains.", ..<_>::default() };
+    let payload = revision.encode().unwrap();
+    let entry = Entry {
+        kind: Kind::Revision,
+        topic: news::TOPIC_STORIES,
+        media_type: "text/plain",
+        alias: "",
+        parents: Vec::new(),
+        payload: &payload,
+    };
+    with(&mut world, 0, |cx, node| node.publish(cx, entry, Durability::Local)).unwrap();
+    world.run(10).unwrap();
+    world.stop(0);
+    world.run(1_000).unwrap();
+    world.net.set_job_ms(0, None);
+    world.run(3_000).unwrap();
+    let story = story_of(node(&world, 0), "Rain").unwrap().expect("it went to disk at the end");
+    assert_eq!(story.revisions, 1);
+    world.judge().unwrap();
+}

@@ -1,0 +1,404 @@
+//! Erasing payloads and dropping updates: at once for whoever reads, and soon from the disk, as
+//! segments are written anew one by one.
+
+use super::body::Passed;
+use super::pending::Said;
+use super::rewrite::{Rewrite, RewriteDone, Rewritten, Task};
+use super::{Place, Store, StoreError};
+use crate::update::{Dot, Span, Update, Vector};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
+
+/// How many places are looked up at a time.
+const PLACES_AT_ONCE: usize = 1024;
+
+/// What is to be done with the segments of the log.
+#[derive(Debug, Default)]
+pub(super) struct Chores {
+    segments: BTreeMap<u32, Chore>,
+    out: Option<Out>,
+    /// What is erased in the log, and may still stand in the index's file, where entries were that
+    /// followed from it.
+    pub(super) erased: Vector,
+    /// Segments in which nothing is left but marks.
+    empty: BTreeSet<u32>,
+    /// The index's file covers all that is before this segment.
+    pub(super) settled: u32,
+    /// The segment that is being removed. Another one only after it: the log never has a gap.
+    removing: Option<u32>,
+    /// A summary that is on its way to the disk, or there: segments before this one may go.
+    summarized: u32,
+}
+
+/// What is to be done with one.
+#[derive(Clone, Debug, Default)]
+struct Chore {
+    erase: Vector,
+    /// How many of its updates were dropped.
+    dropped: u64,
+    /// Not before the log is on disk to here.
+    after: Place,
+}
+
+impl Chore {
+    fn merge(&mut self, other: &Self) {
+        self.erase.merge(&other.erase);
+        self.dropped += other.dropped;
+        self.after = self.after.max(other.after);
+    }
+}
+
+/// A rewrite that is out.
+#[derive(Debug)]
+struct Out {
+    token: Weak<()>,
+    segment: u32,
+    chore: Chore,
+    is_removal: bool,
+}
+
+impl Chores {
+    /// Segments that hold updates which were dropped, and how many.
+    pub(super) fn dropped(&self) -> BTreeMap<u32, u64> {
+        let mut dropped = BTreeMap::new();
+        let out = self.out.iter().map(|out| (out.segment, &out.chore));
+        for (segment, chore) in self.segments.iter().map(|(at, chore)| (*at, chore)).chain(out) {
+            if chore.dropped > 0 {
+                *dropped.entry(segment).or_default() += chore.dropped;
+            }
+        }
+        dropped
+    }
+
+    /// Some updates of a segment were dropped; the log says so before `after`.
+    pub(super) fn drop(&mut self, segment: u32, count: u64, after: Place) {
+        let chore = self.segments.entry(segment).or_default();
+        chore.merge(&Chore { dropped: count, after, ..Chore::default() });
+    }
+
+    fn erase(&mut self, segment: u32, dot: Dot) {
+        self.segments.entry(segment).or_default().erase.insert(dot);
+    }
+
+    /// What is pending was laid out anew, up to `end`.
+    pub(super) fn laid_out(&mut self, durable_end: Place, end: Place) {
+        let waiting = |chore: &&mut Chore| chore.after > durable_end;
+        for chore in self.segments.values_mut().filter(waiting) {
+            chore.after = end;
+        }
+        self.summarized = 0;
+    }
+
+    /// True when the payload of a dot is still to be erased somewhere.
+    fn erases(&self, dot: Dot) -> bool {
+        self.segments.values().any(|chore| chore.erase.contains(dot))
+    }
+}
+
+impl Store {
+    /// Erases the payloads of these updates: from now on they are read as stubs, and the next
+    /// batch says so for good. From the disk they go with [`Store::take_rewrite`], and with a
+    /// checkpoint behind it, which makes the index's file anew. Nothing happens to updates that are
+    /// not here.
+    pub fn erase(&mut self, dots: &[Dot]) -> Result<(), StoreError> {
+        let mut new = Vector::new();
+        for dot in dots {
+            let is_here = self.told.vector.contains(*dot) && !self.gone().contains(*dot);
+            if is_here && !self.told.erased.contains(*dot) {
+                new.insert(*dot);
+            }
+        }
+        if !new.is_empty() {
+            self.told.erased.merge(&new);
+            self.want_erased(&new)?;
+            self.pending.push(Said::Erased(new));
+        }
+        Ok(())
+    }
+
+    /// Finds the segments in which payloads stand. Those that are not on disk yet are found when
+    /// they are.
+    pub(super) fn want_erased(&mut self, dots: &Vector) -> Result<(), StoreError> {
+        let durable_end = self.pending.durable_end();
+        for Span { epoch, from, to } in dots.spans() {
+            for seq in from..=to {
+                let dot = Dot { epoch, seq };
+                let places = self.told.forks.places_of(dot);
+                for place in places.into_iter().chain(self.index.place_of(dot)?) {
+                    if place < durable_end {
+                        self.chores.erase(place.segment(), dot);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An update or an exhibit has come to the disk.
+    pub(super) fn landed(&mut self, dot: Dot, place: Place) {
+        if self.told.erased.contains(dot) {
+            self.chores.erase(place.segment(), dot);
+        }
+    }
+
+    /// The update as it is to be read: a stub while its payload is on its way out.
+    pub fn as_stands(&self, update: Update) -> Update {
+        if self.told.erased.contains(update.dot()) { update.erase() } else { update }
+    }
+
+    /// Drops these updates, payloads and envelopes: they can't be read any more, but stay in
+    /// [`Store::seen`] and [`Store::held`], and the lows rise. Room on the disk becomes free with
+    /// [`Store::take_rewrite`]. What is not on disk, or not sealed, stays.
+    ///
+    /// Looks up each of them: give it some thousands at a time.
+    pub fn retire(&mut self, dots: &Vector) -> Result<(), StoreError> {
+        let mut passed = Passed::default();
+        for span in dots.spans() {
+            for span in self.held_of(span) {
+                passed.dots.insert_span(span);
+            }
+        }
+        if passed.dots.is_empty() {
+            return Ok(());
+        }
+        // What is behind the last one on disk may be taken back: then that one is the last again.
+        for (epoch, extent) in &self.held.extents {
+            let last = Dot { epoch: *epoch, seq: extent.seq };
+            if let Some(cid) = extent.cid.filter(|_| passed.dots.contains(last)) {
+                passed.tips.push((*epoch, cid));
+            }
+        }
+        let counts = self.count_places(&passed.dots)?;
+        self.told.pass(&passed);
+        self.pending.push(Said::Passed(passed));
+        let after = self.log_end();
+        for (segment, count) in counts {
+            self.chores.drop(segment, count, after);
+        }
+        Ok(())
+    }
+
+    /// The parts of a span that are on disk, sealed, and not gone.
+    fn held_of(&self, Span { epoch, from, to }: Span) -> Vec<Span> {
+        let mut held = Vec::new();
+        let sealed_to = self.unsealed_from(epoch).map_or(u64::MAX, |from| from - 1);
+        let to = to.min(self.held.vector.last(epoch)).min(sealed_to);
+        if from <= to {
+            held = self.gone().gaps(Span { epoch, from, to });
+        }
+        held
+    }
+
+    /// How many of these dots stand in which segments.
+    fn count_places(&self, dots: &Vector) -> Result<BTreeMap<u32, u64>, StoreError> {
+        let mut counts = BTreeMap::new();
+        for Span { epoch, mut from, to } in dots.spans() {
+            loop {
+                let found = self.index.places(epoch, (from, to), PLACES_AT_ONCE)?;
+                for (_, place, _) in &found {
+                    *counts.entry(place.segment()).or_default() += 1;
+                }
+                match found.last() {
+                    Some((last, ..)) if found.len() == PLACES_AT_ONCE => from = last + 1,
+                    _ => break,
+                }
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Dots that count as gone were read in the log: what stands under them is to be dropped.
+    pub(super) fn want_dropped(&mut self, dots: &Vector) -> Result<(), StoreError> {
+        for (segment, count) in self.count_places(dots)? {
+            self.chores.drop(segment, count, Place::START);
+        }
+        Ok(())
+    }
+
+    /// The next segment to write anew, or to remove. `None` when there is nothing to do, or it has
+    /// to wait: for a batch (see [`Store::pending_bytes`]; this may begin a new segment), or for a
+    /// checkpoint. One is out at a time.
+    ///
+    /// Reads and writes a whole segment at worst: better every few seconds than at once.
+    pub fn take_rewrite(&mut self) -> Option<Rewrite> {
+        self.take_back_lost();
+        if self.chores.out.is_some() || self.catch_up.is_some() || self.is_failing() {
+            return None;
+        }
+        if let Some(segment) = self.removable() {
+            return Some(self.hand_out(segment, Chore::default(), Task::Remove));
+        }
+        let durable_end = self.pending.durable_end();
+        let last = durable_end.segment().min(self.chores.settled);
+        let ready = |chore: &Chore| chore.after <= durable_end;
+        let erasable = |at: u32, chore: &Chore| {
+            at < durable_end.segment() && ready(chore) && !chore.erase.is_empty()
+        };
+        let droppable = |at: u32, chore: &Chore| at < last && ready(chore) && chore.dropped > 0;
+        let all = || self.chores.segments.iter().map(|(at, chore)| (*at, chore));
+        let most = all().filter(|(at, chore)| droppable(*at, chore));
+        let first = all().find(|(at, chore)| erasable(*at, chore)).map(|(at, _)| at);
+        let found = first.or_else(|| most.max_by_key(|(_, chore)| chore.dropped).map(|(at, _)| at));
+        let Some(segment) = found else {
+            self.leave_tail();
+            return None;
+        };
+        let end = self.segments.end_of(segment, durable_end).ok()?;
+        self.segments.pin(segment).ok()?;
+        let mut chore = self.chores.segments.remove(&segment)?;
+        // Only what the log says for good: a seal may go before the last of what is under it.
+        let is_droppable = droppable(segment, &chore);
+        let drop = if is_droppable { self.held.gone.clone() } else { Vector::new() };
+        if drop.is_empty() && chore.dropped > 0 {
+            let later = Chore { erase: Vector::new(), ..chore.clone() };
+            self.chores.segments.insert(segment, later);
+            chore.dropped = 0;
+        }
+        let (end, erase) = (Place::new(segment, end), chore.erase.clone());
+        Some(self.hand_out(segment, chore, Task::Write { end, erase, drop }))
+    }
+
+    /// Has the log go on elsewhere when something is to be erased in the segment it goes on in.
+    /// What is only dropped there may wait longer.
+    fn leave_tail(&mut self) {
+        let tail = self.pending.tail().spot.place.segment();
+        let chore = self.chores.segments.get(&tail);
+        if chore.is_some_and(|chore| !chore.erase.is_empty()) {
+            self.pending.leave(tail);
+        }
+    }
+
+    fn hand_out(&mut self, segment: u32, chore: Chore, task: Task) -> Rewrite {
+        let token = Arc::new(());
+        let is_removal = matches!(task, Task::Remove);
+        self.chores.out = Some(Out { token: Arc::downgrade(&token), segment, chore, is_removal });
+        let (disk, lock) = self.pending.disk();
+        Rewrite { disk, segment, task, token, lock }
+    }
+
+    /// The log's first segment, when nothing is left in it and a summary of it is on disk. It is no
+    /// part of the log from then on.
+    fn removable(&mut self) -> Option<u32> {
+        if self.chores.removing.is_some() {
+            return self.chores.removing;
+        }
+        let first = self.segments.start().segment();
+        let mut behind = first;
+        while self.chores.empty.contains(&behind) && behind < self.chores.settled {
+            behind += 1;
+        }
+        if behind == first {
+            return None;
+        }
+        if first < self.held.first_needed {
+            self.segments.removed(first);
+            self.chores.empty.remove(&first);
+            self.chores.removing = Some(first);
+            return self.chores.removing;
+        }
+        if self.chores.summarized < behind {
+            self.chores.summarized = behind;
+            self.told.first_needed = behind;
+            self.pending.push(Said::Summary(Box::new(self.told.clone())));
+        }
+        None
+    }
+
+    /// What a rewrite that was dropped was to do is to be done still.
+    fn take_back_lost(&mut self) {
+        let lost = self.chores.out.take_if(|out| out.token.strong_count() == 0);
+        if let Some(out) = lost {
+            self.take_back(&out);
+        }
+    }
+
+    fn take_back(&mut self, out: &Out) {
+        if !out.is_removal {
+            self.segments.rewritten(out.segment);
+            self.chores.segments.entry(out.segment).or_default().merge(&out.chore);
+        }
+    }
+
+    /// Takes back a rewrite that was run. After an error nothing has changed for who reads; it is
+    /// to be taken again.
+    pub fn finish_rewrite(&mut self, done: RewriteDone) -> Result<(), StoreError> {
+        let is_its = |out: &mut Out| std::ptr::eq(out.token.as_ptr(), &raw const *done.token);
+        let Some(out) = self.chores.out.take_if(is_its) else { return Ok(()) };
+        match done.result {
+            Ok(rewritten) if out.is_removal => {
+                debug_assert_eq!(rewritten.left, 0, "nothing was in it");
+                self.chores.removing = None;
+                self.look_at_first();
+                Ok(())
+            }
+            Ok(rewritten) => {
+                self.segments.rewritten(out.segment);
+                self.settle(&out, rewritten);
+                Ok(())
+            }
+            Err(error) => {
+                self.take_back(&out);
+                Err(error)
+            }
+        }
+    }
+
+    fn settle(&mut self, out: &Out, rewritten: Rewritten) {
+        for Span { epoch, from, to } in out.chore.erase.spans() {
+            for seq in from..=to {
+                let dot = Dot { epoch, seq };
+                if !self.chores.erases(dot) && !self.is_pending(dot) {
+                    self.chores.erased.insert(dot);
+                }
+            }
+        }
+        let is_erasing = self.chores.segments.values().any(|chore| !chore.erase.is_empty());
+        if !is_erasing && !self.chores.erased.is_empty() {
+            self.index.renew(true);
+        }
+        if rewritten.left == 0 {
+            self.chores.empty.insert(out.segment);
+        }
+        self.index.bury(rewritten.dropped, &rewritten.seals);
+    }
+
+    /// True when the update of a dot, or an exhibit, is not on disk yet.
+    fn is_pending(&self, dot: Dot) -> bool {
+        let durable_end = self.pending.durable_end();
+        let exhibits = self.told.forks.places_of(dot);
+        !self.held.vector.contains(dot) || exhibits.into_iter().any(|place| place >= durable_end)
+    }
+
+    /// Looks at what there is to do, once the index has been caught up.
+    pub(super) fn begin_chores(&mut self) -> Result<(), StoreError> {
+        let erased = std::mem::take(&mut self.told.erased);
+        self.want_erased(&erased)?;
+        for chore in self.chores.segments.values() {
+            self.told.erased.merge(&chore.erase);
+        }
+        self.look_at_first();
+        Ok(())
+    }
+
+    /// A checkpoint has made the index's file anew: nothing is left of these.
+    pub(super) fn forget_erased(&mut self, dots: &Vector) {
+        self.told.erased = without(&self.told.erased, dots);
+        self.chores.erased = without(&self.chores.erased, dots);
+    }
+
+    /// Finds out whether anything is left in the log's first segment.
+    pub(super) fn look_at_first(&mut self) {
+        let first = self.segments.start().segment();
+        if !self.gone().is_empty() && !self.chores.empty.contains(&first) {
+            self.chores.drop(first, 1, Place::START);
+        }
+    }
+}
+
+pub(super) fn without(dots: &Vector, others: &Vector) -> Vector {
+    let mut rest = Vector::new();
+    for span in dots.beyond(others) {
+        rest.insert_span(span);
+    }
+    rest
+}

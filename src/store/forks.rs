@@ -1,0 +1,80 @@
+//! Exhibits: updates whose dot another update has, kept with their seals as the proof that their
+//! origin said two things under one name.
+
+use super::frame::Place;
+use crate::update::{Cid, Dot, Epoch, Reader, Truncated, put_varint};
+use std::collections::BTreeMap;
+
+/// How many exhibits are kept of one epoch. One is proof; the bound keeps a liar from filling the
+/// log.
+const OF_EPOCH_MAX: usize = 4;
+
+/// Where the exhibits stand.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Forks {
+    places: BTreeMap<Cid, (Dot, Place)>,
+    epochs: BTreeMap<Epoch, usize>,
+}
+
+impl Forks {
+    /// True when an exhibit of this dot and id is to be kept.
+    pub(super) fn wants(&self, dot: Dot, cid: Cid) -> bool {
+        !self.places.contains_key(&cid)
+            && self.epochs.get(&dot.epoch).is_none_or(|count| *count < OF_EPOCH_MAX)
+    }
+
+    /// Keeps one, or puts one that is kept at another place.
+    pub(super) fn insert(&mut self, dot: Dot, cid: Cid, place: Place) {
+        if self.places.insert(cid, (dot, place)).is_none() {
+            *self.epochs.entry(dot.epoch).or_default() += 1;
+        }
+    }
+
+    /// Keeps all of the others.
+    pub(super) fn merge(&mut self, others: &Self) {
+        for (cid, (dot, place)) in &others.places {
+            self.insert(*dot, *cid, *place);
+        }
+    }
+
+    /// Where the exhibits of a dot stand.
+    pub(super) fn places_of(&self, dot: Dot) -> Vec<Place> {
+        if !self.has(dot.epoch) {
+            return Vec::new();
+        }
+        let all = self.places.values();
+        all.filter(|(of, _)| *of == dot).map(|(_, place)| *place).collect()
+    }
+
+    pub(super) fn has(&self, epoch: Epoch) -> bool {
+        self.epochs.contains_key(&epoch)
+    }
+
+    pub(super) fn find(&self, cid: Cid) -> Option<(Dot, Place)> {
+        self.places.get(&cid).copied()
+    }
+
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        self.places.values().map(|(_, place)| *place)
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.places.len() as u64);
+        for (cid, (dot, place)) in &self.places {
+            out.extend_from_slice(&cid.0);
+            for number in [dot.epoch.0, dot.seq, place.0] {
+                out.extend_from_slice(&number.to_be_bytes());
+            }
+        }
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, Truncated> {
+        let mut forks = Self::default();
+        for _ in 0..reader.varint()? {
+            let cid = Cid(reader.array()?);
+            let dot = Dot { epoch: Epoch(reader.u64()?), seq: reader.u64()? };
+            forks.insert(dot, cid, Place(reader.u64()?));
+        }
+        Ok(forks)
+    }
+}

@@ -1,0 +1,80 @@
+//! What an audit compares: names, clocks and content ids of all that can be read, out of the index
+//! and the seals, without reading an update.
+
+use super::{Store, StoreError};
+use crate::update::{Cid, Dot, Hlc, Seal, Span};
+
+/// The name of an update, its clock and its id.
+pub type Stamped = (Dot, (Hlc, Cid));
+
+impl Store {
+    /// Names, clocks and ids of up to `limit` updates behind `after`, in the order of their names.
+    /// Fewer than `limit` only at the end.
+    pub fn stamps(&self, after: Option<Dot>, limit: usize) -> Result<Vec<Stamped>, StoreError> {
+        let mut stamps = Vec::new();
+        let mut seal = None;
+        for span in self.visible().spans() {
+            let Some(mut rest) = behind(span, after) else { continue };
+            while stamps.len() < limit {
+                let room = limit - stamps.len();
+                let found = self.index.places(rest.epoch, (rest.from, rest.to), room)?;
+                let is_whole = found.len() < room;
+                let Some((last, ..)) = found.last().copied() else { break };
+                for (seq, _, clock) in found {
+                    let dot = Dot { epoch: rest.epoch, seq };
+                    // What was dropped leaves the index some time later.
+                    if !self.contains(dot) {
+                        continue;
+                    }
+                    if let Some(cid) = self.cid_by_seal(dot, &mut seal)? {
+                        stamps.push((dot, (clock, cid)));
+                    }
+                }
+                if is_whole || last >= rest.to {
+                    break;
+                }
+                rest.from = last + 1;
+            }
+        }
+        Ok(stamps)
+    }
+
+    /// The id of an update as its seal says it; of one that has no seal yet, as it is. The seal of
+    /// the one before is tried first: they come in runs.
+    fn cid_by_seal(
+        &self,
+        dot: Dot,
+        seal: &mut Option<(Dot, Seal)>,
+    ) -> Result<Option<Cid>, StoreError> {
+        let known = seal.as_ref().filter(|(of, _)| of.epoch == dot.epoch);
+        if let Some(cid) = known.and_then(|(_, seal)| seal.cid_at(dot.seq)) {
+            return Ok(Some(cid));
+        }
+        *seal = self.seal_of(dot)?.map(|seal| (dot, seal));
+        match seal.as_ref().and_then(|(_, seal)| seal.cid_at(dot.seq)) {
+            Some(cid) => Ok(Some(cid)),
+            None => Ok(self.get(dot)?.map(|update| update.cid())),
+        }
+    }
+
+    /// The first clock from which on everything is here that ever was: what retention dropped of an
+    /// epoch is older than the first update behind it. Epochs of which nothing is left don't count.
+    pub fn whole_since(&self) -> Result<Hlc, StoreError> {
+        let mut since = Hlc(0);
+        for (epoch, low) in self.lows() {
+            let first = self.index.places(epoch, (low, u64::MAX), 1)?;
+            since = first.first().map_or(since, |(_, _, clock)| since.max(*clock));
+        }
+        Ok(since)
+    }
+}
+
+/// The part of a span that is behind a dot.
+fn behind(span: Span, after: Option<Dot>) -> Option<Span> {
+    let from = match after {
+        Some(after) if after.epoch > span.epoch => return None,
+        Some(after) if after.epoch == span.epoch => span.from.max(after.seq.saturating_add(1)),
+        _ => span.from,
+    };
+    (from <= span.to).then_some(Span { from, ..span })
+}
