@@ -47,12 +47,6 @@ pub trait Archive: AuditSet {
     /// dropped some.
     fn whole_since(&self) -> Result<Hlc, StoreError>;
 
-    /// True when a seal's signature is its key's. Where many nodes share a process, the same bytes
-    /// need not be verified twice.
-    fn vouches(&self, seal: &Seal) -> bool {
-        seal.verify()
-    }
-
     /// What cuts duplicates.
     fn known(&self) -> &Vector {
         if is_planted(Bug::ForwardBeforeDedup) { self.held() } else { self.seen() }

@@ -1,11 +1,11 @@
-//! A feed: one reader's way through the log, be it a peer link or a subscriber. It is a place, not
+//! A feed: one reader's way through the log, be it a stream or a foreign server. It is a place, not
 //! a queue: a reader that is slow, or a week behind, costs the same few bytes as a quick one.
 //!
 //! What the reader lacks from before the feed began is replayed by clock order; what came since is
 //! read off the log's tail. A vector of what was given cuts whatever both would give.
 //!
 //! Some of what the reader lacks may be in no log any more: retention dropped it, here or at a
-//! peer. A feed for readers finds out as it goes: what the replay was asked for and did not come
+//! peer. A feed finds out as it goes: what the replay was asked for and did not come
 //! to is gone, and a jump in the tail sends it back to the replay. See [`Feed::take_gone`].
 
 use crate::base::plant::{Bug, is_planted};
@@ -13,33 +13,18 @@ use crate::store::{Place, Replay, Store, StoreError};
 use crate::update::{Cursor, Dot, Epoch, Span, Update, Vector};
 use std::collections::{BTreeMap, VecDeque};
 
-/// How the old and the new share a feed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// All that is old before anything new: in order within each origin, parents before children.
-    /// For readers.
-    OldFirst,
-    /// In turn, so that live traffic goes on while a long backlog streams: in order within each
-    /// origin. What is new of an origin whose backlog streams comes behind it. For links.
-    InTurn,
-}
-
-/// A way through the log.
+/// A way through the log: all that is old before anything new, in order within each origin, parents
+/// before children.
 #[derive(Debug)]
 pub struct Feed {
-    order: Order,
     replay: Option<Replay>,
     /// Everything before it was given or had; from here on the log is read.
     tail: Place,
-    /// How far past the tail was read, around updates that are not visible before their fsync.
-    ahead: Place,
     /// What the reader has.
     has: Vector,
-    /// Whose turn it is with [`Order::InTurn`].
-    old_next: bool,
     /// The store's layout when the places were last known to be good.
     layout: u64,
-    /// What the replay has not come to yet; kept with [`Order::OldFirst`].
+    /// What the replay has not come to yet.
     sought: Sought,
     /// What can't be given any more, until it is taken. The reader counts as having it.
     gone: Vector,
@@ -47,15 +32,12 @@ pub struct Feed {
 
 impl Feed {
     /// A feed for a reader that has `has`: it gives everything else.
-    pub fn after(store: &Store, has: Vector, order: Order) -> Self {
+    pub fn after(store: &Store, has: Vector) -> Self {
         let tail = store.visible_end();
         let mut feed = Self {
-            order,
             replay: None,
             tail,
-            ahead: tail,
             has,
-            old_next: true,
             layout: store.layout(),
             sought: Sought::default(),
             gone: Vector::new(),
@@ -71,9 +53,7 @@ impl Feed {
         if missing.is_empty() {
             return false;
         }
-        if self.order == Order::OldFirst {
-            self.sought = Sought::of(&missing);
-        }
+        self.sought = Sought::of(&missing);
         self.replay = Some(Replay::new(missing));
         self.tail = store.visible_end();
         true
@@ -81,7 +61,7 @@ impl Feed {
 
     /// A feed that begins with what comes next.
     pub fn live(store: &Store) -> Self {
-        Self::after(store, store.visible(), Order::OldFirst)
+        Self::after(store, store.visible())
     }
 
     /// The next update that the reader does not have; `None` when there is none now.
@@ -89,19 +69,6 @@ impl Feed {
         if self.layout != store.layout() {
             self.rewind(store);
         }
-        if self.order == Order::OldFirst {
-            return self.next_in_order(store);
-        }
-        self.old_next = !self.old_next;
-        let first = if self.old_next { self.next_old(store) } else { self.next_new(store) }?;
-        match first {
-            None if self.old_next => self.next_new(store),
-            None => self.next_old(store),
-            found => Ok(found),
-        }
-    }
-
-    fn next_in_order(&mut self, store: &Store) -> Result<Option<Update>, StoreError> {
         loop {
             if let Some(update) = self.next_old(store)? {
                 return Ok(Some(update));
@@ -144,28 +111,25 @@ impl Feed {
                 return Ok(None);
             }
             self.tail = next;
-            if self.is_next(update.dot()) {
+            if self.has.insert(update.dot()) {
                 return Ok(Some(update));
             }
         }
-        if self.order == Order::InTurn { self.next_ahead(store) } else { Ok(None) }
+        Ok(None)
     }
 
     /// True when the update before this one of its origin should have come, and has not: it is in
     /// no log, or no longer where the tail would have met it.
     fn is_jump(&self, store: &Store, dot: Dot) -> bool {
         let before = Dot { seq: dot.seq - 1, ..dot };
-        self.order == Order::OldFirst
-            && before.seq > 0
-            && !self.has.contains(before)
-            && store.seen().contains(before)
+        before.seq > 0 && !self.has.contains(before) && store.seen().contains(before)
     }
 
     /// Looks whether the store knows of anything that the reader lacks and the tail will not give:
     /// dots that a peer passed on as dropped come without an update. What is found is replayed, and
     /// what the replay does not find is gone. To be called now and then at the tail's end.
     pub fn doubt(&mut self, store: &Store) {
-        if self.order == Order::OldFirst && self.replay.is_none() && self.is_at_end(store) {
+        if self.is_at_end(store) {
             self.replay_missing(store);
         }
     }
@@ -191,35 +155,9 @@ impl Feed {
         &self.has
     }
 
-    /// Goes around what is not visible yet: a relay does not wait for this node's disk.
-    fn next_ahead(&mut self, store: &Store) -> Result<Option<Update>, StoreError> {
-        self.ahead = self.ahead.max(self.tail);
-        while let Some((update, next)) = store.read_from(self.ahead)? {
-            self.ahead = next;
-            if self.is_next(update.dot()) {
-                return Ok(Some(update));
-            }
-        }
-        Ok(None)
-    }
-
-    /// True when an update of the tail is to be given now: the reader lacks it, and has all that
-    /// is before it of its origin. Otherwise the replay gives it in its turn.
-    fn is_next(&mut self, dot: Dot) -> bool {
-        if self.has.contains(dot) || self.replay.as_mut().is_some_and(|replay| replay.defer(dot)) {
-            return false;
-        }
-        self.has.insert(dot)
-    }
-
     /// Says that the reader has this update from elsewhere.
     pub fn learn(&mut self, dot: Dot) {
         self.has.insert(dot);
-    }
-
-    /// True when the reader has it.
-    pub fn has(&self, dot: Dot) -> bool {
-        self.has.contains(dot)
     }
 
     /// True while updates from before the feed began are still to be given.
@@ -241,7 +179,6 @@ impl Feed {
     fn rewind(&mut self, store: &Store) {
         self.layout = store.layout();
         self.tail = self.tail.min(store.durable_end());
-        self.ahead = self.tail;
     }
 }
 

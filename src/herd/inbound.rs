@@ -256,8 +256,9 @@ impl<L: Copy + Ord> Relay<L> {
             return Ok(if was_empty { Arrival::Nothing } else { Arrival::Duplicate });
         }
         let (seal, is_borrowed) = self.rebuild(link, frame, epoch, archive)?;
-        let sealed =
-            seal.filter(|seal| archive.vouches(seal)).map(|seal| Arc::new(Sealed { epoch, seal }));
+        let sealed = seal
+            .filter(|seal| (self.settings.verify)(seal))
+            .map(|seal| Arc::new(Sealed { epoch, seal }));
         let Some(at) = self.links.get_mut(&link) else { return Ok(Arrival::Nothing) };
         let Some(sealed) = sealed else {
             if !is_borrowed {
@@ -340,7 +341,7 @@ impl<L: Copy + Ord> Relay<L> {
         }
         let Some(dot) = contradicted(&update, archive)? else { return Ok(Arrival::Nothing) };
         let sealed = Sealed::new(seal);
-        if !sealed.covers(&update) || !sealed.seal.verify() {
+        if !sealed.covers(&update) || !(self.settings.verify)(&sealed.seal) {
             return Err(LinkError::Seal(sealed.epoch));
         }
         self.flagged.insert(dot.epoch);

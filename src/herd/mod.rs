@@ -37,7 +37,7 @@ pub use blob::{
     Assemblies, AssembliesView, Begun, BlobError, BlobSettings, Served, Serving, prove,
 };
 pub use charter::{Act, ActError, Charter, MEMBERS_MAX, Named, Signed, Standing, TOPIC_CHARTER};
-pub use feed::{Feed, Order};
+pub use feed::Feed;
 pub use gate::Sealed;
 pub use holdings::Holdings;
 pub use link::{Arrival, Fork, LinkError, LinkSettings, LinkView};

@@ -116,10 +116,17 @@ impl Node {
         cx.call_later(wait_ms, move |cx, node| node.dial(cx, index));
     }
 
+    /// From now on seals are verified in this way: for a process that runs many nodes, each of
+    /// which would verify the same ones.
+    pub fn verify_seals_by(&mut self, verify: fn(&Seal) -> bool) {
+        self.relay.verify_by(verify);
+    }
+
     /// The bounds of this node's links.
     pub(super) fn relay_settings(config: &Config) -> RelaySettings {
         let limits = &config.limits;
         RelaySettings {
+            verify: Seal::verify,
             link: LinkSettings {
                 window_bytes: limits.peer_window_bytes as u64,
                 heartbeat_ms: limits.heartbeat_ms,

@@ -24,7 +24,7 @@ pub use run::{NodeError, Running, prepare, run};
 use crate::base::Chunk;
 use crate::base::plant::{Bug, is_planted};
 use crate::config::{Config, Durability, PeerKind};
-use crate::herd::{Charter, Feed, Identity, Order, Relay, Roll};
+use crate::herd::{Charter, Feed, Identity, Relay, Roll};
 use crate::metrics::Exposition;
 use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
@@ -152,7 +152,10 @@ impl Node {
             Ok(news::Applied::Malformed(error)) => {
                 log::warn!("update {} of {} shows nothing: {error}", update.cid(), update.origin());
             }
-            Ok(news::Applied::Story(change)) => self.rendered.forget(&change.title),
+            Ok(news::Applied::Story(change)) => {
+                self.rendered.forget(&change.title);
+                change.erase.iter().for_each(|dot| self.relay.forget_payload(*dot));
+            }
             Ok(_) => {}
             Err(error) => {
                 log::error!("update {} can't be indexed: {error}", update.cid());
@@ -292,7 +295,7 @@ impl Desk for Node {
 
     fn feed(&self, after: Option<&Cursor>) -> Feed {
         match after {
-            Some(Cursor(has)) => Feed::after(&self.store, has.clone(), Order::OldFirst),
+            Some(Cursor(has)) => Feed::after(&self.store, has.clone()),
             None => Feed::live(&self.store),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::laws::{Breach, Kept, Law};
 use super::readers::Reading;
+use super::seals;
 use crate::base::{ClientEndpoint, ServerEndpoint, Tick};
 use crate::config::{ClosePolicy, Config, Durability, Limits, Listen, Peer, PeerKind, Service};
 use crate::node::{Node, NodeError, Probe, prepare};
@@ -137,7 +138,8 @@ impl Host {
     fn begin(&self, net: &SimWorld, seed: u64) -> Result<Up, NodeError> {
         let settings = Node::settings(&self.config);
         let disk = Arc::new(self.disk.clone());
-        let node = Node::open(self.config.clone(), &key(&self.name), disk, seed)?;
+        let mut node = Node::open(self.config.clone(), &key(&self.name), disk, seed)?;
+        node.verify_seals_by(seals::verify);
         let (epoch, visible) = (node.store().epoch(), node.store().seen().clone());
         let began = (visible.count(), epoch, visible.last(epoch));
         let mut sim = SimLoop::new(net, &self.name, settings, node).map_err(NodeError::Loop)?;

@@ -5,9 +5,8 @@
 use super::laws::{Breach, Kept};
 use super::plan::{Faults, Grain, Plan};
 use super::report::Report;
-use super::scale;
 use super::world::{SMALL_NODES, World};
-use crate::update::remember_good_seals;
+use super::{scale, seals};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// From the end of trouble until all have the same: a silent link is cut, dialled anew, and the
@@ -36,10 +35,10 @@ pub struct Outcome {
 
 /// Simulates the herd of a seed. `progress` hears how far it has come, from 0 to 1.
 pub fn run(plan: &Plan, seed: u64, progress: &mut dyn FnMut(f64)) -> Outcome {
+    seals::forget();
     if plan.grain() == Grain::Links {
         return scale::run(plan, seed, progress);
     }
-    remember_good_seals();
     let mut world = World::new(plan, seed);
     let ended = catch_unwind(AssertUnwindSafe(|| live(&mut world, plan, progress)));
     let kept = ended.unwrap_or_else(|panic| Err(Breach::panicked(&*panic)));

@@ -15,6 +15,7 @@ mod plan;
 mod readers;
 mod report;
 mod scale;
+mod seals;
 mod spread;
 #[cfg(test)]
 mod tests;

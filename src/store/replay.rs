@@ -28,8 +28,6 @@ struct Stream {
     epoch: Epoch,
     spans: VecDeque<(u64, u64)>,
     entries: VecDeque<(u64, Place, Hlc)>,
-    /// Its next update stands among the heads.
-    is_ahead: bool,
 }
 
 impl Replay {
@@ -43,7 +41,7 @@ impl Replay {
             .into_iter()
             .map(|(epoch, mut spans)| {
                 spans.sort_unstable();
-                Stream { epoch, spans: spans.into(), entries: VecDeque::new(), is_ahead: false }
+                Stream { epoch, spans: spans.into(), entries: VecDeque::new() }
             })
             .collect();
         Self { idle: (0..streams.len()).collect(), streams, heads: BinaryHeap::new() }
@@ -56,7 +54,6 @@ impl Replay {
                 let stream = &mut self.streams[index];
                 if let Some((seq, place, clock)) = stream.next(store)? {
                     self.heads.push(Reverse((clock, stream.epoch, seq, index, place)));
-                    stream.is_ahead = true;
                 }
                 self.idle.pop();
             }
@@ -65,7 +62,6 @@ impl Replay {
             };
             let update = Self::read(store, place, Dot { epoch, seq })?;
             self.heads.pop();
-            self.streams[index].is_ahead = false;
             self.idle.push(index);
             // One that was dropped meanwhile is passed by.
             if update.is_some() {
@@ -83,25 +79,6 @@ impl Replay {
             Err(StoreError::BadPlace(_) | StoreError::Damaged { .. }) => store.get(dot),
             read => read,
         }
-    }
-
-    /// Puts an update behind those of its epoch that are still to be read. False when there are
-    /// none: it may be given at once without being out of order.
-    pub fn defer(&mut self, dot: Dot) -> bool {
-        let found = self.streams.binary_search_by_key(&dot.epoch, |stream| stream.epoch);
-        let Ok(index) = found else { return false };
-        let stream = &mut self.streams[index];
-        if !stream.is_ahead && stream.entries.is_empty() && stream.spans.is_empty() {
-            return false;
-        }
-        let at = stream.spans.partition_point(|(_, to)| to.saturating_add(1) < dot.seq);
-        match stream.spans.get_mut(at) {
-            Some((_, to)) if to.checked_add(1) == Some(dot.seq) => *to = dot.seq,
-            Some((from, _)) if *from <= dot.seq => {}
-            // One that filled a gap before what is left, or far behind it.
-            _ => stream.spans.insert(at, (dot.seq, dot.seq)),
-        }
-        true
     }
 }
 

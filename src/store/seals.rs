@@ -106,13 +106,6 @@ impl Store {
         self.index.put_seal(span, place);
     }
 
-    /// The place of the first own update that no seal covers; the log's end when there is none.
-    /// Links read the log to here.
-    pub fn sealed_end(&self) -> Place {
-        let places = self.unsealed.iter().filter_map(|run| run.items.first());
-        places.map(|(_, place)| *place).min().unwrap_or_else(|| self.log_end())
-    }
-
     /// Own updates that may not be handed on: those that no seal covers yet, and those that wait
     /// for the disk before they may be seen.
     pub fn reserved(&self) -> Vector {

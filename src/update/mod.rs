@@ -19,7 +19,7 @@ pub use envelope::{
 };
 pub use hlc::{Clock, Hlc};
 pub use key::{BadKey, PublicKey, Signature, SigningKey};
-pub use seal::{SEAL_UPDATES_MAX, Seal, remember_good_seals};
+pub use seal::{SEAL_UPDATES_MAX, Seal};
 pub use vector::{Span, Vector, VectorError, state_hash};
 pub use wire::{Reader, Truncated, put_varint};
 

@@ -15,52 +15,6 @@ use super::{
 /// The most updates under one seal.
 pub const SEAL_UPDATES_MAX: usize = 256;
 
-/// From now on this thread remembers the seals that it found good. Only for who runs many nodes on
-/// one thread, as a simulation does: each of them would verify the same seals, to the same end.
-pub fn remember_good_seals() {
-    known::begin();
-}
-
-/// Good seals, where they are remembered.
-mod known {
-    use super::Seal;
-    use std::cell::RefCell;
-    use std::collections::BTreeSet;
-
-    const SEALS_MAX: usize = 1 << 16;
-
-    thread_local! {
-        static GOOD: RefCell<Option<BTreeSet<[u8; 32]>>> = const { RefCell::new(None) };
-    }
-
-    pub(super) fn begin() {
-        GOOD.set(Some(BTreeSet::new()));
-    }
-
-    fn name(seal: &Seal, message: &[u8]) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&seal.key.0).update(&seal.signature.0).update(message);
-        *hasher.finalize().as_bytes()
-    }
-
-    pub(super) fn is_good(seal: &Seal, message: &[u8]) -> Option<bool> {
-        GOOD.with_borrow(|good| {
-            let is_known = good.as_ref()?.contains(&name(seal, message));
-            is_known.then_some(true)
-        })
-    }
-
-    pub(super) fn remember(seal: &Seal, message: &[u8]) {
-        GOOD.with_borrow_mut(|good| {
-            let Some(good) = good else { return };
-            if good.len() == SEALS_MAX {
-                good.clear();
-            }
-            good.insert(name(seal, message));
-        });
-    }
-}
-
 /// An origin's word that these are its updates.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Seal {
@@ -113,15 +67,7 @@ impl Seal {
 
     /// True when the key's owner signed it: about 80 µs.
     pub fn verify(&self) -> bool {
-        let message = self.message();
-        if let Some(is_good) = known::is_good(self, &message) {
-            return is_good;
-        }
-        let is_good = self.key.verify(&message, &self.signature);
-        if is_good {
-            known::remember(self, &message);
-        }
-        is_good
+        self.key.verify(&self.message(), &self.signature)
     }
 
     fn message(&self) -> Vec<u8> {

@@ -59,13 +59,18 @@ impl<'a> End<'a> {
 
     /// Says what it has to say, if anything.
     fn say(&mut self) -> Option<Vec<u8>> {
+        self.try_say().unwrap()
+    }
+
+    /// The same; what the other said may turn out to be nonsense only now.
+    fn try_say(&mut self) -> Result<Option<Vec<u8>>, AuditError> {
         while self.audit.is_gathering() {
             self.audit.gather(self.archive, 100).unwrap();
         }
         let mut out = Vec::new();
-        let said = self.audit.say(self.archive, 0, &mut out).unwrap();
+        let said = self.audit.say(self.archive, 0, &mut out)?;
         self.largest = self.largest.max(out.len());
-        said.then_some(out)
+        Ok(said.then_some(out))
     }
 
     fn hear(&mut self, body: &[u8]) -> Result<(), AuditError> {
@@ -152,8 +157,10 @@ proptest! {
         for body in bodies {
             let mut round = vec![2, 0, 0];
             round.extend(body);
-            let _ = end.hear(if sensible { &round } else { &round[3..] });
-            end.say();
+            let heard = end.hear(if sensible { &round } else { &round[3..] });
+            if heard.and_then(|()| end.try_say()).is_err() {
+                break;
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Feeds: everything once, in order, around what is hidden, and over a log that was laid out anew.
 
 use super::*;
-use crate::herd::{Feed, Order};
+use crate::herd::Feed;
 use crate::store::Fault;
 use crate::update::Vector;
 
@@ -18,14 +18,11 @@ fn a_feed_gives_what_its_reader_lacks_once_and_then_what_comes() {
     let mut has = Vector::new();
     has.insert(dot(9, 1));
     has.insert(dot(9, 11));
-    for order in [Order::OldFirst, Order::InTurn] {
-        let mut feed = Feed::after(&store, has.clone(), order);
-        assert!(feed.is_replaying());
-        assert_eq!(rest(&mut feed, &store), (2..=10).map(|seq| dot(9, seq)).collect::<Vec<_>>());
-        assert!(!feed.is_replaying());
-        assert_eq!(rest(&mut feed, &store), []);
-    }
-    let mut feed = Feed::after(&store, has, Order::OldFirst);
+    let mut feed = Feed::after(&store, has);
+    assert!(feed.is_replaying());
+    assert_eq!(rest(&mut feed, &store), (2..=10).map(|seq| dot(9, seq)).collect::<Vec<_>>());
+    assert!(!feed.is_replaying());
+    assert_eq!(rest(&mut feed, &store), []);
     let mut live = Feed::live(&store);
     relay(&mut store, dot(9, 11));
     relay(&mut store, dot(9, 12));
@@ -35,19 +32,16 @@ fn a_feed_gives_what_its_reader_lacks_once_and_then_what_comes() {
 }
 
 #[test]
-fn a_hidden_update_holds_up_readers_but_not_links_and_comes_when_it_is_on_disk() {
+fn a_hidden_update_holds_up_readers_and_comes_when_it_is_on_disk() {
     let mut store = open(1);
     let mut reader = Feed::live(&store);
-    let mut link = Feed::after(&store, Vector::new(), Order::InTurn);
     relay(&mut store, dot(1, 1));
     relay(&mut store, dot(9, 1));
     assert_eq!(rest(&mut reader, &store), []);
-    assert_eq!(rest(&mut link, &store), [dot(9, 1)]);
-    let mut late = Feed::after(&store, Vector::new(), Order::OldFirst);
+    let mut late = Feed::after(&store, Vector::new());
     assert_eq!(rest(&mut late, &store), [dot(9, 1)]);
     commit(&mut store);
     assert_eq!(rest(&mut reader, &store), [dot(1, 1), dot(9, 1)]);
-    assert_eq!(rest(&mut link, &store), [dot(1, 1)]);
     assert_eq!(rest(&mut late, &store), [dot(1, 1)]);
 }
 
@@ -56,58 +50,34 @@ fn after_a_batch_that_failed_a_feed_reads_the_new_layout_and_gives_nothing_twice
     let disk = SimDisk::new(1);
     let mut store = open_on(&disk, 1);
     hold(&mut store, [dot(9, 1)]);
-    for order in [Order::OldFirst, Order::InTurn] {
-        let last = store.seen().last(birth(9).epoch);
-        let mut feed = Feed::after(&store, store.visible(), order);
-        relay(&mut store, dot(9, last + 1));
-        assert_eq!(rest(&mut feed, &store), [dot(9, last + 1)]);
-        // A refused own update leaves the log: what follows it moves to the front.
-        let own = store.next_dot();
-        relay(&mut store, own);
-        relay(&mut store, dot(9, last + 2));
-        disk.fail_writes(Fault::Write);
-        store.seal(&key());
-        let batch = store.take_batch().expect("something is pending");
-        let failed = store.finish(batch.run()).expect_err("the disk is bad");
-        assert_eq!(failed.refused.len(), 1);
-        disk.heal();
-        relay(&mut store, dot(9, last + 3));
-        assert_eq!(rest(&mut feed, &store), [dot(9, last + 2), dot(9, last + 3)]);
-        commit(&mut store);
-        assert_eq!(rest(&mut feed, &store), []);
-        relay(&mut store, own);
-        commit(&mut store);
-        assert_eq!(rest(&mut feed, &store), [own], "its number is free again");
-    }
+    let last = store.seen().last(birth(9).epoch);
+    let mut feed = Feed::after(&store, store.visible());
+    relay(&mut store, dot(9, last + 1));
+    assert_eq!(rest(&mut feed, &store), [dot(9, last + 1)]);
+    // A refused own update leaves the log: what follows it moves to the front.
+    let own = store.next_dot();
+    relay(&mut store, own);
+    relay(&mut store, dot(9, last + 2));
+    disk.fail_writes(Fault::Write);
+    store.seal(&key());
+    let batch = store.take_batch().expect("something is pending");
+    let failed = store.finish(batch.run()).expect_err("the disk is bad");
+    assert_eq!(failed.refused.len(), 1);
+    disk.heal();
+    relay(&mut store, dot(9, last + 3));
+    assert_eq!(rest(&mut feed, &store), [dot(9, last + 2), dot(9, last + 3)]);
+    commit(&mut store);
+    assert_eq!(rest(&mut feed, &store), []);
+    relay(&mut store, own);
+    commit(&mut store);
+    assert_eq!(rest(&mut feed, &store), [own], "its number is free again");
 }
 
 #[test]
 fn a_feed_that_learns_gives_nothing_that_its_reader_got_elsewhere() {
     let mut store = open(1);
     hold(&mut store, (1..=3).map(|seq| dot(9, seq)));
-    let mut feed = Feed::after(&store, Vector::new(), Order::InTurn);
+    let mut feed = Feed::after(&store, Vector::new());
     feed.learn(dot(9, 2));
-    assert!(feed.has(dot(9, 2)) && !feed.has(dot(9, 1)));
     assert_eq!(rest(&mut feed, &store), [dot(9, 1), dot(9, 3)]);
-}
-
-#[test]
-fn what_is_new_of_an_origin_comes_behind_its_backlog() {
-    let mut store = open(1);
-    hold(&mut store, (1..=100).map(|seq| dot(9, seq)));
-    let mut feed = Feed::after(&store, Vector::new(), Order::InTurn);
-    let mut given = Vec::new();
-    for seq in 101..=130 {
-        relay(&mut store, dot(9, seq));
-        relay(&mut store, dot(8, seq - 100));
-        given.extend((0..4).filter_map(|_| feed.next(&store).unwrap()).map(|u| u.dot()));
-    }
-    given.extend(rest(&mut feed, &store));
-    for (epoch, last) in [(9, 130), (8, 30)] {
-        let seqs: Vec<u64> =
-            given.iter().filter(|dot| dot.epoch == birth(epoch).epoch).map(|dot| dot.seq).collect();
-        assert_eq!(seqs, (1..=last).collect::<Vec<_>>());
-    }
-    let live = given.iter().position(|given| *given == dot(8, 30)).unwrap();
-    assert!(live < 125, "the other origin does not wait for the backlog");
 }

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) const SETTINGS: RelaySettings = RelaySettings {
+    verify: Seal::verify,
     catches_up: true,
     link: LinkSettings {
         window_bytes: 1 << 20,

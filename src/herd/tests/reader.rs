@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::base::Tick;
-use crate::herd::{Feed, Gap, Item, LagLimits, Order, Reader, Verdict};
+use crate::herd::{Feed, Gap, Item, LagLimits, Reader, Verdict};
 use crate::update::{Cursor, Span, Vector};
 
 const LAG: LagLimits = LagLimits { updates: 100, ms: 10_000 };
 
 fn reader(store: &Store, has: Vector) -> Reader {
-    Reader::new(Feed::after(store, has, Order::OldFirst), LAG)
+    Reader::new(Feed::after(store, has), LAG)
 }
 
 fn has(spans: &[(u64, u64, u64)]) -> Vector {
@@ -266,7 +266,7 @@ fn a_reader_that_catches_up_does_not_lag_and_a_live_one_does() {
     let [gap] = &gaps[..] else { panic!("{gaps:?}") };
     assert_eq!((gap.count, &gap.to), (91, &reader.cursor()));
     // All that was left out can be read behind `from`, and before it nothing was lost.
-    let mut again = Reader::new(Feed::after(&store, gap.from.0.clone(), Order::OldFirst), LAG);
+    let mut again = Reader::new(Feed::after(&store, gap.from.0.clone()), LAG);
     assert_eq!(rest_by(&mut again, &store, 0, newest).0.len(), 91);
     assert!(gap.from.0.covers(&before.0));
     // It is live again, and is given everything.

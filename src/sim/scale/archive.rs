@@ -4,7 +4,6 @@
 use crate::herd::{Archive, AuditSet, Stamp};
 use crate::store::StoreError;
 use crate::update::{Cid, Dot, Epoch, Hlc, Seal, Span, Update, Vector};
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Everything that was ever published, once.
@@ -14,8 +13,6 @@ pub(super) struct Pool {
     names: BTreeMap<Cid, Dot>,
     /// By epoch and first sequence number.
     seals: BTreeMap<(Epoch, u64), Seal>,
-    /// Whether a seal's signature is good, by all of its bytes.
-    verdicts: RefCell<BTreeMap<Vec<u8>, bool>>,
 }
 
 impl Pool {
@@ -31,20 +28,9 @@ impl Pool {
         self.updates.get(&update.dot()).is_some_and(|ours| ours.raw()[..] == update.raw()[..])
     }
 
-    /// How many signatures were verified.
-    pub(super) fn verified(&self) -> usize {
-        self.verdicts.borrow().len()
-    }
-
     fn seal(&self, dot: Dot) -> Option<&Seal> {
         let ((epoch, _), seal) = self.seals.range(..=(dot.epoch, dot.seq)).next_back()?;
         (*epoch == dot.epoch && seal.cid_at(dot.seq).is_some()).then_some(seal)
-    }
-
-    fn vouches(&self, seal: &Seal) -> bool {
-        let mut bytes = Vec::new();
-        seal.encode(&mut bytes);
-        *self.verdicts.borrow_mut().entry(bytes).or_insert_with(|| seal.verify())
     }
 }
 
@@ -127,9 +113,5 @@ impl Archive for View<'_> {
 
     fn exhibits_of(&self, _: Epoch) -> Result<Vec<(Update, Seal)>, StoreError> {
         Ok(Vec::new())
-    }
-
-    fn vouches(&self, seal: &Seal) -> bool {
-        self.pool.vouches(seal)
     }
 }

@@ -14,6 +14,7 @@ use super::laws::{Breach, Kept, Law};
 use super::life::Outcome;
 use super::plan::{Draw, Faults, Plan};
 use super::report::Report;
+use super::seals;
 use crate::base::Rng;
 use crate::herd::Archive;
 use archive::View;
@@ -188,6 +189,6 @@ fn report(world: &World) -> Report {
         curve: world.spread.curve().to_vec(),
         tally: world.tally,
         checks: world.checks,
-        trace: world.trace ^ world.pool.verified() as u64,
+        trace: world.trace ^ seals::verified(),
     }
 }

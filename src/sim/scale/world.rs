@@ -4,6 +4,7 @@
 use super::super::laws::{Breach, Checks, Kept, Law};
 use super::super::moment::set_moment;
 use super::super::plan::{Faults, Plan, name};
+use super::super::seals;
 use super::super::spread::Spread;
 use super::super::world::Tally;
 use super::archive::{Pool, Shelf, View};
@@ -92,6 +93,7 @@ fn settings(limits: &Limits, is_tight: bool) -> RelaySettings {
         digest_ms: if is_tight { 3_000 } else { limits.digest_ms },
     };
     RelaySettings {
+        verify: seals::verify,
         catches_up: true,
         link,
         gate_bytes: if is_tight { 256 << 10 } else { limits.gate_bytes },

@@ -6,22 +6,21 @@ use super::*;
 use crate::update::{Seal, Span, Vector, state_hash};
 
 #[test]
-fn own_updates_want_a_seal_and_links_read_up_to_the_first_without() {
+fn own_updates_want_a_seal_before_links_may_carry_them() {
     let sim = SimDisk::new(1);
     let (mut store, ..) = open(&sim, 5).unwrap();
     let other = relayed(&mut store, 1, "other");
-    assert_eq!((store.unsealed(), store.sealed_end()), (None, store.log_end()));
-    let place = store.log_end();
+    assert_eq!((store.unsealed(), store.reserved()), (None, Vector::new()));
     let first = own(&mut store, "first", Apply::OnCommit);
     let second = own(&mut store, "second", Apply::OnCommit);
     let unsealed = store.unsealed().unwrap();
     assert_eq!((unsealed.birth, unsealed.from), (birth(5), 1));
     assert_eq!(unsealed.cids, [first.cid(), second.cid()]);
-    assert!(store.sealed_end() >= place && store.sealed_end() < store.log_end());
+    assert!([&first, &second].iter().all(|own| store.reserved().contains(own.dot())));
     assert!(store.is_sealed(other.dot()) && !store.is_sealed(second.dot()));
     assert_eq!(store.seal_of(first.dot()).unwrap(), None);
     assert_eq!(store.seal(&key()), 1);
-    assert_eq!((store.unsealed(), store.sealed_end()), (None, store.log_end()));
+    assert_eq!(store.unsealed(), None);
     commit(&mut store);
     let check = |store: &Store| {
         for update in [&first, &second] {

@@ -13,7 +13,7 @@ mod withdrawals;
 
 use crate::base::{Chunk, InBuf};
 use crate::config::{Config, Durability};
-use crate::herd::{Feed, Order};
+use crate::herd::Feed;
 use crate::metrics::Exposition;
 use crate::news::{Revision, UpdateView, Withdrawal, apply, title_of};
 use crate::reactor::{
@@ -219,7 +219,7 @@ impl Desk for TestDesk {
 
     fn feed(&self, after: Option<&Cursor>) -> Feed {
         match after {
-            Some(Cursor(has)) => Feed::after(&self.store, has.clone(), Order::OldFirst),
+            Some(Cursor(has)) => Feed::after(&self.store, has.clone()),
             None => Feed::live(&self.store),
         }
     }
