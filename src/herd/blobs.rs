@@ -61,11 +61,6 @@ impl<L: Copy + Ord> Blobs<L> {
     pub(super) fn on_beat(&mut self) {
         self.serving.on_beat();
     }
-
-    pub(super) fn lost(&mut self, link: L) {
-        self.assemblies.lost(link);
-        self.serving.lost(link);
-    }
 }
 
 impl<L: Copy + Ord> Relay<L> {
@@ -153,6 +148,26 @@ impl<L: Copy + Ord> Relay<L> {
         }
     }
 
+    /// A link is gone.
+    pub(super) fn lose_blobs<A: Archive>(&mut self, link: L, archive: &A, now: Tick) {
+        self.blobs.serving.lost(link);
+        let mut dropped = Vector::new();
+        for dot in self.blobs.assemblies.lost(link) {
+            dropped.insert(dot);
+        }
+        self.drop_blobs(&dropped, archive, now);
+    }
+
+    /// What is no longer put together is asked for anew, and gives its place to what waits.
+    fn drop_blobs<A: Archive>(&mut self, dropped: &Vector, archive: &A, now: Tick) {
+        let underway: Vec<Cid> = self.blobs.assemblies.names().map(|(_, cid)| cid).collect();
+        self.blobs.seals.retain(|cid, _| underway.contains(cid));
+        if !dropped.is_empty() {
+            self.want(dropped);
+            self.make_room_for_later(archive, now);
+        }
+    }
+
     /// Gives up pieces that did not come in time, and updates of which nothing came for long.
     pub(super) fn give_up_blobs<A: Archive>(&mut self, archive: &A, now: Tick) {
         if self.blobs.due().is_none_or(|due| now < due) {
@@ -162,16 +177,11 @@ impl<L: Copy + Ord> Relay<L> {
         for dot in self.blobs.assemblies.on_time(now) {
             dropped.insert(dot);
         }
-        let underway: Vec<Cid> = self.blobs.assemblies.names().map(|(_, cid)| cid).collect();
-        self.blobs.seals.retain(|cid, _| underway.contains(cid));
         for (dot, _) in self.blobs.assemblies.names() {
             let has = |(name, at): (&L, &Link)| at.has.contains(dot).then_some(*name);
             self.wake.extend(self.links.iter().filter_map(has));
         }
-        if !dropped.is_empty() {
-            self.want(&dropped);
-            self.make_room_for_later(archive, now);
-        }
+        self.drop_blobs(&dropped, archive, now);
     }
 
     /// The payload of an update is erased: no piece of it is sent any more.

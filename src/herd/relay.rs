@@ -325,7 +325,7 @@ impl<L: Copy + Ord> Relay<L> {
             return;
         }
         self.pulls.forget(link);
-        self.blobs.lost(link);
+        self.lose_blobs(link, archive, now);
         self.audits.lost(link, now);
         self.wake.remove(&link);
         if self.syncing.remove(&link).is_some() {

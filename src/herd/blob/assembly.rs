@@ -312,19 +312,18 @@ impl<L: Copy + Ord> Assemblies<L> {
         Ok(self.underway.remove(at).raw)
     }
 
-    /// A link is gone: what it was asked for is asked of others. What came stays.
-    pub fn lost(&mut self, link: L) {
+    /// A link is gone: what it was asked for is asked of others. What came stays, also while nobody
+    /// else has it; but an update of which nothing came, and that nobody else has, gives its place
+    /// to others. Those are returned: a liar may not hold all places by promises.
+    pub fn lost(&mut self, link: L) -> Vec<Dot> {
         self.owed.remove(&link);
         for assembly in &mut self.underway {
             assembly.sources.retain(|source| *source != link);
             assembly.without.retain(|without| *without != link);
             assembly.forget(|asked, _| asked == link);
         }
-    }
-
-    /// An update came otherwise, or is not wanted any more.
-    pub fn drop_dot(&mut self, dot: Dot) {
-        self.underway.retain(|assembly| assembly.stub.dot() != dot);
+        let is_idle = |a: &mut Assembly<L>| a.sources.is_empty() && a.missing == a.pieces.len();
+        self.underway.extract_if(.., is_idle).map(|assembly| assembly.stub.dot()).collect()
     }
 
     /// When [`Assemblies::on_time`] is to be called.

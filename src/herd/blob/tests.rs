@@ -342,8 +342,9 @@ fn no_more_is_put_together_than_the_bounds_allow() {
     assert_eq!(world.begin(0, 2), Begun::Full, "too many");
     let view = world.assemblies.view();
     assert!(view.assemblies == 2 && view.bytes <= 100_000, "{view:?}");
-    world.assemblies.drop_dot(world.updates[0].dot());
-    world.assemblies.drop_dot(world.updates[1].dot());
+    // Of neither anything came: who leaves makes room.
+    let left = world.assemblies.lost(0);
+    assert_eq!(left, [world.updates[0].dot(), world.updates[1].dot()]);
     assert_eq!(world.begin(0, 3), Begun::Begins, "one alone may be larger");
     assert_eq!(world.assemblies.on_time(29_999), []);
     assert_eq!(world.assemblies.on_time(30_000), [world.updates[3].dot()]);
