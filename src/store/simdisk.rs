@@ -141,8 +141,9 @@ impl SimFile {
     }
 
     fn sync(&mut self) {
-        self.synced = self.live.clone();
-        self.changes.clear();
+        for change in self.changes.drain(..) {
+            self.synced.apply(&change);
+        }
     }
 
     /// A sync that fails: some of the changes reach the disk, the rest never will by themselves.
