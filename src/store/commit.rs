@@ -75,14 +75,16 @@ impl Store {
             Said::Early(epoch) => self.early |= epoch == self.birth.epoch,
             Said::Exhibit(both) => self.landed(both.0.dot(), entry.place),
             Said::Summary(told) => self.held.first_needed = told.first_needed,
-            Said::Epoch(_) | Said::Clean | Said::Erased(_) => {}
+            Said::Erased(dots) => self.held.erased.merge(&dots),
+            Said::Epoch(_) | Said::Clean => {}
         }
     }
 
     fn show(&mut self, update: Update, place: Place, committed: &mut Committed) {
         self.hidden.remove(update.dot());
         self.index.put_update(&update, place);
-        committed.updates.push(self.as_stands(update));
+        let is_stub = self.held.erased.contains(update.dot());
+        committed.updates.push(if is_stub { update.erase() } else { update });
         committed.places.push(place);
     }
 
