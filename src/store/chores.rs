@@ -11,6 +11,8 @@ use std::sync::{Arc, Weak};
 
 /// How many places are looked up at a time.
 const PLACES_AT_ONCE: usize = 1024;
+/// A segment is written anew for what was dropped of it once that is one of so many parts of it.
+const WORTH_PARTS: u64 = 5;
 
 /// What is to be done with the segments of the log.
 #[derive(Debug, Default)]
@@ -34,7 +36,7 @@ pub(super) struct Chores {
 #[derive(Clone, Debug, Default)]
 struct Chore {
     erase: Vector,
-    /// How many of its updates were dropped.
+    /// How many bytes its updates had that were dropped.
     dropped: u64,
     /// Something in it is not whole, and is to be left out.
     mends: bool,
@@ -66,7 +68,7 @@ struct Out {
 }
 
 impl Chores {
-    /// Segments that hold updates which were dropped, and how many.
+    /// Segments that hold updates which were dropped, and the bytes of these.
     pub(super) fn dropped(&self) -> BTreeMap<u32, u64> {
         let mut dropped = BTreeMap::new();
         let out = self.out.iter().map(|out| (out.segment, &out.chore));
@@ -78,10 +80,10 @@ impl Chores {
         dropped
     }
 
-    /// Some updates of a segment were dropped; the log says so before `after`.
-    pub(super) fn drop(&mut self, segment: u32, count: u64, after: Place) {
+    /// Updates of so many bytes in a segment were dropped; the log says so before `after`.
+    pub(super) fn drop(&mut self, segment: u32, bytes: u64, after: Place) {
         let chore = self.segments.entry(segment).or_default();
-        chore.merge(&Chore { dropped: count, after, ..Chore::default() });
+        chore.merge(&Chore { dropped: bytes, after, ..Chore::default() });
     }
 
     /// The payload of a dot is to be erased in a segment; the log says why before `after`.
@@ -198,12 +200,12 @@ impl Store {
                 passed.tips.push((*epoch, cid));
             }
         }
-        let counts = self.count_places(&passed.dots)?;
+        let sizes = self.sizes_of(&passed.dots)?;
         self.told.pass(&passed);
         self.pending.push(Said::Passed(passed));
         let after = self.log_end();
-        for (segment, count) in counts {
-            self.chores.drop(segment, count, after);
+        for (segment, bytes) in sizes {
+            self.chores.drop(segment, bytes, after);
         }
         Ok(())
     }
@@ -219,14 +221,16 @@ impl Store {
         held
     }
 
-    /// How many of these dots stand in which segments.
-    fn count_places(&self, dots: &Vector) -> Result<BTreeMap<u32, u64>, StoreError> {
-        let mut counts = BTreeMap::new();
+    /// How many bytes of which segments these dots take.
+    fn sizes_of(&self, dots: &Vector) -> Result<BTreeMap<u32, u64>, StoreError> {
+        let mut sizes = BTreeMap::new();
+        let durable_end = self.pending.durable_end();
         for Span { epoch, mut from, to } in dots.spans() {
             loop {
                 let found = self.index.places(epoch, (from, to), PLACES_AT_ONCE)?;
                 for (_, place, _) in &found {
-                    *counts.entry(place.segment()).or_default() += 1;
+                    let bytes = self.segments.frame_bytes(*place, durable_end)?;
+                    *sizes.entry(place.segment()).or_default() += bytes;
                 }
                 match found.last() {
                     Some((last, ..)) if found.len() == PLACES_AT_ONCE => from = last + 1,
@@ -234,13 +238,13 @@ impl Store {
                 }
             }
         }
-        Ok(counts)
+        Ok(sizes)
     }
 
     /// Dots that count as gone were read in the log: what stands under them is to be dropped.
     pub(super) fn want_dropped(&mut self, dots: &Vector) -> Result<(), StoreError> {
-        for (segment, count) in self.count_places(dots)? {
-            self.chores.drop(segment, count, Place::START);
+        for (segment, bytes) in self.sizes_of(dots)? {
+            self.chores.drop(segment, bytes, Place::START);
         }
         Ok(())
     }
@@ -265,11 +269,9 @@ impl Store {
             at < durable_end.segment() && ready(chore) && chore.cannot_wait()
         };
         let droppable = |at: u32, chore: &Chore| at < last && ready(chore) && chore.dropped > 0;
-        let all = || self.chores.segments.iter().map(|(at, chore)| (*at, chore));
-        let most = all().filter(|(at, chore)| droppable(*at, chore));
-        let first = all().find(|(at, chore)| erasable(*at, chore)).map(|(at, _)| at);
-        let found = first.or_else(|| most.max_by_key(|(_, chore)| chore.dropped).map(|(at, _)| at));
-        let Some(segment) = found else {
+        let mut all = self.chores.segments.iter().map(|(at, chore)| (*at, chore));
+        let first = all.find(|(at, chore)| erasable(*at, chore)).map(|(at, _)| at);
+        let Some(segment) = first.or_else(|| self.worth_dropping(droppable, durable_end)) else {
             self.leave_tail();
             return None;
         };
@@ -287,6 +289,22 @@ impl Store {
         let (end, erase) = (Place::new(segment, end), chore.erase.clone());
         let mends = chore.mends;
         Some(self.hand_out(segment, chore, Task::Write { end, erase, drop, mends }))
+    }
+
+    /// The segment of which most was dropped, if that is worth writing it anew; but the log's first
+    /// one before it, since segments are removed from the front only.
+    fn worth_dropping(
+        &self,
+        droppable: impl Fn(u32, &Chore) -> bool,
+        durable_end: Place,
+    ) -> Option<u32> {
+        let may_go = self.chores.segments.iter().filter(|(at, chore)| droppable(**at, chore));
+        let (most, chore) = may_go.max_by_key(|(_, chore)| chore.dropped)?;
+        let bytes = u64::from(self.segments.end_of(*most, durable_end).ok()?);
+        let front = self.segments.start().segment();
+        let is_front_due = self.chores.segments.get(&front).is_some_and(|of| droppable(front, of));
+        let is_worth = chore.dropped.saturating_mul(WORTH_PARTS) >= bytes;
+        is_worth.then_some(if is_front_due { front } else { *most })
     }
 
     /// Has the log go on elsewhere when something is to be erased or mended in the segment it goes

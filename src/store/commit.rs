@@ -83,8 +83,7 @@ impl Store {
     fn show(&mut self, update: Update, place: Place, committed: &mut Committed) {
         self.hidden.remove(update.dot());
         self.index.put_update(&update, place);
-        let is_stub = self.held.erased.contains(update.dot());
-        committed.updates.push(if is_stub { update.erase() } else { update });
+        committed.updates.push(self.as_stands(update));
         committed.places.push(place);
     }
 

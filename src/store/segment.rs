@@ -257,6 +257,15 @@ impl Segments {
         Ok(self.frame_at(place, durable_end)?.head.before)
     }
 
+    /// How long the frame at `place` is; 0 where there is none any more.
+    pub(super) fn frame_bytes(&self, place: Place, durable_end: Place) -> Result<u64, StoreError> {
+        match self.frame_at(place, durable_end) {
+            Ok(frame) => Ok(frame.head.frame_bytes() as u64),
+            Err(StoreError::Damaged { .. } | StoreError::BadPlace(_)) => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
     /// True when a whole frame of an update starts at `place`.
     pub(super) fn is_whole(&self, place: Place, durable_end: Place) -> Result<bool, StoreError> {
         match self.frame_at(place, durable_end) {
