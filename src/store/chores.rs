@@ -11,8 +11,6 @@ use std::sync::{Arc, Weak};
 
 /// How many places are looked up at a time.
 const PLACES_AT_ONCE: usize = 1024;
-/// A segment is written anew for what was dropped of it once that is one of so many parts of it.
-const WORTH_PARTS: u64 = 5;
 
 /// What is to be done with the segments of the log.
 #[derive(Debug, Default)]
@@ -271,7 +269,7 @@ impl Store {
         let droppable = |at: u32, chore: &Chore| at < last && ready(chore) && chore.dropped > 0;
         let mut all = self.chores.segments.iter().map(|(at, chore)| (*at, chore));
         let first = all.find(|(at, chore)| erasable(*at, chore)).map(|(at, _)| at);
-        let Some(segment) = first.or_else(|| self.worth_dropping(droppable, durable_end)) else {
+        let Some(segment) = first.or_else(|| self.worth_dropping(droppable)) else {
             self.leave_tail();
             return None;
         };
@@ -291,20 +289,10 @@ impl Store {
         Some(self.hand_out(segment, chore, Task::Write { end, erase, drop, mends }))
     }
 
-    /// The segment of which most was dropped, if that is worth writing it anew; but the log's first
-    /// one before it, since segments are removed from the front only.
-    fn worth_dropping(
-        &self,
-        droppable: impl Fn(u32, &Chore) -> bool,
-        durable_end: Place,
-    ) -> Option<u32> {
+    /// The segment of which most was dropped.
+    fn worth_dropping(&self, droppable: impl Fn(u32, &Chore) -> bool) -> Option<u32> {
         let may_go = self.chores.segments.iter().filter(|(at, chore)| droppable(**at, chore));
-        let (most, chore) = may_go.max_by_key(|(_, chore)| chore.dropped)?;
-        let bytes = u64::from(self.segments.end_of(*most, durable_end).ok()?);
-        let front = self.segments.start().segment();
-        let is_front_due = self.chores.segments.get(&front).is_some_and(|of| droppable(front, of));
-        let is_worth = chore.dropped.saturating_mul(WORTH_PARTS) >= bytes;
-        is_worth.then_some(if is_front_due { front } else { *most })
+        may_go.max_by_key(|(_, chore)| chore.dropped).map(|(at, _)| *at)
     }
 
     /// Has the log go on elsewhere when something is to be erased or mended in the segment it goes

@@ -349,23 +349,3 @@ fn nothing_is_erased_from_the_disk_or_known_to_others_before_the_log_says_why_fo
     assert!(settle(&mut store) > 0);
     assert!(store.get(dot).unwrap().unwrap().is_erased() && !store.is_being_erased(dot));
 }
-
-#[test]
-fn a_segment_is_written_anew_for_what_was_dropped_only_when_that_is_worth_it() {
-    let sim = SimDisk::new(1);
-    let (mut store, ..) = open(&sim, 5).unwrap();
-    (1..=200).for_each(|seq| drop(relayed(&mut store, seq, &"x".repeat(100))));
-    settle(&mut store);
-    let mut rewritten = 0;
-    for seq in 1..=150 {
-        store.retire(&theirs(seq, seq)).unwrap();
-        rewritten += settle(&mut store);
-    }
-    let segments = store.log_end().segment();
-    // A fifth of these small segments is two updates.
-    assert!((20..=80).contains(&rewritten), "{rewritten} times, of {segments} segments");
-    assert!(store.log_start().segment() > 10, "what is empty is removed nevertheless");
-    // What is withdrawn does not wait.
-    store.erase(&[Dot { epoch: Epoch(99), seq: 180 }]).unwrap();
-    assert_eq!(settle(&mut store), 1);
-}
