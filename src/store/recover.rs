@@ -34,7 +34,7 @@ pub(super) struct Recovered {
     pub(super) birth: Birth,
     /// What all of the log tells, with every id resolved.
     pub(super) told: Told,
-    /// Segments with updates that were dropped, as far as the index knows.
+    /// Segments with updates that were dropped, and their bytes, as far as the index knows.
     pub(super) dropped: BTreeMap<u32, u64>,
     /// The index needs nothing of what is before this segment.
     pub(super) settled: u32,
