@@ -115,7 +115,7 @@ pub(super) fn recover(
         cut = Some(Cut { segment: last, offset, bytes: walked.cut_bytes });
     }
     let known_end = covered.as_ref().map(|covered| covered.last_end);
-    let in_last = known_end.filter(|known| known.segment() == last).map_or(0, |end| end.offset());
+    let in_last = known_end.filter(|known| known.segment() == last).map_or(0, Place::offset);
     at_file(&segment_name(last), write_again(&*file, u64::from(in_last)..offset))?;
     // Frames may have been written, and the segment made, without a sync before the process was
     // killed: from here on they count.

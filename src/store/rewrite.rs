@@ -197,7 +197,7 @@ impl Copy<'_> {
     /// From one place to another nothing is left; with each, the check of the frame before it.
     fn leave_out(&mut self, (at, before): (Place, u32), (end, link): (Place, u32)) {
         let (at, before) = self.gone.map_or((at, before), |gone| (gone.at, gone.before));
-        self.gone = Some(Gone { at, before, end, link });
+        self.gone = Some(Gone { at, end, before, link });
     }
 
     /// What is not whole at the scan's position is to be left out.
