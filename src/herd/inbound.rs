@@ -34,6 +34,7 @@ impl<L: Copy + Ord> Relay<L> {
             Frame::Pong(moment) => at.on_pong(moment, now),
             Frame::Refuse { code, text } => return Ok(Arrival::Refused(code, text.to_owned())),
             Frame::State(part) => return self.on_state(link, part, archive, now, out),
+            Frame::Epoch(epoch) => return self.on_epoch(link, epoch, archive, now),
             later => {
                 if !at.is_up() {
                     return Err(LinkError::Unexpected("anything but a state"));
@@ -61,9 +62,8 @@ impl<L: Copy + Ord> Relay<L> {
             Frame::Seal(seal) => return self.on_seal(link, &seal, archive, now),
             Frame::Passed(dots) => {
                 let over = self.pulls.over(link, &dots);
-                self.gate.pass(&over);
-                self.plan(archive, now);
-                return Ok(Arrival::Ready);
+                at.on_passed(&over);
+                return Ok(Arrival::Passed);
             }
             Frame::Held { node, urgent, dots } => {
                 at.on_held(node, &dots)?;
@@ -100,8 +100,7 @@ impl<L: Copy + Ord> Relay<L> {
         if was_up && at.owes_state(now) {
             at.say_state(archive, now, self.ring.end(), out)?;
         }
-        at.todo = Vector::new();
-        at.has.beyond(archive.seen()).into_iter().for_each(|span| at.todo.insert_span(span));
+        at.look_at_what_it_has(archive);
         let is_skipped = !was_up && !self.settings.catches_up && !at.todo.is_empty();
         if is_skipped {
             self.gate.pass(&std::mem::take(&mut at.todo));
@@ -126,6 +125,30 @@ impl<L: Copy + Ord> Relay<L> {
             (false, true) => Arrival::Ready,
             (false, false) => Arrival::Nothing,
         })
+    }
+
+    /// The peer goes on under another epoch: what it has of the one before is asked of it even if
+    /// two published there, since it publishes there no longer.
+    fn on_epoch<A: Archive>(
+        &mut self,
+        link: L,
+        epoch: Epoch,
+        archive: &A,
+        now: Tick,
+    ) -> Result<Arrival, LinkError> {
+        let Some(at) = self.links.get_mut(&link) else { return Ok(Arrival::Nothing) };
+        let Some(peer) = &mut at.peer else {
+            return Err(LinkError::Unexpected("an epoch before the hello"));
+        };
+        peer.epoch = epoch;
+        if at.is_up() {
+            at.look_at_what_it_has(archive);
+            if archive.is_forked(epoch) {
+                self.show(link, archive, epoch)?;
+            }
+            self.plan(archive, now);
+        }
+        Ok(Arrival::Epoch(epoch))
     }
 
     /// Ends of epochs that both have, and that differ: two updates bear one name.
@@ -364,6 +387,19 @@ fn contradicted<A: Archive>(update: &Update, archive: &A) -> Result<Option<Dot>,
 }
 
 impl Link {
+    /// Takes down what the peer has and this node lacks.
+    fn look_at_what_it_has<A: Archive>(&mut self, archive: &A) {
+        self.todo = Vector::new();
+        self.has.beyond(archive.seen()).into_iter().for_each(|span| self.todo.insert_span(span));
+        self.passed.spans().for_each(|span| self.todo.remove_span(span));
+    }
+
+    /// Of what the peer was asked for, it says that this is over.
+    fn on_passed(&mut self, over: &Vector) {
+        self.passed.merge(over);
+        over.spans().for_each(|span| self.todo.remove_span(span));
+    }
+
     /// An update that waited for its seal is dealt with; if it is still unknown, it is asked for
     /// again.
     fn release(&mut self, dot: Dot) {

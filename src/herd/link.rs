@@ -70,6 +70,11 @@ pub enum Arrival {
     Duplicate,
     /// The peer says to have more of our own epoch than we know: our log lost its end.
     Amnesia,
+    /// The peer says that some of what it was asked for is over: call
+    /// [`super::Relay::take_passed`], now and at each heartbeat.
+    Passed,
+    /// The peer publishes under another epoch from now on.
+    Epoch(Epoch),
     /// A node has this on disk.
     Held {
         /// Which node.
@@ -202,6 +207,10 @@ pub(super) struct Link {
     said_held: Vector,
     /// What the peer has and we lack, when it was last looked at.
     pub(super) todo: Vector,
+    /// What the peer offered, and said to be over when it was asked.
+    pub(super) passed: Vector,
+    /// What the peer offered, and did not send in the longest time that it is given.
+    pub(super) unsent: Vector,
     /// The first sequence numbers that the peer has whole, of epochs that it dropped from.
     lows: BTreeMap<Epoch, u64>,
     /// The parts of a state that have come.
@@ -222,6 +231,8 @@ pub(super) struct Link {
     /// What is to be asked of the peer, not yet written.
     pub(super) requests: Vec<(bool, Vector)>,
     pub(super) exhibits: VecDeque<Arc<(Update, Seal)>>,
+    /// The epoch under which this node publishes, if that is another than the peer knows.
+    pub(super) new_epoch: Option<Epoch>,
     /// Messages of an audit, not yet written: each waits for an answer to the one before.
     pub(super) audit_messages: Vec<Vec<u8>>,
     /// Counts up over all links: the least was audited least lately.
@@ -235,7 +246,7 @@ pub(super) struct Link {
     /// Digests that differed one after another, and how much had changed here at the last.
     differing: u32,
     changes: u64,
-    greeted_at: Tick,
+    pub(super) greeted_at: Tick,
     last_heard: Tick,
     /// Nothing was heard for too long, as of this turn: what came meanwhile may not be read yet.
     is_suspect: bool,
@@ -274,6 +285,8 @@ impl Link {
             held: Vector::new(),
             said_held: Vector::new(),
             todo: Vector::new(),
+            passed: Vector::new(),
+            unsent: Vector::new(),
             lows: BTreeMap::new(),
             state: StateFrame::default(),
             stated_at: None,
@@ -287,6 +300,7 @@ impl Link {
             is_kept: false,
             requests: Vec::new(),
             exhibits: VecDeque::new(),
+            new_epoch: None,
             audit_messages: Vec::new(),
             audit_turn: 0,
             is_piece_next: false,
@@ -500,6 +514,9 @@ impl Link {
 
     /// Writes what is small and goes before everything else.
     pub(super) fn put_small(&mut self, out: &mut OutBuf) {
+        if let Some(epoch) = self.new_epoch.take() {
+            Frame::Epoch(epoch).encode(out.tail());
+        }
         for (versions, dots) in std::mem::take(&mut self.requests) {
             for dots in parts(&dots) {
                 Frame::Pull { versions, dots }.encode(out.tail());

@@ -16,6 +16,7 @@ mod inbound;
 mod link;
 mod meter;
 mod outflow;
+mod passes;
 mod plan;
 mod pulls;
 mod reader;

@@ -43,6 +43,8 @@ pub struct RelaySettings {
     /// False for a node that counts as had what its peers have when a link comes up: it learns
     /// only what is new, as classic herds do.
     pub catches_up: bool,
+    /// For so long a lone peer is not believed that something is over.
+    pub alone_ms: u64,
     /// What may wait for the updates before it, in bytes.
     pub gate_bytes: usize,
     /// What is kept of what is new, for all links together, in bytes.
@@ -91,7 +93,7 @@ pub struct Relay<L> {
     /// Epochs in which two updates bear one name.
     pub(super) flagged: BTreeSet<Epoch>,
     /// By epoch, the last seal that was given out.
-    given: BTreeMap<Epoch, Span>,
+    given: BTreeMap<Epoch, Arc<Sealed>>,
     /// What follows upon the seal that was given out.
     then: Option<Update>,
     /// Who is being sent a backlog, and when that last moved.
@@ -102,6 +104,8 @@ pub struct Relay<L> {
     pub(super) is_held_back: bool,
     /// Counts what has come into the archive.
     pub(super) changes: u64,
+    /// When a second link was last seen to end.
+    pub(super) alone_since: Tick,
 }
 
 impl<L: Copy + Ord> Relay<L> {
@@ -127,12 +131,17 @@ impl<L: Copy + Ord> Relay<L> {
             rng: Rng::new(seed),
             is_held_back: false,
             changes: 0,
+            alone_since: 0,
         }
     }
 
     /// The log began a new epoch while the node ran.
     pub fn set_epoch(&mut self, epoch: Epoch) {
         self.me.epoch = epoch;
+        for (name, link) in &mut self.links {
+            link.new_epoch = Some(epoch);
+            self.wake.insert(*name);
+        }
     }
 
     /// Says hello on a connection that has come up. `moment` is the tick and the wall clock in
@@ -324,6 +333,9 @@ impl<L: Copy + Ord> Relay<L> {
         if self.links.remove(&link).is_none() {
             return;
         }
+        if self.links.values().any(Link::is_up) {
+            self.alone_since = now;
+        }
         self.pulls.forget(link);
         self.lose_blobs(link, archive, now);
         self.audits.lost(link, now);
@@ -401,14 +413,10 @@ impl<L: Copy + Ord> Relay<L> {
             return Some(Step::Fork(Box::new(Fork { dot, update, seal })));
         }
         self.spread(&update, &sealed, now);
-        let is_given = self.given.get(&dot.epoch).is_some_and(|span| {
-            (span.from..=span.to).contains(&dot.seq) && sealed.seal.from == span.from
-        });
-        if is_given {
+        if self.given.get(&dot.epoch).is_some_and(|given| given.covers(&update)) {
             return Some(Step::Append(update));
         }
-        let to = sealed.seal.from + sealed.seal.cids.len() as u64 - 1;
-        self.given.insert(dot.epoch, Span { epoch: dot.epoch, from: sealed.seal.from, to });
+        self.given.insert(dot.epoch, Arc::clone(&sealed));
         self.then = Some(update);
         Some(Step::Seal(sealed))
     }

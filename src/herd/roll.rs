@@ -173,6 +173,20 @@ impl<L: Copy + PartialEq> Roll<L> {
         self.members().filter_map(move |(name, member)| Some((name, member.held.since(dot)?)))
     }
 
+    /// A linked peer publishes under another epoch from now on.
+    pub fn goes_on_under(&mut self, link: L, epoch: Epoch) {
+        if let Some(member) = self.members.values_mut().find(|m| m.link == Some(link)) {
+            member.epoch = Some(epoch);
+        }
+    }
+
+    /// Up to which sequence number of an epoch any other node than the peer of this link, or this
+    /// one, says to have; `None` when no other node is known.
+    pub fn attested_beside(&self, link: L, epoch: Epoch) -> Option<u64> {
+        let others = self.members.values().filter(|member| member.link != Some(link));
+        others.map(|member| member.held.last(epoch)).max()
+    }
+
     /// Only the disks of these count from now on: the herd has a charter. None of them: all that
     /// are known.
     pub fn set_counted(&mut self, names: impl IntoIterator<Item = String>) {

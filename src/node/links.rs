@@ -2,7 +2,7 @@
 
 use super::{Node, audits};
 use crate::base::ClientEndpoint;
-use crate::config::{Config, PeerKind};
+use crate::config::{Config, Peer as ConfiguredPeer, PeerKind};
 use crate::herd::{
     Admission, Backoff, BlobSettings, Caller, Fork, Identity, LinkSettings, LinkView, Relay,
     RelaySettings, Sealed, Standing, Step, Unwelcome, welcome,
@@ -10,7 +10,7 @@ use crate::herd::{
 use crate::reactor::{Class, ConnId, ConnectError, ConnectOptions, Ctx, Factory, Peer, Protocol};
 use crate::serve::peer::{HerdDesk, PeerConnection};
 use crate::store::{Apply, Birth, Store, StoreError, Unsealed};
-use crate::update::{Dot, Seal, Update, Vector};
+use crate::update::{Dot, Epoch, PublicKey, Seal, Update, Vector};
 use std::sync::Arc;
 
 /// The first dials of a herd that starts at once are spread over this time.
@@ -133,6 +133,7 @@ impl Node {
                 silence_ms: limits.peer_silence_ms,
                 digest_ms: limits.digest_ms,
             },
+            alone_ms: ALONE_SILENCES * limits.peer_silence_ms,
             catches_up: config.catch_up,
             gate_bytes: limits.gate_bytes,
             blobs: BlobSettings::default(),
@@ -256,6 +257,14 @@ impl Node {
 }
 
 impl Node {
+    fn herd_peers(&self) -> impl Iterator<Item = &ConfiguredPeer> {
+        self.config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd)
+    }
+
+    fn configured_key(&self, name: &str) -> Option<PublicKey> {
+        self.herd_peers().filter(|peer| peer.name == name).find_map(|peer| peer.key)
+    }
+
     /// Whether a peer that says this name may link.
     pub(super) fn judge(
         &self,
@@ -265,13 +274,27 @@ impl Node {
     ) -> Result<(), Unwelcome> {
         let transport = cx.transport_of(conn);
         let (key, is_local) = (transport.peer_key(), transport.peer().is_local());
-        let herd = self.config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd);
-        let configured = herd.filter(|peer| peer.name == name).find_map(|peer| peer.key);
+        let configured = self.configured_key(name);
         let standing = match &key {
             Some(key) => self.charter.standing(key),
             None => Standing::Unchartered,
         };
         welcome(Caller { name, key, is_local }, standing, configured)
+    }
+}
+
+/// What a lone peer says to be over counts as had once nobody else was there for so many times the
+/// silence after which a link ends.
+const ALONE_SILENCES: u64 = 2;
+
+impl Node {
+    /// Counts as had what is over, as far as anyone but a liar may have said so.
+    fn take_passed(&mut self, cx: &mut Ctx<'_, Self>) {
+        let roll = &self.roll;
+        let attested = |link, epoch| roll.attested_beside(link, epoch);
+        if self.relay.take_passed(&self.store, cx.now(), attested) {
+            self.take_steps(cx);
+        }
     }
 }
 
@@ -282,6 +305,25 @@ impl HerdDesk for Node {
 
     fn herd(&mut self) -> (&mut Relay<ConnId>, &Store) {
         (&mut self.relay, &self.store)
+    }
+
+    fn may_greet(
+        &self,
+        cx: &mut Ctx<'_, Self>,
+        conn: ConnId,
+        dialled: Option<&str>,
+    ) -> Result<(), Unwelcome> {
+        if let Some(name) = dialled {
+            return self.judge(cx, conn, name);
+        }
+        // It has said no name yet: any that its key may go by.
+        let key = cx.transport_of(conn).peer_key();
+        let named = key.and_then(|key| match self.charter.standing(&key) {
+            Standing::Member(name) => Some(name),
+            _ => self.herd_peers().find(|peer| peer.key == Some(key)).map(|peer| &peer.name[..]),
+        });
+        // No node has the empty name.
+        self.judge(cx, conn, named.unwrap_or_default())
     }
 
     fn admit(
@@ -329,6 +371,14 @@ impl HerdDesk for Node {
         self.begin_epoch(cx);
     }
 
+    fn passed(&mut self, cx: &mut Ctx<'_, Self>) {
+        self.take_passed(cx);
+    }
+
+    fn goes_on_under(&mut self, conn: ConnId, epoch: Epoch) {
+        self.roll.goes_on_under(conn, epoch);
+    }
+
     fn forked(&mut self, cx: &mut Ctx<'_, Self>, fork: &Fork) {
         if !self.store.append_exhibit(&fork.update, &fork.seal) {
             return;
@@ -366,6 +416,7 @@ impl HerdDesk for Node {
         if is_first {
             self.tell_all_held(conn);
         }
+        self.take_passed(cx);
     }
 
     fn attend_link(&mut self, conn: ConnId) {

@@ -11,7 +11,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The version of the link protocol that this program speaks.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 3;
 /// The longest name of a node, in bytes.
 pub const NAME_BYTES_MAX: usize = ORIGIN_BYTES_MAX;
 /// The most runs that a vector of one frame may hold; each costs the receiver 16 bytes and more.
@@ -203,6 +203,8 @@ pub enum Frame<'a> {
         /// Its seal, not verified.
         seal: Seal,
     },
+    /// From now on the sender publishes under this epoch, not the one that its hello named.
+    Epoch(Epoch),
     /// Asks for a pong with the same number.
     Ping(u64),
     /// Answers a ping.
@@ -234,6 +236,7 @@ const PING: u8 = 15;
 const PONG: u8 = 16;
 const REFUSE: u8 = 17;
 const PIECE: u8 = 18;
+const EPOCH: u8 = 19;
 
 /// A hello without its name and version.
 const HELLO_REST_BYTES: usize = 2 + 1 + 8 + 8 + 32 + 8 + 4 + 1;
@@ -264,7 +267,7 @@ pub(super) fn body_bytes(kind: u8) -> Option<RangeInclusive<usize>> {
         ASK_PIECES => 8 + 1 + 32 + 2..=8 + 10 + 32 + 2 * ASK_PIECES_MAX,
         PIECE => PIECE_HEAD_BYTES..=PIECE_HEAD_BYTES + PIECE_BYTES,
         EXHIBIT => 4 + SEAL_BYTES_MIN..=usize::MAX,
-        PING | PONG => 8..=8,
+        EPOCH | PING | PONG => 8..=8,
         REFUSE => 2..=2 + 255,
         _ => return None,
     })
@@ -314,7 +317,7 @@ impl<'a> Frame<'a> {
                 out.extend_from_slice(raw);
                 seal.encode(out);
             }
-            Self::Ping(number) | Self::Pong(number) => {
+            Self::Epoch(Epoch(number)) | Self::Ping(number) | Self::Pong(number) => {
                 out.extend_from_slice(&number.to_be_bytes());
             }
             Self::Refuse { code, text } => {
@@ -343,6 +346,7 @@ impl<'a> Frame<'a> {
             Self::AskPieces(_) => ASK_PIECES,
             Self::Piece(_) => PIECE,
             Self::Exhibit { .. } => EXHIBIT,
+            Self::Epoch(_) => EPOCH,
             Self::Ping(_) => PING,
             Self::Pong(_) => PONG,
             Self::Refuse { .. } => REFUSE,
@@ -386,6 +390,7 @@ impl<'a> Frame<'a> {
                 let bytes = reader.u32()? as usize;
                 Self::Exhibit { raw: reader.bytes(bytes)?, seal: Seal::decode(&mut reader)? }
             }
+            EPOCH => Self::Epoch(Epoch(reader.u64()?)),
             PING => Self::Ping(reader.u64()?),
             PONG => Self::Pong(reader.u64()?),
             REFUSE => {
