@@ -8,7 +8,7 @@ use super::relay::exhibit;
 use super::{Archive, Relay, Sealed};
 use crate::base::{OutBuf, Tick};
 use crate::proto::peer::{Frame, SealFrame, StateFrame};
-use crate::update::{Cid, Dot, EnvelopeError, Epoch, Seal, Span, Update, Vector};
+use crate::update::{Cid, Dot, EnvelopeError, Epoch, Seal, Span, Update, Vector, Word};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -65,9 +65,9 @@ impl<L: Copy + Ord> Relay<L> {
                 at.on_passed(&over);
                 return Ok(Arrival::Passed);
             }
-            Frame::Held { node, urgent, dots } => {
-                at.on_held(node, &dots)?;
-                return Ok(Arrival::Held { node: node.to_owned(), urgent, dots });
+            Frame::Held { urgent, word } => {
+                at.on_held(&word)?;
+                return Ok(Arrival::Held { urgent, word: Box::new(word) });
             }
             Frame::Credit(credit) => at.on_credit(credit)?,
             Frame::Digest(digest) if at.on_digest(digest, archive, self.changes)? => {
@@ -359,10 +359,13 @@ impl<L: Copy + Ord> Relay<L> {
     ) -> Result<Arrival, LinkError> {
         let update = Update::decode(raw.into()).map_err(LinkError::Envelope)?;
         let dot = update.dot();
-        if self.flagged.contains(&dot.epoch) || archive.is_forked(dot.epoch) {
+        if !archive.wants_exhibit(dot, update.cid()) {
             return Ok(Arrival::Nothing);
         }
-        let Some(dot) = contradicted(&update, archive)? else { return Ok(Arrival::Nothing) };
+        let is_known = self.flagged.contains(&dot.epoch) || archive.is_forked(dot.epoch);
+        // Of an epoch that is known to be forked, all that stands beside what is here is kept.
+        let contradicted = contradicted(&update, archive)?.filter(|of| !is_known || *of == dot);
+        let Some(dot) = contradicted else { return Ok(Arrival::Nothing) };
         let sealed = Sealed::new(seal);
         if !sealed.covers(&update) || !(self.settings.verify)(&sealed.seal) {
             return Err(LinkError::Seal(sealed.epoch));
@@ -420,12 +423,15 @@ impl Link {
         self.learn(&Vector::new())
     }
 
-    fn on_held(&mut self, node: &str, dots: &Vector) -> Result<(), LinkError> {
-        if self.peer.as_ref().is_none_or(|peer| peer.name != node) {
+    fn on_held(&mut self, word: &Word) -> Result<(), LinkError> {
+        if word.held.spans().any(|span| span.from != 1) {
+            return Err(LinkError::Unexpected("a disk with gaps"));
+        }
+        if self.peer.as_ref().is_none_or(|peer| peer.name != word.node) {
             return Ok(());
         }
-        self.held.merge(dots);
-        self.learn(dots)
+        self.held.merge(&word.held);
+        self.learn(&word.held)
     }
 
     /// The peer wants to see all that bears these names.

@@ -5,13 +5,14 @@
 
 use super::meter::Yield;
 use super::outflow::Outflow;
+use super::words::{VerifyBudget, Words};
 use super::{Archive, AuditError, BlobError, Identity};
 use crate::base::{OutBuf, Tick};
 use crate::proto::peer::{
     Credit, Frame, Hello, PROTOCOL, STATE_EPOCHS_MAX, StateFrame, VECTOR_RUNS_MAX,
 };
 use crate::store::StoreError;
-use crate::update::{Cid, Dot, EnvelopeError, Epoch, Seal, Update, Vector};
+use crate::update::{Cid, Dot, EnvelopeError, Epoch, Seal, Update, Vector, Word};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -77,12 +78,10 @@ pub enum Arrival {
     Epoch(Epoch),
     /// A node has this on disk.
     Held {
-        /// Which node.
-        node: String,
         /// Someone waits for it.
         urgent: bool,
-        /// What it has.
-        dots: Vector,
+        /// The node's word, not verified.
+        word: Box<Word>,
     },
     /// Two updates bear one name: keep the exhibit, and call [`super::Relay::expose`].
     Fork(Box<Fork>),
@@ -203,8 +202,9 @@ pub(super) struct Link {
     pub(super) has: Vector,
     /// What the peer has on disk, as far as it said so.
     pub(super) held: Vector,
-    /// What we said we have on disk.
-    said_held: Vector,
+    /// The peer was told all that this node said of its disk before the link came up.
+    pub(super) is_told: bool,
+    pub(super) verify_budget: VerifyBudget,
     /// What the peer has and we lack, when it was last looked at.
     pub(super) todo: Vector,
     /// What the peer offered, and said to be over when it was asked.
@@ -239,7 +239,8 @@ pub(super) struct Link {
     pub(super) audit_turn: u64,
     /// Pieces go before updates next time.
     pub(super) is_piece_next: bool,
-    gossip: BTreeMap<String, (bool, Vector)>,
+    /// Words of disks to be passed on, and whether someone waits for them.
+    gossip: BTreeMap<String, (bool, Words)>,
     beats: u64,
     next_beat: Tick,
     next_digest: Tick,
@@ -283,7 +284,8 @@ impl Link {
             peer: None,
             has: Vector::new(),
             held: Vector::new(),
-            said_held: Vector::new(),
+            is_told: false,
+            verify_budget: VerifyBudget::new(now),
             todo: Vector::new(),
             passed: Vector::new(),
             unsent: Vector::new(),
@@ -503,13 +505,13 @@ impl Link {
     }
 
     /// Something is to be passed on about what a node has on disk.
-    pub(super) fn gossip(&mut self, node: &str, urgent: bool, dots: &Vector) {
-        if self.gossip.len() >= GOSSIP_NAMES_MAX && !self.gossip.contains_key(node) {
+    pub(super) fn gossip(&mut self, urgent: bool, word: &Arc<Word>) {
+        if self.gossip.len() >= GOSSIP_NAMES_MAX && !self.gossip.contains_key(&word.node) {
             return;
         }
-        let (is_urgent, waiting) = self.gossip.entry(node.to_owned()).or_default();
+        let (is_urgent, waiting) = self.gossip.entry(word.node.clone()).or_default();
         *is_urgent |= urgent;
-        waiting.merge(dots);
+        waiting.add(word);
     }
 
     /// Writes what is small and goes before everything else.
@@ -525,16 +527,16 @@ impl Link {
         for body in std::mem::take(&mut self.audit_messages) {
             Frame::Audit(&body).encode(out.tail());
         }
-        self.put_gossip(|urgent| urgent, out);
+        self.put_gossip(|_, urgent| urgent, out);
     }
 
-    fn put_gossip(&mut self, is_due: impl Fn(bool) -> bool, out: &mut OutBuf) {
-        self.gossip.retain(|node, (urgent, dots)| {
-            if !is_due(*urgent) {
+    fn put_gossip(&mut self, is_due: impl Fn(&str, bool) -> bool, out: &mut OutBuf) {
+        self.gossip.retain(|node, (urgent, words)| {
+            if !is_due(node, *urgent) {
                 return true;
             }
-            for dots in parts(dots) {
-                Frame::Held { node, urgent: *urgent, dots }.encode(out.tail());
+            for word in words.iter() {
+                Frame::Held { urgent: *urgent, word: Word::clone(word) }.encode(out.tail());
             }
             false
         });
@@ -545,7 +547,8 @@ impl Link {
         self.next_beat
     }
 
-    /// Judges the silence, asks for an answer, and says what has come to this node's disk.
+    /// Judges the silence, asks for an answer, and passes on what is said of disks: this node's own
+    /// word each time.
     pub(super) fn beat<A: Archive>(
         &mut self,
         me: &Identity,
@@ -574,26 +577,14 @@ impl Link {
         if may_grant {
             self.grant(true, out);
         }
-        let mut news = Vector::new();
-        archive.held().beyond(&self.said_held).into_iter().for_each(|span| news.insert_span(span));
-        self.said_held.merge(&news);
-        for dots in parts(&news) {
-            Frame::Held { node: &me.name, urgent: false, dots }.encode(out.tail());
-        }
         self.beats += 1;
-        if self.beats.is_multiple_of(GOSSIP_BEATS) {
-            self.put_gossip(|_| true, out);
-        }
+        let is_for_all = self.beats.is_multiple_of(GOSSIP_BEATS);
+        self.put_gossip(|node, _| is_for_all || node == me.name, out);
         if now >= self.next_digest {
             self.next_digest = now + self.settings.digest_ms;
             Frame::Digest(archive.hash(&archive.offered())?).encode(out.tail());
         }
         Ok(())
-    }
-
-    /// This node said at once what it has on disk: it need not be said again.
-    pub(super) fn said_held(&mut self, dots: &Vector) {
-        self.said_held.merge(dots);
     }
 
     /// The peer's digest: true when both have to say what they have. `changes` counts what has

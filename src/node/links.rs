@@ -10,7 +10,7 @@ use crate::herd::{
 use crate::reactor::{Class, ConnId, ConnectError, ConnectOptions, Ctx, Factory, Peer, Protocol};
 use crate::serve::peer::{HerdDesk, PeerConnection};
 use crate::store::{Apply, Birth, Store, StoreError, Unsealed};
-use crate::update::{Dot, Epoch, PublicKey, Seal, Update, Vector};
+use crate::update::{Dot, Epoch, PublicKey, Seal, Update, Word};
 use std::sync::Arc;
 
 /// The first dials of a herd that starts at once are spread over this time.
@@ -116,10 +116,11 @@ impl Node {
         cx.call_later(wait_ms, move |cx, node| node.dial(cx, index));
     }
 
-    /// From now on seals are verified in this way: for a process that runs many nodes, each of
-    /// which would verify the same ones.
-    pub fn verify_seals_by(&mut self, verify: fn(&Seal) -> bool) {
-        self.relay.verify_by(verify);
+    /// From now on seals and words are verified in this way: for a process that runs many nodes,
+    /// each of which would verify the same ones.
+    pub fn verify_by(&mut self, seals: fn(&Seal) -> bool, words: fn(&Word) -> bool) {
+        self.relay.verify_by(seals);
+        self.verify_word = words;
     }
 
     /// The bounds of this node's links.
@@ -261,6 +262,20 @@ impl Node {
         self.config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd)
     }
 
+    /// True when this is the key of the node of this name, as far as this node can know: the
+    /// charter's, else the configured one, else the one that it proved to own on a link of this
+    /// node. A key of which neither says anything is nobody's.
+    pub(super) fn is_key_of(&self, key: &PublicKey, name: &str) -> bool {
+        match self.charter.standing(key) {
+            Standing::Member(member) => member == name,
+            Standing::Retired => false,
+            Standing::Stranger if self.charter.members().any(|member| member == name) => false,
+            Standing::Stranger | Standing::Unchartered => {
+                self.configured_key(name).or_else(|| self.roll.key_of(name)) == Some(*key)
+            }
+        }
+    }
+
     fn configured_key(&self, name: &str) -> Option<PublicKey> {
         self.herd_peers().filter(|peer| peer.name == name).find_map(|peer| peer.key)
     }
@@ -336,7 +351,8 @@ impl HerdDesk for Node {
         if let Err(why) = self.judge(cx, conn, &peer.name) {
             return Admission::Unwelcome(why);
         }
-        let admission = self.roll.admit(conn, peer, dialled);
+        let key = cx.transport_of(conn).peer_key();
+        let admission = self.roll.admit(conn, &Identity { key, ..peer.clone() }, dialled);
         if let Admission::Replaces(older) = admission {
             cx.transport_of(older).close();
         }
@@ -380,11 +396,14 @@ impl HerdDesk for Node {
     }
 
     fn forked(&mut self, cx: &mut Ctx<'_, Self>, fork: &Fork) {
+        let (dot, origin) = (fork.dot, fork.update.origin());
+        let is_known = self.store.forked(dot.epoch);
         if !self.store.append_exhibit(&fork.update, &fork.seal) {
             return;
         }
-        let (dot, origin) = (fork.dot, fork.update.origin());
-        log::error!(
+        let level = if is_known { log::Level::Info } else { log::Level::Error };
+        log::log!(
+            level,
             "{origin} published two updates as {dot}: both are kept, and its epoch is taken from \
              its links no longer. One of them is {}",
             fork.update.cid()
@@ -399,15 +418,8 @@ impl HerdDesk for Node {
         self.wake_links(cx);
     }
 
-    fn heard_held(
-        &mut self,
-        cx: &mut Ctx<'_, Self>,
-        conn: ConnId,
-        node: &str,
-        urgent: bool,
-        dots: &Vector,
-    ) {
-        self.note_held(cx, conn, node, urgent, dots);
+    fn heard_held(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, urgent: bool, word: Word) {
+        self.note_held(cx, conn, urgent, word);
     }
 
     fn note(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, view: LinkView) {

@@ -7,7 +7,7 @@ use crate::herd::{Admission, Arrival, Fork, Identity, LinkView, Relay, Unwelcome
 use crate::proto::peer::{Frame, PeerCodec, RefuseCode, VECTOR_BYTES_MAX};
 use crate::reactor::{Class, ConnId, Ctx, Lost, Outcome, Protocol};
 use crate::store::Store;
-use crate::update::{Epoch, Vector};
+use crate::update::{Epoch, Word};
 
 /// Vectors are what is longest: large payloads come in pieces. With the type of the frame.
 const FRAME_BYTES_MAX: usize = VECTOR_BYTES_MAX + 1;
@@ -63,15 +63,8 @@ pub trait HerdDesk: Desk {
     /// Two updates bear one name.
     fn forked(&mut self, cx: &mut Ctx<'_, Self>, fork: &Fork);
 
-    /// A peer says what a node has on disk.
-    fn heard_held(
-        &mut self,
-        cx: &mut Ctx<'_, Self>,
-        conn: ConnId,
-        node: &str,
-        urgent: bool,
-        dots: &Vector,
-    );
+    /// A peer says what a node has on disk, perhaps another one. Nothing of it is verified.
+    fn heard_held(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, urgent: bool, word: Word);
 
     /// Takes down a link's figures.
     fn note(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, view: LinkView);
@@ -121,9 +114,9 @@ impl PeerConnection {
                 desk.goes_on_under(conn, epoch);
             }
             Arrival::Fork(fork) => desk.forked(cx, &fork),
-            Arrival::Held { node, urgent, dots } => {
+            Arrival::Held { urgent, word } => {
                 let conn = cx.id();
-                desk.heard_held(cx, conn, &node, urgent, &dots);
+                desk.heard_held(cx, conn, urgent, *word);
             }
             Arrival::Refused(code, text) => {
                 let level = match code {

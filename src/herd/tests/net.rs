@@ -122,7 +122,7 @@ impl Node {
         let mut node = Self {
             name: format!("node{at}"),
             salt: 1,
-            relay: Relay::new(identity(at, Epoch(0)), settings, at as u64),
+            relay: Relay::new(identity(at, Epoch(0)), key.clone(), settings, at as u64),
             archive: Memory::default(),
             key,
             ends: BTreeMap::new(),

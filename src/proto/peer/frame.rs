@@ -5,7 +5,8 @@ use super::{
     PIECE_BYTES, Piece, SealFrame, seal,
 };
 use crate::update::{
-    Cid, Epoch, ORIGIN_BYTES_MAX, Reader, Seal, Truncated, Vector, VectorError, put_varint,
+    Cid, Epoch, ORIGIN_BYTES_MAX, PublicKey, Reader, Seal, Signature, Truncated, Vector,
+    VectorError, Word, put_varint,
 };
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -170,14 +171,12 @@ pub enum Frame<'a> {
     Seal(SealFrame<'a>),
     /// Of what was asked for, this is over: retention dropped it.
     Passed(Vector),
-    /// What a node has on disk, more than was said before.
+    /// What a node has on disk.
     Held {
-        /// Which node.
-        node: &'a str,
         /// Someone waits for it: pass it on at once.
         urgent: bool,
-        /// What it has.
-        dots: Vector,
+        /// Its word, not verified.
+        word: Word,
     },
     /// What became of the updates that were sent.
     Credit(Credit),
@@ -255,7 +254,8 @@ const PIECE_HEAD_BYTES: usize = 32 + 2;
 pub(super) fn body_bytes(kind: u8) -> Option<RangeInclusive<usize>> {
     Some(match kind {
         HELLO => HELLO_REST_BYTES - 1..=HELLO_BYTES_MAX,
-        STATE | HELD => 4..=VECTOR_BYTES_MAX,
+        STATE => 4..=VECTOR_BYTES_MAX,
+        HELD => 4 + 32 + 64..=VECTOR_BYTES_MAX,
         OFFER | PASSED => 1..=VECTOR_BYTES_MAX,
         PULL => 2..=VECTOR_BYTES_MAX,
         UPDATE => 1..=usize::MAX,
@@ -290,10 +290,12 @@ impl<'a> Frame<'a> {
             }
             Self::Update(raw) => out.extend_from_slice(raw),
             Self::Seal(seal) => seal.encode(out),
-            Self::Held { node, urgent, dots } => {
+            Self::Held { urgent, word } => {
                 out.push(u8::from(*urgent));
-                put_name(out, node);
-                dots.encode(out);
+                put_name(out, &word.node);
+                out.extend_from_slice(&word.key.0);
+                out.extend_from_slice(&word.signature.0);
+                word.held.encode(out);
             }
             Self::Credit(credit) => {
                 for number in [credit.bytes, credit.updates, credit.news] {
@@ -367,11 +369,13 @@ impl<'a> Frame<'a> {
             UPDATE => return Ok(Self::Update(body)),
             SEAL => Self::Seal(SealFrame::decode(&mut reader)?),
             PASSED => Self::Passed(decode_vector(&mut reader)?),
-            HELD => Self::Held {
-                urgent: decode_bool(&mut reader)?,
-                node: decode_name(reader.short()?)?,
-                dots: decode_vector(&mut reader)?,
-            },
+            HELD => {
+                let urgent = decode_bool(&mut reader)?;
+                let node = decode_name(reader.short()?)?.to_owned();
+                let (key, signature) = (PublicKey(reader.array()?), Signature(reader.array()?));
+                let held = decode_vector(&mut reader)?;
+                Self::Held { urgent, word: Word { key, node, held, signature } }
+            }
             CREDIT => Self::Credit(Credit {
                 bytes: reader.u64()?,
                 updates: reader.u64()?,

@@ -536,7 +536,7 @@ impl Node {
             key: None,
         };
         Self {
-            relay: Relay::new(me, settings, rng.next_u64()),
+            relay: Relay::new(me, key(at), settings, rng.next_u64()),
             shelf: Shelf { own, seen: Vector::new(), sealed: Vector::new() },
             woken: BTreeSet::new(),
             is_turning: false,
