@@ -1,7 +1,8 @@
 //! What a peer says to be over, since retention dropped it, counts as had: so nobody asks for it for
 //! ever. A liar could make its hearer count as had what it lacks, and even what is yet to be
-//! published. So a peer is not believed alone: another one says the same or has nothing of it, and
-//! some other node says, signed, to have come as far. Only a peer beside which nobody was there
+//! published. So a peer is not believed alone: nobody else on a link may offer it, another one says
+//! the same or none did for a while, and the epoch must have come as far: by what some other node
+//! says, signed, to have, or by a later update of it that came and waits for its turn. Only a peer beside which nobody was there
 //! for a while is believed by itself, since otherwise a herd of which one node is left could give
 //! its archive to nobody.
 
@@ -28,7 +29,8 @@ impl<L: Copy + Ord> Relay<L> {
             let Some(at) = self.links.get(name) else { continue };
             for span in at.passed.beyond(archive.seen()) {
                 let attested = attested(*name, span.epoch);
-                let to = attested.filter(|_| !self.is_alone(*name, now)).unwrap_or(u64::MAX);
+                let is_there = attested.map(|to| to.max(self.gate.last(span.epoch)));
+                let to = is_there.filter(|_| !self.is_alone(*name, now)).unwrap_or(u64::MAX);
                 let span = Span { to: span.to.min(to), ..span };
                 // Of our own nobody knows better.
                 if span.from <= span.to && span.epoch != archive.next_own().epoch {
