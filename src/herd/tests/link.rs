@@ -264,7 +264,7 @@ fn a_frame_at_the_wrong_time_ends_the_link() {
     net.run(10);
     let hello = net.nodes[0].archive.hash(&Vector::new()).expect("memory is read");
     let again = Frame::Hello(crate::proto::peer::Hello {
-        protocol: 2,
+        protocol: crate::proto::peer::PROTOCOL,
         name: "node1",
         epoch: Epoch(1),
         instance: 1,
