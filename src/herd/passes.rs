@@ -51,16 +51,22 @@ impl<L: Copy + Ord> Relay<L> {
     /// Of what a peer says to be over, what nobody else still offers; and what another one says,
     /// too, unless it `is_believed` alone.
     fn agreed(&self, by: L, span: Span, is_believed: bool) -> Vector {
-        let others = || self.links.iter().filter(move |(name, link)| **name != by && link.is_up());
+        let name_of = |link: &Link| link.peer.as_ref().map(|peer| peer.name.clone());
+        let its_name = self.links.get(&by).and_then(name_of);
+        // For a moment there may be two links to one peer.
+        let others = || {
+            let links = self.links.values().filter(|link| link.is_up());
+            links.filter(|link| name_of(link) != its_name)
+        };
         let mut agreed = Vector::new();
         if is_believed {
             agreed.insert_span(span);
         } else {
-            for (_, link) in others() {
+            for link in others() {
                 shared(&link.passed, span).into_iter().for_each(|span| agreed.insert_span(span));
             }
         }
-        for (_, link) in others() {
+        for link in others() {
             let mut offered = Vector::new();
             shared(&link.has, span).into_iter().for_each(|span| offered.insert_span(span));
             link.passed.spans().for_each(|span| offered.remove_span(span));

@@ -227,7 +227,7 @@ fn the_buffer_grows_to_the_frame_at_hand_and_no_further() {
 
 #[test]
 fn each_rule_that_a_frame_can_break_has_its_name() {
-    let hello = Owned::Hello(2, "Hill".to_owned(), [1, 2, 3], [4; 32], 5);
+    let hello = Owned::Hello(PROTOCOL, "Hill".to_owned(), [1, 2, 3], [4; 32], 5);
     let mut good = Vec::new();
     hello.frame().encode(&mut good);
     assert_eq!(fault(&good), None);
@@ -236,7 +236,7 @@ fn each_rule_that_a_frame_can_break_has_its_name() {
         let rest = &body[2 + 1 + 4..];
         raw(1, &[&body[..2], &[name.len() as u8], name, rest].concat())
     };
-    let later = raw(1, &[&[0, 3], &body[2..], b"more"].concat());
+    let later = raw(1, &[&[0, PROTOCOL as u8 + 1], &body[2..], b"more"].concat());
     assert_eq!(fault(&later), None, "a later version may say more in its hello");
     let older = raw(1, &[&[0, 1], &body[2..body.len() - 6]].concat());
     assert_eq!(fault(&older), None, "one of version 1 can be told so");
