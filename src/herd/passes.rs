@@ -1,10 +1,10 @@
-//! What a peer says to be over, since retention dropped it, counts as had: so nobody asks for it for
-//! ever. A liar could make its hearer count as had what it lacks, and even what is yet to be
-//! published. So a peer is not believed alone: nobody else on a link may offer it, another one says
-//! the same or none did for a while, and the epoch must have come as far: by what some other node
-//! says, signed, to have, or by a later update of it that came and waits for its turn. Only a peer beside which nobody was there
-//! for a while is believed by itself, since otherwise a herd of which one node is left could give
-//! its archive to nobody.
+//! What a peer says to be over, since retention dropped it, counts as had: so nobody asks for it
+//! for ever. A liar could make its hearer count as had what it lacks, and even what is yet to be
+//! published. So a peer is not believed alone: nobody else on a link may offer it, another one
+//! says the same or none did for a while, and the epoch must have come as far: by what some other
+//! node says, signed, to have, or by a later update of it that came and waits for its turn. Only a
+//! peer beside which nobody was there for a while is believed by itself, since otherwise a herd of
+//! which one node is left could give its archive to nobody.
 
 use super::link::Link;
 use super::pulls::shared;
