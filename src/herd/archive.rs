@@ -43,6 +43,9 @@ pub trait Archive: AuditSet {
     /// Updates of an epoch that are kept beside others of the same name, with their seals.
     fn exhibits_of(&self, epoch: Epoch) -> Result<Vec<(Update, Seal)>, StoreError>;
 
+    /// True when it would keep an update of this name and id beside another one of the name.
+    fn wants_exhibit(&self, dot: Dot, cid: Cid) -> bool;
+
     /// The first clock from which on it has everything that it ever had: before it, retention
     /// dropped some.
     fn whole_since(&self) -> Result<Hlc, StoreError>;
@@ -170,13 +173,10 @@ impl Archive for Store {
     }
 
     fn exhibits_of(&self, epoch: Epoch) -> Result<Vec<(Update, Seal)>, StoreError> {
-        if !self.forked(epoch) {
-            return Ok(Vec::new());
-        }
-        let all: Result<Vec<(Update, Seal)>, StoreError> = self.exhibits().collect();
-        all.map(|mut exhibits| {
-            exhibits.retain(|(update, _)| update.dot().epoch == epoch);
-            exhibits
-        })
+        Self::exhibits_of(self, epoch).collect()
+    }
+
+    fn wants_exhibit(&self, dot: Dot, cid: Cid) -> bool {
+        Self::wants_exhibit(self, dot, cid)
     }
 }

@@ -2,7 +2,7 @@
 //! different slices of different links; what a link does not send in time is asked of the next.
 
 use super::link::Link;
-use super::pulls::{LIVE_DOTS, SLICE_DOTS};
+use super::pulls::{LIVE_DOTS, PATIENCE_MS_MAX, SLICE_DOTS};
 use super::{Archive, Relay};
 use crate::base::Tick;
 use crate::update::{Dot, Span, Vector};
@@ -136,6 +136,11 @@ impl<L: Copy + Ord> Relay<L> {
             return self.pulls.extend(now);
         }
         for ask in self.pulls.overdue(now) {
+            if ask.patience_ms >= PATIENCE_MS_MAX
+                && let Some(at) = self.links.get_mut(&ask.link)
+            {
+                at.unsent.merge(&ask.dots);
+            }
             let mut again = Vector::new();
             let mut elsewhere: BTreeMap<L, Vector> = BTreeMap::new();
             for span in ask.dots.beyond(archive.seen()) {
@@ -205,7 +210,7 @@ impl<L: Copy + Ord> Relay<L> {
         let others = self
             .links
             .iter()
-            .filter(|(name, link)| **name != than && link.is_up() && link.has.contains(dot));
+            .filter(|(name, link)| **name != than && link.is_up() && link.offers(dot));
         let best = others.min_by_key(|(name, link)| (self.pulls.due(**name), link.patience_ms()));
         best.map(|(name, _)| *name)
     }

@@ -74,6 +74,20 @@ impl Store {
         self.told.forks.places().map(|place| self.exhibit_at(place))
     }
 
+    /// Those of an epoch.
+    pub fn exhibits_of(
+        &self,
+        epoch: Epoch,
+    ) -> impl Iterator<Item = Result<(Update, Seal), StoreError>> + '_ {
+        self.told.forks.places_in(epoch).map(|place| self.exhibit_at(place))
+    }
+
+    /// True when an update of this name and id would be kept beside another one of the name: it is
+    /// not kept yet, and not enough are of its epoch.
+    pub fn wants_exhibit(&self, dot: Dot, cid: Cid) -> bool {
+        self.told.forks.wants(dot, cid)
+    }
+
     /// True when there is an exhibit of this epoch: its origin said two things under one dot.
     pub fn forked(&self, epoch: Epoch) -> bool {
         self.told.forks.has(epoch)
