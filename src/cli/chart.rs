@@ -66,8 +66,7 @@ impl Picture {
     /// Writes the picture into a file.
     pub(crate) fn save(&self, file: &Path) -> Result<(), Failure> {
         let written = fs::write(file, self.svg());
-        written
-            .map_err(|error| Failure::failed(format!("can't write {}: {error}", file.display())))
+        written.map_err(|error| Failure::failed(format!("can't write {}: {error}", file.display())))
     }
 }
 

@@ -92,12 +92,7 @@ impl<W: Wire> Protocol<Crew> for Asker<W> {
         Ok(())
     }
 
-    fn received(
-        &mut self,
-        cx: &mut Ctx<'_, Crew>,
-        crew: &mut Crew,
-        input: &mut InBuf,
-    ) -> Outcome {
+    fn received(&mut self, cx: &mut Ctx<'_, Crew>, crew: &mut Crew, input: &mut InBuf) -> Outcome {
         if self.left {
             input.take_all();
             return Ok(());
@@ -126,12 +121,7 @@ impl<W: Wire> Protocol<Crew> for Asker<W> {
         Ok(())
     }
 
-    fn read_closed(
-        &mut self,
-        cx: &mut Ctx<'_, Crew>,
-        crew: &mut Crew,
-        _: &mut InBuf,
-    ) -> Outcome {
+    fn read_closed(&mut self, cx: &mut Ctx<'_, Crew>, crew: &mut Crew, _: &mut InBuf) -> Outcome {
         if !self.left
             && let Some(answer) = self.wire.on_close()
         {

@@ -340,7 +340,8 @@ impl Crew {
         let cpu_ms = process_figures().map(|figures| figures.cpu_ms);
         self.tally.cpu_ms = cpu_ms.zip(self.cpu_ms_before).map(|(now, before)| now - before);
         if let Some(pace) = &mut self.pace {
-            let waiting = self.seats.iter().flat_map(|seat| seat.flight.iter().chain(&seat.granted));
+            let waiting =
+                self.seats.iter().flat_map(|seat| seat.flight.iter().chain(&seat.granted));
             let unasked = std::iter::from_fn(|| pace.take(now_ns));
             for start_ns in waiting.copied().chain(unasked) {
                 if start_ns >= self.began_ns {

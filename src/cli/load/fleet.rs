@@ -77,8 +77,7 @@ pub(super) fn run(plan: &Arc<Plan>) -> Result<Found, Failure> {
 
 /// Shows how far the threads are until all have ended, and adds up what they found.
 fn gather(plan: &Plan, shared: &Shared, ends: &mpsc::Receiver<io::Result<Found>>) -> Found {
-    let mut sum =
-        Found { tally: Tally::new(plan.slice_ns()), deliveries: Deliveries::default() };
+    let mut sum = Found { tally: Tally::new(plan.slice_ns()), deliveries: Deliveries::default() };
     let bar = io::stderr().is_terminal().then(|| bar(plan));
     loop {
         match ends.recv_timeout(SHOW_EVERY) {

@@ -38,8 +38,7 @@ impl LineTemplate {
         let mut plain = String::new();
         let mut rest = text;
         while !rest.is_empty() {
-            let places =
-                [("{name}", Piece::Name), ("{n}", Piece::Number), ("{time}", Piece::Time)];
+            let places = [("{name}", Piece::Name), ("{n}", Piece::Number), ("{time}", Piece::Time)];
             let place = places.into_iter().find(|(mark, _)| rest.starts_with(mark));
             let taken = if let Some((mark, piece)) = place {
                 pieces.extend([Piece::Text(std::mem::take(&mut plain)), piece]);

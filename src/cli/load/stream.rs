@@ -65,12 +65,7 @@ impl Protocol<Crew> for Stream {
         Ok(())
     }
 
-    fn received(
-        &mut self,
-        cx: &mut Ctx<'_, Crew>,
-        crew: &mut Crew,
-        input: &mut InBuf,
-    ) -> Outcome {
+    fn received(&mut self, cx: &mut Ctx<'_, Crew>, crew: &mut Crew, input: &mut InBuf) -> Outcome {
         let now_ns = crew.clock(cx);
         while cx.more() {
             let event = match self.codec.next(input) {

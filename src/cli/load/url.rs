@@ -13,8 +13,7 @@ pub(super) enum Scheme {
     Publish,
 }
 
-pub(super) const SCHEMES: [Scheme; 4] =
-    [Scheme::Http, Scheme::Line, Scheme::Sse, Scheme::Publish];
+pub(super) const SCHEMES: [Scheme; 4] = [Scheme::Http, Scheme::Line, Scheme::Sse, Scheme::Publish];
 
 impl Scheme {
     pub(super) fn name(self) -> &'static str {
@@ -126,9 +125,20 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for text in ["", "a:81", "http://", "http://:80", "http://a:x", "http://a:70000/",
-            "http://a b/", "http://a/#b", "http://é/", "http://me@a/", "https://a/", "ws://a/"]
-        {
+        for text in [
+            "",
+            "a:81",
+            "http://",
+            "http://:80",
+            "http://a:x",
+            "http://a:70000/",
+            "http://a b/",
+            "http://a/#b",
+            "http://é/",
+            "http://me@a/",
+            "https://a/",
+            "ws://a/",
+        ] {
             assert!(text.parse::<Url>().is_err(), "{text}");
         }
     }
