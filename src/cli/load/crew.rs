@@ -342,9 +342,10 @@ impl Crew {
         if let Some(pace) = &mut self.pace {
             let waiting =
                 self.seats.iter().flat_map(|seat| seat.flight.iter().chain(&seat.granted));
-            let unasked = std::iter::from_fn(|| pace.take(now_ns));
+            // What is meant to start now is no longer part of the run.
+            let unasked = std::iter::from_fn(|| pace.take(now_ns - 1));
             for start_ns in waiting.copied().chain(unasked) {
-                if start_ns >= self.began_ns {
+                if (self.began_ns..now_ns).contains(&start_ns) {
                     self.tally.latency.note(now_ns - start_ns);
                     self.tally.unanswered += 1;
                 }

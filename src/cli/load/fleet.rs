@@ -5,9 +5,11 @@ use super::crew::{Crew, Shared};
 use super::plan::{PUBLISHERS, Plan};
 use super::stream::Deliveries;
 use super::tally::Tally;
+use crate::base::ClientEndpoint;
 use crate::reactor::{Ground, OsBackend, Reactor, Settings, descriptors_max};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{self, IsTerminal};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, mpsc};
@@ -19,6 +21,8 @@ use std::time::{Duration, Instant};
 const SPIN_NS: u64 = 2_000_000;
 /// Descriptors beside connections: standard streams, polls, wakers.
 const DESCRIPTORS_APART: usize = 64;
+/// Until an address of the host is taken for dead.
+const LOOK_TIME: Duration = Duration::from_secs(3);
 /// Between two looks at the counters.
 const SHOW_EVERY: Duration = Duration::from_millis(200);
 /// An answer's head, a line of places, or as much of a stream as is taken at once.
@@ -42,6 +46,25 @@ pub(super) fn settings() -> Settings {
         slow_turn_ms: 0,
         ..Settings::default()
     }
+}
+
+/// Looks up the host's name, once for all connections, and of several addresses takes the first
+/// that answers.
+pub(super) fn look_up(plan: &mut Plan) -> Result<(), Failure> {
+    let ClientEndpoint::Tcp { host, port, .. } = &mut plan.endpoint else { return Ok(()) };
+    if host.parse::<IpAddr>().is_ok() {
+        return Ok(());
+    }
+    let found = (host.as_str(), *port).to_socket_addrs();
+    let found = found.map_err(|error| Failure::failed(format!("cannot find {host}: {error}")))?;
+    let found: Vec<SocketAddr> = found.collect();
+    let answers = |addr: &&SocketAddr| TcpStream::connect_timeout(addr, LOOK_TIME).is_ok();
+    let Some(addr) = found.iter().find(answers) else {
+        let what = format!("cannot connect to {}: no address of {host} answers", plan.url);
+        return Err(Failure::failed(what));
+    };
+    *host = addr.ip().to_string();
+    Ok(())
 }
 
 /// Runs the load to its end.

@@ -1,5 +1,5 @@
-//! `bellwether load`: a load generator in the manner of wrk on our own loop, closed or open, for all
-//! that a node speaks.
+//! `bellwether load`: a load generator in the manner of wrk on our own loop, closed or open, for
+//! all that a node speaks.
 
 mod asker;
 mod crew;
@@ -69,8 +69,8 @@ Options for http:
   -H, --header TEXT    'Name: value', also for publish and sse; may be given more than once
 
 Options for line:
-      --line TEXT      what to send; {name}, {n} and {time} become a client's name, the number of the
-                       request on its connection, and seconds that grow
+      --line TEXT      what to send; {name}, {n} and {time} become a client's name, the number of
+                       the request on its connection, and seconds that grow
       --names N        how many names {name} goes through (default: one for each connection)
 
 Options for publish, and for the publisher of sse:
@@ -80,8 +80,8 @@ Options for publish, and for the publisher of sse:
                        how long each takes to each reader and to the last. Without it readers take
                        what others publish, and the last delivery is counted from the first
 
-Only good answers count: status 400 and above, lines that the server did not take, broken and missing
-answers are errors, by kind. Exits with 1 when nothing succeeded.
+Only good answers count: status 400 and above, lines that the server did not take, broken and
+missing answers are errors, by kind. Exits with 1 when nothing succeeded.
 
 Examples:
   bellwether load http://127.0.0.1:8001/hello -c 64 -d 10
@@ -112,7 +112,9 @@ const OPTIONS: &[Opt] = &[
 
 fn run(given: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
     let args = Args::parse("load", OPTIONS, given)?;
-    let plan = Arc::new(Plan::read(&args)?);
+    let mut plan = Plan::read(&args)?;
+    fleet::look_up(&mut plan)?;
+    let plan = Arc::new(plan);
     let found = fleet::run(&plan)?;
     if let Some(file) = args.raw("plot") {
         plot::draw(file.as_ref(), &plan, &found)?;

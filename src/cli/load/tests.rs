@@ -58,7 +58,7 @@ fn mood() -> Mood {
 
 /// A run of 10 s without warm-up, unless the words say otherwise.
 fn load(mood: &Mood, words: &[&str]) -> Tally {
-    let mut all = vec!["http://localhost:8000/", "--warmup=0"];
+    let mut all = vec!["http://127.0.0.1:8000/", "--warmup=0"];
     all.extend(words);
     let words: Vec<OsString> = all.iter().map(OsString::from).collect();
     let plan = Plan::read(&Args::parse("load", OPTIONS, &words).unwrap()).unwrap();
