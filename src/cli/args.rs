@@ -64,12 +64,13 @@ impl Args {
                     args.free.push(word);
                     continue;
                 }
-                Some(lexopt::Arg::Short('h')) => return Err(Failure::Help),
+                Some(lexopt::Arg::Short('h') | lexopt::Arg::Long("help")) => {
+                    return Err(Failure::Help);
+                }
                 Some(lexopt::Arg::Short(letter)) => {
                     let option = known.iter().find(|option| option.short == Some(letter));
                     option.ok_or_else(|| args.wrong(&format!("no such option: -{letter}")))?
                 }
-                Some(lexopt::Arg::Long("help")) => return Err(Failure::Help),
                 Some(lexopt::Arg::Long(long)) => {
                     let option = known.iter().find(|option| option.long == long);
                     option.ok_or_else(|| args.no_such(long, known))?

@@ -151,7 +151,11 @@ fn live(
     let mut reactor = Reactor::new(backend, settings())?;
     let mut crew = Crew::new(plan, shared, number, ahead_ns, SPIN_NS);
     reactor.with(&mut crew, |cx, crew| crew.begin(cx));
-    while !crew.is_over() && reactor.turn(&mut crew)? {}
+    while !crew.is_over() && reactor.turn(&mut crew)? {
+        if reactor.stats().panics > 0 {
+            return Err(io::Error::other("it panicked, which is a bug of load"));
+        }
+    }
     let Crew { tally, deliveries, .. } = crew;
     Ok(Found { tally, deliveries })
 }

@@ -148,16 +148,13 @@ fn work(args: &Args, url: &Url) -> Result<Work, Failure> {
         }
         Scheme::Sse => {
             let mut target = url.target.clone();
-            let publisher = match args.raw("publish") {
-                None => None,
-                Some(_) => {
-                    let topic = format!("load-{}", std::process::id());
-                    let mark = if target.contains('?') { '&' } else { '?' };
-                    target.push_str(&format!("{mark}topic={topic}"));
-                    let to = publish_target(args, &format!("/v1/topics/{topic}"))?;
-                    Some(Arc::new(publish(args, url, &to, size)?))
-                }
-            };
+            let mut publisher = None;
+            if args.raw("publish").is_some() {
+                let topic = format!("load-{}", std::process::id());
+                target = with_query(&target, &format!("topic={topic}"));
+                let to = publish_target(args, &format!("/v1/topics/{topic}"))?;
+                publisher = Some(Arc::new(publish(args, url, &to, size)?));
+            }
             let head = head(args, "GET", &target, url, &["Accept: text/event-stream"])?;
             let bytes = format!("{head}\r\n").into_bytes();
             let ask = Template { bytes, stamp_at: None, is_head: false };
@@ -173,27 +170,28 @@ fn http(args: &Args, url: &Url) -> Result<Template, Failure> {
     if method.is_empty() || !method.chars().all(is_token) {
         return Err(args.wrong(&format!("{method:?} is no HTTP method")));
     }
-    let mut text = head(args, method, &url.target, url, &[])?;
-    if let Some(body) = body {
-        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
-    }
-    text.push_str("\r\n");
-    text.push_str(body.unwrap_or_default());
+    let length = body.map(|body| format!("Content-Length: {}\r\n", body.len()));
+    let (length, body) = (length.unwrap_or_default(), body.unwrap_or_default());
+    let text = format!("{}{length}\r\n{body}", head(args, method, &url.target, url, &[])?);
     Ok(Template { bytes: text.into_bytes(), stamp_at: None, is_head: method == "HEAD" })
 }
 
 /// A topic's path with the durability that was asked for.
 fn publish_target(args: &Args, target: &str) -> Result<String, Failure> {
     let Some(durability) = args.text("durability")? else { return Ok(target.to_owned()) };
+    Ok(with_query(target, &format!("durability={}", encode_segment(durability))))
+}
+
+fn with_query(target: &str, pair: &str) -> String {
     let mark = if target.contains('?') { '&' } else { '?' };
-    Ok(format!("{target}{mark}durability={}", encode_segment(durability)))
+    format!("{target}{mark}{pair}")
 }
 
 /// A POST of `size` bytes that begin with a stamp.
 fn publish(args: &Args, url: &Url, target: &str, size: usize) -> Result<Template, Failure> {
-    let mut head = head(args, "POST", target, url, &["Content-Type: text/plain"])?;
-    head.push_str(&format!("Content-Length: {size}\r\n\r\n"));
-    let mut bytes = head.into_bytes();
+    let length = format!("Content-Length: {size}");
+    let head = head(args, "POST", target, url, &["Content-Type: text/plain", &length])?;
+    let mut bytes = format!("{head}\r\n").into_bytes();
     let stamp_at = bytes.len();
     bytes.resize(stamp_at + size, b'.');
     Ok(Template { bytes, stamp_at: Some(stamp_at), is_head: false })

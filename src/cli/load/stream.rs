@@ -130,15 +130,15 @@ impl Deliveries {
     /// An update came to one reader, as JSON: true when it counts.
     pub(super) fn note(&mut self, now_ns: u64, began_ns: u64, json: &str) -> bool {
         let behind = |mark: &str| json.split_once(mark).map(|(_, rest)| rest);
-        let counts = match behind("\"body\":\"").and_then(read_stamp) {
-            Some(stamp) => self.note_stamped(now_ns, began_ns, stamp),
-            None => {
-                let mut hasher = DefaultHasher::new();
-                let id = behind("\"id\":\"").and_then(|rest| rest.split('"').next());
-                id.unwrap_or(json).hash(&mut hasher);
-                self.follow(hasher.finish(), now_ns, now_ns);
-                true
-            }
+        let stamp = behind("\"body\":\"").and_then(read_stamp);
+        let counts = if let Some(stamp) = stamp {
+            self.note_stamped(now_ns, began_ns, stamp)
+        } else {
+            let mut hasher = DefaultHasher::new();
+            let id = behind("\"id\":\"").and_then(|rest| rest.split('"').next());
+            id.unwrap_or(json).hash(&mut hasher);
+            self.follow(hasher.finish(), now_ns, now_ns);
+            true
         };
         self.count += u64::from(counts);
         counts
