@@ -299,17 +299,13 @@ impl Crew {
     fn warm_up(&mut self, cx: &mut Ctx<'_, Self>) {
         self.phase = Phase::Warm;
         let now_ns = self.clock(cx);
-        // A publisher beside streams is the first thread's alone.
-        let shares = match self.plan.work {
-            Work::Stream(..) => 1,
-            _ => self.plan.threads,
+        // Of streams only the publishers ask, and they are the first thread's alone.
+        let (asks, shares) = match self.plan.work {
+            Work::Stream(..) => (self.publishers_from..self.seats.len(), 1),
+            _ => (0..self.seats.len(), self.plan.threads),
         };
-        let rate = self.plan.rate_per_s.map(|rate| rate / shares as f64);
-        self.pace = rate.map(|per_s| Pace::new(now_ns, per_s));
-        let asks = match self.plan.work {
-            Work::Stream(..) => self.publishers_from..self.seats.len(),
-            _ => 0..self.seats.len(),
-        };
+        let rate = self.plan.rate_per_s.filter(|_| !asks.is_empty());
+        self.pace = rate.map(|rate| Pace::new(now_ns, rate / shares as f64));
         for seat in asks {
             if self.plan.keep_alive {
                 cx.transport_of(self.seats[seat].conn).notify();
