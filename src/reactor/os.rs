@@ -157,6 +157,10 @@ impl Ground for OsBackend {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         since.as_nanos() as u64
     }
+
+    fn now_ns(&self) -> u64 {
+        self.began.elapsed().as_nanos() as u64
+    }
 }
 
 fn bind_tcp(addr: SocketAddr, backlog: u32) -> io::Result<Socket> {
@@ -196,10 +200,6 @@ fn bind_unix(path: &Path, mode: u32, backlog: u32) -> io::Result<Socket> {
 
 impl Backend for OsBackend {
     type Socket = OsSocket;
-
-    fn now_ns(&self) -> u64 {
-        self.began.elapsed().as_nanos() as u64
-    }
 
     fn seed(&mut self) -> u64 {
         getrandom::u64().unwrap_or_else(|_| self.wall_ns())
