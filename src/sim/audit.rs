@@ -118,7 +118,7 @@ impl Look<'_> {
     /// Looks at all that must always hold of a node that runs. With `reads`, a witness there reads
     /// along.
     pub(super) fn at(&mut self, host: &mut Host, reads: bool) -> Kept {
-        let steady_since = host.steady_since;
+        let (steady_since, is_paused) = (host.steady_since, host.is_paused);
         let Host { name, up: Some(up), promised, .. } = host else { return Ok(()) };
         self.tickets(name, up, steady_since)?;
         self.vectors(name, up, promised)?;
@@ -135,7 +135,9 @@ impl Look<'_> {
             })?;
         }
         self.memory(name, up)?;
-        self.timers(name, up, steady_since)?;
+        if !is_paused {
+            self.timers(name, up, steady_since)?;
+        }
         let panics = up.sim.reactor.stats().panics;
         self.checks.hold(Law::Life, panics == 0, || format!("{name}: {panics} calls panicked"))
     }

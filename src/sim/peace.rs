@@ -231,7 +231,7 @@ impl World {
 
     /// Every node has the same heads of each note and of each wire article, with what they say; and
     /// of all merges of the same revisions readers see one.
-    fn judge_notes(&mut self, is_split: bool) -> Kept {
+    pub(super) fn judge_notes(&mut self, is_split: bool) -> Kept {
         let mut checks = self.checks;
         let notes = self.ledger.notes.iter().map(|number| note_title(*number));
         let wires = self.ledger.wires.iter().map(|number| wire_title(*number));
@@ -268,7 +268,7 @@ impl World {
     }
 
     /// What was imported at several nodes is shown once.
-    fn judge_wires(&mut self, is_split: bool) -> Kept {
+    pub(super) fn judge_wires(&mut self, is_split: bool) -> Kept {
         let mut checks = self.checks;
         for title in self.ledger.wires.iter().map(|number| wire_title(*number)) {
             for (host, node) in self.nodes() {
@@ -285,7 +285,7 @@ impl World {
     }
 
     /// Large payloads are on every node what they were where they were published.
-    fn judge_pictures(&mut self) -> Kept {
+    pub(super) fn judge_pictures(&mut self) -> Kept {
         let mut checks = self.checks;
         for (cid, hash) in &self.ledger.pictures {
             for (host, node) in self.nodes() {
@@ -303,7 +303,7 @@ impl World {
     }
 
     /// Nothing is dropped that must be kept for ever, or of which everyone keeps all.
-    fn judge_kept(&mut self) -> Kept {
+    pub(super) fn judge_kept(&mut self) -> Kept {
         let mut checks = self.checks;
         for (host, node) in self.nodes() {
             for span in node.store().gone().spans() {
@@ -347,7 +347,7 @@ impl World {
     }
 
     /// A disk on which something stands of a note whose withdrawal is on it.
-    fn whispers(&self) -> Kept<Option<Breach>> {
+    pub(super) fn whispers(&self) -> Kept<Option<Breach>> {
         for (host, node) in self.nodes() {
             let mut gone = BTreeSet::new();
             for number in &self.ledger.notes {
@@ -397,7 +397,11 @@ fn whispered(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
 }
 
 /// An update of a topic that is over what is to be kept, and that nothing is built upon.
-fn surplus_of(store: &Store, topic: &str, keep: Keep) -> Result<Option<Update>, StoreError> {
+pub(super) fn surplus_of(
+    store: &Store,
+    topic: &str,
+    keep: Keep,
+) -> Result<Option<Update>, StoreError> {
     let mut found = Vec::new();
     let mut place = store.log_start();
     while let Some((update, next)) = store.read_from(place)? {
