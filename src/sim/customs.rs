@@ -145,9 +145,12 @@ fn draw_keeps(nodes: usize, rng: &mut Rng) -> Vec<Vec<(String, Keep)>> {
 
 /// One that may be retired: without it the herd still hangs together.
 pub(super) fn spare(nodes: usize, links: &[(usize, usize)], rng: &mut Rng) -> Option<String> {
+    if nodes <= 2 {
+        return None;
+    }
     let spare: Vec<usize> = (0..nodes).filter(|node| hangs_together(nodes, links, *node)).collect();
     let at = rng.below(spare.len().max(1) as u64) as usize;
-    spare.get(at).filter(|_| nodes > 2).map(|node| name(*node))
+    spare.get(at).map(|node| name(*node))
 }
 
 /// True when all nodes but one are in one part.

@@ -67,7 +67,7 @@ fn live(world: &mut World, plan: &Plan, progress: &mut dyn FnMut(f64)) -> Kept {
     world.settle(SPREAD_MS + slow_ms)?;
     world.judge()?;
     world.judge_parted()?;
-    world.let_go()
+    if world.customs.any() { world.let_go() } else { Ok(()) }
 }
 
 /// Everyone writes and reads, and what the seed has in store befalls them.

@@ -73,8 +73,12 @@ impl World {
                 (0..self.hosts.len()).filter(|&to| self.is_linked(number, to)).collect();
             let spans: Vec<String> = store.held().spans().map(|span| format!("{span:?}")).collect();
             let (seen, pending) = (store.seen().count(), store.pending_bytes());
-            let name = &host.name;
-            format!("{name} links {links:?}, seen {seen}, pending {pending}, holds {spans:?}")
+            let (name, waits) = (&host.name, node.waiting_bytes());
+            format!(
+                "{name} links {links:?}, seen {seen}, pending {pending}, waiting {waits}, holds \
+                 {spans:?}, dropped {:?}",
+                store.gone()
+            )
         };
         self.hosts.iter().take(SMALL_NODES).enumerate().map(describe).collect::<Vec<_>>().join("\n")
     }
@@ -324,9 +328,6 @@ impl World {
 
     /// Waits until everything is let go that has to be: within a bound.
     pub(super) fn let_go(&mut self) -> Kept {
-        if !self.customs.any() {
-            return Ok(());
-        }
         let until = self.now() + LET_GO_MS;
         loop {
             let holds = match self.whispers()? {

@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 
 /// Readers that move about.
 const READERS: usize = 2;
+/// The largest payload of all.
+const LARGE_BYTES_MAX: usize = PICTURE_BYTES_MAX as usize;
 /// A herd larger than this is looked at node by node less often.
 pub(super) const SMALL_NODES: usize = 32;
 
@@ -129,7 +131,8 @@ impl World {
         let ledger = Ledger {
             has_retention: customs.has_retention(),
             drops_revisions: customs.drops_revisions(),
-            large_bytes: if customs.has_pictures() { PICTURE_BYTES_MAX as usize } else { 0 },
+            // A hostile peer promises large ones.
+            large_bytes: if customs.has_pictures() || is_hostile { LARGE_BYTES_MAX } else { 0 },
             ..Ledger::default()
         };
         let reader = |at| Reader { reading: Reading::default(), at: at % nodes };

@@ -192,6 +192,7 @@ fn a_node_drops_what_is_over_its_retention_and_one_that_is_far_hears_of_a_gap() 
     for number in 0..12_u8 {
         say(&mut world, 0, &[number]);
         world.run(50).unwrap();
+        world.look().unwrap();
     }
     let surplus = |world: &World, keep| {
         surplus_of(node(world, 0).store(), "weather", keep).unwrap().is_some()
