@@ -30,7 +30,7 @@ use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
 use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
 use crate::store::{Apply, Store};
-use crate::update::{Clock, Cursor, Dot, Draft, Epoch, Kind, SigningKey, Update};
+use crate::update::{Clock, Cursor, Dot, Draft, Epoch, Kind, SigningKey, Update, Vector};
 use audience::Audience;
 use commit::Commits;
 use expose::Figures;
@@ -69,6 +69,8 @@ pub struct Node {
     writing: BTreeMap<String, Ticket>,
     reports: Reports,
     retention: Retention,
+    /// What was known to be lost when that was last looked at.
+    known_lost: Vector,
     rendered: Rendered,
     tally: Tally,
     figures: Figures,
@@ -127,6 +129,7 @@ impl Node {
             commits: Commits::default(),
             writing: BTreeMap::new(),
             retention,
+            known_lost: Vector::new(),
             reports: Reports::default(),
             rendered: Rendered::default(),
             tally: Tally::default(),

@@ -103,7 +103,7 @@ pub(super) struct World {
     pub(super) later: BTreeMap<(Tick, u64), Deed>,
     pub(super) deeds: u64,
     /// Whether a witness reads along at every node.
-    has_witnesses: bool,
+    pub(super) has_witnesses: bool,
     matter: Matter,
     pub(super) customs: Customs,
     pub(super) council: Council,

@@ -2,6 +2,7 @@
 
 mod customs;
 mod durable;
+mod keeping;
 mod planted;
 mod regressions;
 mod scale;
