@@ -54,6 +54,8 @@ impl Node {
         let links = self.roll.members().filter_map(|(_, member)| member.link);
         links
             .filter_map(|link| self.relay.due(link))
+            // What is due at once has no moment from which it is.
+            .filter(|due| *due > 0)
             .map(|due| now.saturating_sub(due))
             .max()
             .unwrap_or(0)
