@@ -10,6 +10,8 @@ pub(crate) enum Bug {
     AckBeforeSync,
     /// A reader's cursor names one update less than the reader was given.
     CursorOffByOne,
+    /// Links to a node that is retired stay as they are.
+    KeepRetired,
 }
 
 #[cfg(test)]

@@ -111,6 +111,15 @@ impl<L: Copy + Ord> Relay<L> {
         now: Tick,
     ) -> Result<Arrival, LinkError> {
         let Some(raw) = self.blobs.assemblies.on_piece(link, piece, now)? else {
+            if piece.bytes.is_empty() {
+                // Retention dropped it there while it was on its way, or it was erased.
+                let abandoned = self.blobs.assemblies.abandoned();
+                let dropped = abandoned.into_iter().fold(Vector::new(), |mut dropped, dot| {
+                    dropped.insert(dot);
+                    dropped
+                });
+                self.drop_blobs(&dropped, archive, now);
+            }
             return Ok(Arrival::Nothing);
         };
         let sealed = self.blobs.seals.remove(&piece.cid);
@@ -156,7 +165,8 @@ impl<L: Copy + Ord> Relay<L> {
     pub(super) fn lose_blobs<A: Archive>(&mut self, link: L, archive: &A, now: Tick) {
         self.blobs.serving.lost(link);
         let mut dropped = Vector::new();
-        for dot in self.blobs.assemblies.lost(link) {
+        let lost = self.blobs.assemblies.lost(link).into_iter();
+        for dot in lost.chain(self.blobs.assemblies.abandoned()) {
             dropped.insert(dot);
         }
         self.drop_blobs(&dropped, archive, now);

@@ -2,6 +2,7 @@
 //! links it ends.
 
 use super::Node;
+use crate::base::plant::{Bug, is_planted};
 use crate::herd::{Act, Charter, Signed, Standing};
 use crate::news::Shelf;
 use crate::reactor::{ConnId, Ctx};
@@ -22,7 +23,9 @@ impl Node {
         self.is_charter_stale = false;
         self.load_charter();
         for (name, conn) in self.linked() {
-            if let Err(why) = self.judge(cx, conn, &name) {
+            if let Err(why) = self.judge(cx, conn, &name)
+                && !is_planted(Bug::KeepRetired)
+            {
                 log::warn!("link to {name} ends: {why}");
                 cx.transport_of(conn).close();
             }

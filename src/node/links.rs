@@ -51,6 +51,11 @@ impl Dialler {
         })
         .collect()
     }
+
+    /// The peer's name, while nothing is under way to reach it.
+    pub(super) fn name_if_idle(&self) -> Option<&str> {
+        (!self.is_busy).then_some(&self.name[..])
+    }
 }
 
 /// Makes the link of one dial.

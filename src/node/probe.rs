@@ -1,7 +1,9 @@
 //! What a simulation looks at, beside what every desk shows: nothing here changes a node.
 
 use super::Node;
-use crate::herd::Roll;
+use super::links::Dialler;
+use crate::base::Tick;
+use crate::herd::{Charter, Roll};
 use crate::reactor::ConnId;
 
 /// Figures of a node at a moment.
@@ -35,6 +37,36 @@ impl Node {
     /// Everyone that the node knows.
     pub fn roll(&self) -> &Roll<ConnId> {
         &self.roll
+    }
+
+    /// Who is of the herd, as the node knows it.
+    pub fn charter(&self) -> &Charter {
+        &self.charter
+    }
+
+    /// What came from peers and waits in memory for what has to come before it, in bytes.
+    pub fn waiting_bytes(&self) -> usize {
+        self.relay.waiting_bytes()
+    }
+
+    /// For how long the timer of a link has been due: 0 while all will wake in time.
+    pub fn overdue_ms(&self, now: Tick) -> u64 {
+        let links = self.roll.members().filter_map(|(_, member)| member.link);
+        links
+            .filter_map(|link| self.relay.due(link))
+            // What is due at once has no moment from which it is.
+            .filter(|due| *due > 0)
+            .map(|due| now.saturating_sub(due))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// A peer that is to be dialled, and to which there is neither a link nor a dial.
+    pub fn forgotten_peer(&self) -> Option<&str> {
+        self.diallers
+            .iter()
+            .filter_map(Dialler::name_if_idle)
+            .find(|name| !self.roll.is_linked(name))
     }
 
     /// Its figures.

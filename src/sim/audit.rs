@@ -4,16 +4,23 @@ use super::host::{Host, Up, Written};
 use super::laws::{Breach, Checks, Kept, Law};
 use super::writers::story_of;
 use crate::base::Tick;
-use crate::config::Durability;
+use crate::config::{Durability, Limits};
 use crate::node::Node;
 use crate::serve::{Desk, Settled};
 use crate::store::Direction;
-use crate::update::{Cid, Dot, Epoch, Vector};
+use crate::update::{Cid, Dot, Epoch, Kind, Vector};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 /// A link's out-buffer: what is written ahead, one update past it, and heartbeats into a cut.
 const LINK_OUT_BYTES_MAX: usize = (64 << 10) + (16 << 10) + (8 << 10);
+/// A piece of a large payload, and the largest update that is not sent in pieces.
+const PIECE_BYTES: usize = 64 << 10;
+const PUSHED_BYTES_MAX: usize = 16 << 10;
+/// A node puts so many large payloads together at a time, and one is its own.
+const LARGE_AT_ONCE: usize = 5;
+/// The timers of a node that is well wake it within this.
+const OVERDUE_MS: u64 = 2_000;
 /// A node that is well settles a publication within this.
 const SETTLED_MS: u64 = 10_000;
 
@@ -32,6 +39,22 @@ pub(super) struct Ledger {
     pub(super) hostile: BTreeSet<Epoch>,
     /// The stories that were withdrawn anywhere, by withdrawal.
     pub(super) withdrawn: BTreeMap<Dot, String>,
+    /// Some node drops what is over its retention; then of each dot its kind and topic.
+    pub(super) has_retention: bool,
+    pub(super) kinds: BTreeMap<Dot, (Kind, String)>,
+    /// So many bytes more than others have large payloads.
+    pub(super) large_bytes: usize,
+    /// The numbers of the notes and of the wire articles that were written.
+    pub(super) notes: BTreeSet<u64>,
+    pub(super) wires: BTreeSet<u64>,
+    /// Of large payloads, by the ids of their updates, the hash of all bytes.
+    pub(super) pictures: BTreeMap<Cid, [u8; 32]>,
+    /// Machine merges: what came of which revisions.
+    pub(super) merges: BTreeMap<Vec<Cid>, Vec<u8>>,
+    /// Some node drops old revisions: two nodes may not know the same ones.
+    pub(super) drops_revisions: bool,
+    /// Nodes whose updates may stay with them.
+    pub(super) retired: BTreeSet<String>,
 }
 
 impl Ledger {
@@ -50,6 +73,23 @@ impl Ledger {
         if !self.doubtful.contains(&dot.epoch) {
             self.acked.insert(dot, cid);
         }
+    }
+
+    /// A node made a merge of these, in ascending order.
+    pub(super) fn merged(&mut self, title: &str, parents: &[Cid], payload: &[u8]) -> Kept {
+        let first = self.merges.entry(parents.to_vec()).or_insert_with(|| payload.to_vec());
+        if self.drops_revisions || *first == payload {
+            return Ok(());
+        }
+        let texts = [&first[..], payload].map(|bytes| bytes.escape_ascii().to_string());
+        let what = format!("{title}: two merges of {parents:?}: {} and {}", texts[0], texts[1]);
+        Err(Breach::new(Law::Merges, what))
+    }
+
+    /// A node is to be retired: what none of the others has may stay with it.
+    pub(super) fn retire<'a>(&mut self, name: &str, others: impl Iterator<Item = &'a Vector>) {
+        self.retired.insert(name.to_owned());
+        self.set_back(&Vector::new(), others);
     }
 
     /// A disk was set back to what it was when `kept` had been said to be on it: what no other
@@ -78,7 +118,7 @@ impl Look<'_> {
     /// Looks at all that must always hold of a node that runs. With `reads`, a witness there reads
     /// along.
     pub(super) fn at(&mut self, host: &mut Host, reads: bool) -> Kept {
-        let steady_since = host.steady_since;
+        let (steady_since, is_paused) = (host.steady_since, host.is_paused);
         let Host { name, up: Some(up), promised, .. } = host else { return Ok(()) };
         self.tickets(name, up, steady_since)?;
         self.vectors(name, up, promised)?;
@@ -95,6 +135,9 @@ impl Look<'_> {
             })?;
         }
         self.memory(name, up)?;
+        if !is_paused {
+            self.timers(name, up, steady_since)?;
+        }
         let panics = up.sim.reactor.stats().panics;
         self.checks.hold(Law::Life, panics == 0, || format!("{name}: {panics} calls panicked"))
     }
@@ -121,7 +164,8 @@ impl Look<'_> {
                 }
                 Some(Settled::Done) => {
                     let found = cid_of(name, node, dot)?;
-                    self.checks.hold(Law::Acked, found == Some(cid), || {
+                    let is_dropped = found.is_none() && node.store().gone().contains(dot);
+                    self.checks.hold(Law::Acked, is_dropped || found == Some(cid), || {
                         format!("{name} acknowledged {dot}, and has {found:?} there, not {cid}")
                     })?;
                     if durability != Durability::None {
@@ -130,7 +174,9 @@ impl Look<'_> {
                             format!("{name} acknowledged {dot}, which is not on disk")
                         })?;
                         self.spread(name, node, dot, durability)?;
-                        self.ledger.ack(dot, cid);
+                        if !self.ledger.retired.contains(name) {
+                            self.ledger.ack(dot, cid);
+                        }
                     }
                 }
             }
@@ -188,7 +234,10 @@ impl Look<'_> {
         let entered = count + published + received;
         // What it published before it began an epoch in the midst of a run is not known.
         if epoch == store.epoch() {
-            checks.hold(Law::OneContent, seen.count() == entered, || {
+            // What peers passed on as dropped was not taken in.
+            let most = entered + store.gone().count();
+            let is_whole = (entered..=most).contains(&seen.count());
+            checks.hold(Law::OneContent, is_whole, || {
                 format!("{name} has {} updates, and took in {entered}", seen.count())
             })?;
         }
@@ -196,16 +245,35 @@ impl Look<'_> {
         Ok(())
     }
 
+    /// Whatever a node waits for, a timer ends the wait; and no peer is forgotten.
+    fn timers(&mut self, name: &str, up: &mut Up, steady_since: Tick) -> Kept {
+        let node = &up.sim.state;
+        let is_well = self.now >= steady_since + OVERDUE_MS && !up.is_stopping;
+        let overdue_ms = node.overdue_ms(self.now);
+        self.checks.hold(Law::Deadlines, !is_well || overdue_ms < OVERDUE_MS, || {
+            format!("{name}: the timer of a link is due for {overdue_ms} ms")
+        })?;
+        if node.forgotten_peer().is_none() || !is_well {
+            up.complete_since = self.now;
+        }
+        let missed_ms = self.now - up.complete_since;
+        self.checks.hold(Law::Deadlines, missed_ms < OVERDUE_MS, || {
+            let peer = node.forgotten_peer().unwrap_or_default();
+            format!("{name} has no link to {peer} for {missed_ms} ms, and does not dial it")
+        })
+    }
+
     /// A peer that is away costs no more than one that is not.
     fn memory(&mut self, name: &str, up: &mut Up) -> Kept {
-        let checks = &mut *self.checks;
+        let (checks, large) = (&mut *self.checks, self.ledger.large_bytes);
         up.sim.with(|cx, node| {
             let mut members = 0;
+            let piece = large.min(PIECE_BYTES);
             for (peer, member) in node.roll().members() {
                 members += 1;
                 let Some(link) = member.link else { continue };
                 let bytes = cx.transport_of(link).buffered();
-                checks.hold(Law::Memory, bytes <= LINK_OUT_BYTES_MAX, || {
+                checks.hold(Law::Memory, bytes <= LINK_OUT_BYTES_MAX + piece, || {
                     format!("{name} buffers {bytes} bytes for {peer}")
                 })?;
             }
@@ -214,12 +282,26 @@ impl Look<'_> {
             checks.hold(Law::Memory, probe.links <= links_max, || {
                 format!("{name} has {} links to {members} peers", probe.links)
             })?;
-            let (pending, most) = (node.store().pending_bytes(), probe.pending_bytes_max);
+            let limits = &node.config().limits;
+            let most = waiting_max(limits, probe.links, large);
+            let waits = node.waiting_bytes();
+            checks.hold(Law::Memory, waits <= most, || {
+                format!("{name}: {waits} bytes wait for what comes before them, over {most}")
+            })?;
+            let most = probe.pending_bytes_max + large * LARGE_AT_ONCE;
+            let pending = node.store().pending_bytes();
             checks.hold(Law::Memory, pending <= most, || {
                 format!("{name}: {pending} bytes wait for the disk, over {most}")
             })
         })
     }
+}
+
+/// What may wait in a relay: its gate's bytes; what each link brought within its window before the
+/// seal came, and one update more; and what is put together from pieces.
+fn waiting_max(limits: &Limits, links: usize, large: usize) -> usize {
+    let of_link = limits.peer_window_bytes + PUSHED_BYTES_MAX;
+    limits.gate_bytes + links * of_link + large * LARGE_AT_ONCE
 }
 
 fn unread(name: &str, error: impl std::fmt::Display) -> Breach {
@@ -245,4 +327,34 @@ pub(super) fn shown(name: &str, node: &Node) -> Kept<Vec<Row>> {
     let (from, to) = (Bound::Included(&b"a"[..]), Bound::Excluded(&b"{"[..]));
     let rows = node.store().index().scan(from, to, usize::MAX, Direction::Up);
     rows.map_err(|error| unread(name, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_merges_of_the_same_revisions_that_differ_break_a_law() {
+        let mut ledger = Ledger::default();
+        let parents = [Cid([1; 32]), Cid([2; 32])];
+        ledger.merged("Rain", &parents, b"one").unwrap();
+        ledger.merged("Rain", &parents, b"one").unwrap();
+        let broken = ledger.merged("Rain", &parents, b"other").unwrap_err();
+        assert_eq!(broken.law, Law::Merges);
+        ledger.drops_revisions = true;
+        ledger.merged("Rain", &parents, b"other").unwrap();
+        assert_eq!(ledger.merges.len(), 1);
+    }
+
+    #[test]
+    fn what_was_acknowledged_by_a_retired_node_alone_may_stay_with_it() {
+        let mut ledger = Ledger::default();
+        let dot = |seq| Dot { epoch: Epoch(1), seq };
+        ledger.ack(dot(1), Cid([1; 32]));
+        ledger.ack(dot(2), Cid([2; 32]));
+        let mut other = Vector::new();
+        other.insert(dot(1));
+        ledger.retire("node3", [&other].into_iter());
+        assert_eq!(ledger.acked.keys().copied().collect::<Vec<_>>(), [dot(1)]);
+    }
 }

@@ -86,6 +86,8 @@ pub(super) struct Up {
     pub(super) began: (u64, Epoch, u64),
     /// How many updates it had received when its arrivals were last taken down.
     pub(super) received: u64,
+    /// When it last had a link or a dial for each of its peers.
+    pub(super) complete_since: Tick,
 }
 
 /// A publication.
@@ -155,6 +157,7 @@ impl Host {
             visible,
             began,
             received: 0,
+            complete_since: net.now(),
         })
     }
 

@@ -20,6 +20,18 @@ pub enum Law {
     Heads,
     /// A withdrawn story never returns.
     Withdrawn,
+    /// And its text leaves every disk that knows of the withdrawal, within a bound of time.
+    Erased,
+    /// A machine merge has the same bytes wherever it is made, and readers see one.
+    Merges,
+    /// What has one alias is shown once, though it was published twice.
+    Alias,
+    /// A payload that was put together from pieces is what was published.
+    Payloads,
+    /// Retention drops no more than it may, and keeps no more than it has to.
+    Retention,
+    /// Who was retired has no link to a node that knows it, and gets nothing any more.
+    Members,
     /// Memory stays within its bounds, whoever is slow or away.
     Memory,
     /// Every wait ends.
@@ -30,7 +42,7 @@ pub enum Law {
 
 impl Law {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::Acked,
         Self::OneContent,
         Self::Vectors,
@@ -38,6 +50,12 @@ impl Law {
         Self::Convergence,
         Self::Heads,
         Self::Withdrawn,
+        Self::Erased,
+        Self::Merges,
+        Self::Alias,
+        Self::Payloads,
+        Self::Retention,
+        Self::Members,
         Self::Memory,
         Self::Deadlines,
         Self::Life,
@@ -53,6 +71,12 @@ impl Law {
             Self::Convergence => "at peace all agree in time",
             Self::Heads => "at peace all show the same",
             Self::Withdrawn => "a withdrawn story never returns",
+            Self::Erased => "withdrawn text leaves every disk",
+            Self::Merges => "a merge is the same everywhere",
+            Self::Alias => "an alias is shown once",
+            Self::Payloads => "payloads come whole",
+            Self::Retention => "retention keeps what it must, no more",
+            Self::Members => "who is retired gets nothing",
             Self::Memory => "memory stays within its bounds",
             Self::Deadlines => "every wait ends",
             Self::Life => "nodes start, serve and stop",

@@ -56,6 +56,7 @@ fn live(world: &mut World, plan: &Plan, progress: &mut dyn FnMut(f64)) -> Kept {
     let slow_ms = SPREAD_MS_A_NODE * world.hosts.len().min(SMALL_NODES) as u64;
     world.settle(AGREE_MS + slow_ms)?;
     world.judge()?;
+    world.part()?;
     if plan.faults == Faults::None {
         return Ok(());
     }
@@ -64,7 +65,9 @@ fn live(world: &mut World, plan: &Plan, progress: &mut dyn FnMut(f64)) -> Kept {
     }
     world.run(1)?;
     world.settle(SPREAD_MS + slow_ms)?;
-    world.judge()
+    world.judge()?;
+    world.judge_parted()?;
+    if world.customs.any() { world.let_go() } else { Ok(()) }
 }
 
 /// Everyone writes and reads, and what the seed has in store befalls them.
@@ -84,6 +87,7 @@ fn trouble(world: &mut World, plan: &Plan, progress: &mut dyn FnMut(f64)) -> Kep
             return Ok(());
         }
         progress(passed as f64 / lasts as f64);
+        world.do_customs()?;
         world.trouble()?;
         let ms = step_ms(world, plan, slice);
         world.run(ms)?;

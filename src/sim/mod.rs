@@ -6,11 +6,15 @@
 //! (`plan`, `trouble`); what must hold is in `laws`, and `audit` looks whether it does.
 
 mod audit;
+mod council;
+mod customs;
+mod editors;
 mod host;
 mod laws;
 mod life;
 mod malice;
 mod moment;
+mod peace;
 mod plan;
 mod readers;
 mod report;

@@ -78,6 +78,8 @@ pub struct Plan {
     pub bytes_per_ms: Option<u64>,
     /// How much of each node; `None`: all, unless they are too many.
     pub grain: Option<Grain>,
+    /// Only stories, reports and bytes on one topic are written, and all of it is kept.
+    pub is_plain: bool,
 }
 
 /// More whole nodes take minutes.
@@ -95,6 +97,7 @@ impl Default for Plan {
             latency_ms: 10..=50,
             bytes_per_ms: None,
             grain: None,
+            is_plain: false,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::herd::Feed;
 use crate::news::Withdrawal;
 use crate::node::Node;
 use crate::serve::Desk;
-use crate::update::{Cursor, Epoch, Kind, Update, Vector};
+use crate::update::{Cursor, Epoch, Kind, Span, Update, Vector};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one reader was given.
@@ -67,9 +67,17 @@ impl Reading {
         let mut taken = 0;
         while taken < limit {
             let Some(feed) = &mut self.feed else { return Ok(()) };
-            let next = feed.next(node.store());
-            let next = next.map_err(|error| Breach::new(Law::Life, format!("{}: {error}", who())));
-            let Some(update) = next? else { break };
+            let unread = |error| Breach::new(Law::Life, format!("{}: {error}", who()));
+            let mut next = feed.next(node.store()).map_err(unread)?;
+            if next.is_none() && ledger.has_retention {
+                // What nobody can give any more is looked for at the end, as streams do.
+                feed.doubt(node.store());
+                next = feed.next(node.store()).map_err(unread)?;
+            }
+            let gone = feed.take_gone();
+            taken += usize::from(!gone.is_empty());
+            self.miss(&gone, who, ledger, checks)?;
+            let Some(update) = next else { break };
             self.take(&update, who, ledger, checks)?;
             taken += 1;
         }
@@ -78,6 +86,26 @@ impl Reading {
         {
             self.cursor = feed.cursor().to_string();
         }
+        Ok(())
+    }
+
+    /// Takes word of what can't be given any more.
+    fn miss(
+        &mut self,
+        gone: &Vector,
+        who: &dyn Fn() -> String,
+        ledger: &Ledger,
+        checks: &mut Checks,
+    ) -> Kept {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let is_new = gone.spans().all(|span| self.had.gaps(span) == [span]);
+        checks.hold(Law::Readers, is_new, || format!("{} misses what it had: {gone:?}", who()))?;
+        checks.hold(Law::Readers, ledger.has_retention, || {
+            format!("{} misses {gone:?}, and everything is kept", who())
+        })?;
+        self.had.merge(gone);
         Ok(())
     }
 
@@ -92,7 +120,9 @@ impl Reading {
         let is_new = self.had.insert(dot);
         checks.hold(Law::Readers, is_new, || format!("{} gets {dot} twice", who()))?;
         let before = self.last.insert(dot.epoch, dot.seq).unwrap_or(0);
-        checks.hold(Law::Readers, dot.seq == before + 1, || {
+        let between = Span { epoch: dot.epoch, from: before + 1, to: dot.seq };
+        let follows = dot.seq > before && self.had.gaps(between).is_empty();
+        checks.hold(Law::Readers, follows, || {
             let origin = update.origin();
             format!("{} gets {dot} of {origin} out of order, behind {before}", who())
         })?;
@@ -103,6 +133,9 @@ impl Reading {
             ledger.withdrawn.insert(dot, withdrawal.title.to_owned());
         }
         let cid = *ledger.cids.entry(dot).or_insert(update.cid());
+        if ledger.has_retention {
+            ledger.kinds.entry(dot).or_insert((update.kind(), update.topic().to_owned()));
+        }
         let is_same = cid == update.cid() || ledger.may_fork(dot.epoch);
         checks.hold(Law::OneContent, is_same, || {
             format!("{}: {dot} is {cid} and {}", who(), update.cid())

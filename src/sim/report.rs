@@ -137,6 +137,7 @@ impl Report {
                 "cuts": tally.cuts, "resets": tally.resets,
                 "restores": tally.restores, "villains": tally.villains,
                 "disks": tally.disks,
+                "customs": tally.customs, "merges": tally.merges, "retired": tally.retired,
                 "clock_jumps": tally.jumps, "reader_moves": tally.moves,
             },
             "invariants": laws, "trace": format!("{:016x}", self.trace),

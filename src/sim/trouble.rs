@@ -112,7 +112,10 @@ impl World {
             return Ok(());
         }
         let Backup { disk, promised, epoch, may_fork } = backup;
-        let others = self.hosts.iter().enumerate().filter(|(number, _)| *number != host);
+        let retired = self.council.retired();
+        let others = self.hosts.iter().enumerate();
+        let others =
+            others.filter(|(number, other)| *number != host && retired != Some(&other.name[..]));
         self.ledger.set_back(&promised, others.map(|(_, other)| &other.promised));
         if may_fork {
             self.ledger.doubt(epoch, &promised);
@@ -334,7 +337,21 @@ impl World {
             self.set_rest(host, 0);
             self.net.set_clock_off(host, 0);
         }
-        self.end_deeds()
+        self.end_deeds()?;
+        self.move_readers_home();
+        Ok(())
+    }
+
+    /// Whoever reads at a node that is to be retired, or is, goes elsewhere.
+    fn move_readers_home(&mut self) {
+        let home = |host: &Host| self.council.retired() != Some(&host.name[..]);
+        let Some(home) = self.hosts.iter().position(home) else { return };
+        for reader in &mut self.readers {
+            if self.council.retired() == Some(&self.hosts[reader.at].name[..]) {
+                reader.reading.leave();
+                reader.at = home;
+            }
+        }
     }
 
     /// What was to be done later is done now; links flap no more.

@@ -1,7 +1,10 @@
 //! A herd in virtual time: the nodes, the network between them, and who writes and reads. One seed
 //! decides all of it. What befalls it is in `trouble`.
 
-use super::audit::{Ledger, Look, Row, cid_of, is_gone, shown};
+use super::audit::{Ledger, Look};
+use super::council::Council;
+use super::customs::{Custom, Customs, PICTURE_BYTES_MAX, spare};
+use super::editors;
 use super::host::{Counts, Host, Up, config};
 use super::laws::{Breach, Checks, Kept, Law};
 use super::moment::set_moment;
@@ -10,23 +13,20 @@ use super::readers::Reading;
 use super::spread::Spread;
 use super::trouble::Deed;
 use super::villain::{self, Villain};
-use super::writers::{Matter, Taken, publish};
+use super::writers::{Matter, Taken, publish, publish_by};
 use crate::base::{Rng, Tick};
 use crate::config::Durability;
-use crate::node::Node;
 use crate::reactor::{SimLoop, SimNode, SimWorld};
 use crate::serve::Desk;
-use crate::update::{Dot, Epoch};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::update::Dot;
+use std::collections::BTreeMap;
 
 /// Readers that move about.
 const READERS: usize = 2;
+/// The largest payload of all.
+const LARGE_BYTES_MAX: usize = PICTURE_BYTES_MAX as usize;
 /// A herd larger than this is looked at node by node less often.
 pub(super) const SMALL_NODES: usize = 32;
-/// So many acknowledged updates are compared by content on every node; of more, as many.
-const COMPARED: usize = 4_096;
-/// So many rows are named when two nodes do not show the same.
-const ROWS_SHOWN: usize = 4;
 
 /// What befell the herd and what it did, in figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +55,12 @@ pub struct Tally {
     pub restores: u64,
     /// Hostile peers.
     pub villains: u64,
+    /// Edits, imports, pictures, small news and acts of the charter that were taken.
+    pub customs: u64,
+    /// Pairs of revisions that a machine merged.
+    pub merges: u64,
+    /// Nodes that were retired.
+    pub retired: u64,
 }
 
 impl Tally {
@@ -73,6 +79,9 @@ impl Tally {
         self.moves += other.moves;
         self.restores += other.restores;
         self.villains += other.villains;
+        self.customs += other.customs;
+        self.merges += other.merges;
+        self.retired += other.retired;
     }
 }
 
@@ -94,8 +103,10 @@ pub(super) struct World {
     pub(super) later: BTreeMap<(Tick, u64), Deed>,
     pub(super) deeds: u64,
     /// Whether a witness reads along at every node.
-    has_witnesses: bool,
+    pub(super) has_witnesses: bool,
     matter: Matter,
+    pub(super) customs: Customs,
+    pub(super) council: Council,
     pub(super) ledger: Ledger,
     trace: u64,
     pub(super) turns: u64,
@@ -110,7 +121,20 @@ impl World {
         let mut rng = Rng::new(seed);
         let Draw { nodes, links, weather, is_hostile } = Draw::new(plan, &mut rng);
         let net = SimWorld::new(rng.next_u64(), weather.faults(&mut rng));
-        let hosts = hosts(&net, plan, (nodes, is_hostile), &links, &mut rng);
+        let mut hosts = hosts(&net, plan, (nodes, is_hostile), &links, &mut rng);
+        let mut customs = Customs::new(plan, nodes, seed);
+        for (number, host) in hosts.iter_mut().enumerate() {
+            customs.configure(number, &mut host.config);
+        }
+        let spare = spare(nodes, &links, &mut customs.rng);
+        let council = Council::new(hosts.iter().map(|host| host.name.clone()).collect(), spare);
+        let ledger = Ledger {
+            has_retention: customs.has_retention(),
+            drops_revisions: customs.drops_revisions(),
+            // A hostile peer promises large ones.
+            large_bytes: if customs.has_pictures() || is_hostile { LARGE_BYTES_MAX } else { 0 },
+            ..Ledger::default()
+        };
         let reader = |at| Reader { reading: Reading::default(), at: at % nodes };
         let world = Self {
             net,
@@ -122,7 +146,9 @@ impl World {
             deeds: 0,
             has_witnesses: plan.is_tight(),
             matter: Matter::of(plan),
-            ledger: Ledger::default(),
+            customs,
+            council,
+            ledger,
             trace: 0,
             turns: 0,
             checks: Checks::default(),
@@ -201,6 +227,11 @@ impl World {
         }
     }
 
+    /// True while a hostile peer is about.
+    pub(super) fn has_villain(&self) -> bool {
+        self.villain.is_some()
+    }
+
     /// Writes something, somewhere.
     pub(super) fn publish(&mut self) -> Kept {
         let at = self.rng.below(self.hosts.len() as u64) as usize;
@@ -224,6 +255,44 @@ impl World {
             1 => Durability::Nodes(1 + self.rng.below(3) as u32),
             _ => Durability::Local,
         }
+    }
+
+    /// Does what is the custom of this herd, if it is time for that.
+    pub(super) fn do_customs(&mut self) -> Kept {
+        let Some(custom) = self.customs.next() else { return Ok(()) };
+        let host = self.customs.rng.below(self.hosts.len() as u64) as usize;
+        let is_early = self.customs.rng.below(8) < self.weather.early;
+        let durability = if is_early { Durability::None } else { Durability::Local };
+        if self.hosts[host].is_free() {
+            self.do_at(host, custom, durability)?;
+        }
+        Ok(())
+    }
+
+    /// Does one of them at a host.
+    pub(super) fn do_at(&mut self, host: usize, custom: Custom, durability: Durability) -> Kept {
+        let (now, before) = (self.now(), self.council.retired().map(str::to_owned));
+        let Self { hosts, customs, council, ledger, .. } = self;
+        let taken = publish_by(&mut hosts[host], now, durability, |cx, node| match custom {
+            Custom::Note => editors::note(cx, node, customs, ledger, durability),
+            Custom::Import => editors::import(cx, node, customs, ledger, durability),
+            Custom::Topic => Ok(Some(editors::tell(cx, node, &mut customs.rng, durability))),
+            Custom::Act => Ok(Some(council.say(cx, node, &mut customs.rng, durability))),
+            Custom::Picture => Ok(Some(editors::show(cx, node, customs, ledger, durability))),
+        })?;
+        match taken {
+            Taken::Yes => self.tally.customs += 1,
+            Taken::Refused => self.tally.refused += 1,
+            Taken::Nothing => {}
+        }
+        if let Some(name) = self.council.retired().filter(|_| before.is_none()) {
+            self.tally.retired += 1;
+            let others = self.hosts.iter().filter(|host| host.name != name);
+            self.ledger.retire(name, others.map(|host| &host.promised));
+        }
+        self.tally.merges = self.ledger.merges.len() as u64;
+        self.take_down_arrivals(host);
+        Ok(())
     }
 
     pub(super) fn publish_at(&mut self, host: usize, durability: Durability) -> Kept {
@@ -328,7 +397,7 @@ impl World {
             let limit = if self.has_witnesses { limit } else { usize::MAX };
             self.read(reader, limit)?;
         }
-        Ok(())
+        self.look_at_members()
     }
 
     /// Takes down what is on the disks, for whoever says that it is.
@@ -350,7 +419,7 @@ impl World {
     }
 
     /// Lets a reader read on where it is.
-    fn read(&mut self, number: usize, limit: usize) -> Kept {
+    pub(super) fn read(&mut self, number: usize, limit: usize) -> Kept {
         let Reader { reading, at } = &mut self.readers[number];
         let host = &self.hosts[*at];
         let Some(node) = host.node() else {
@@ -382,178 +451,13 @@ impl World {
         self.set_rest(host, 0);
         let gone = &mut self.hosts[host];
         gone.unborn.clear();
+        self.council.forget(host);
+        let gone = &mut self.hosts[host];
         let up = gone.up.take();
         if let Some(up) = &up {
             gone.past.add(&up.sim.state.probe());
         }
         Ok(up)
-    }
-
-    // ---- how it ends ----
-
-    /// True when all nodes are up and have the same, on disk.
-    pub(super) fn agrees(&self) -> bool {
-        let Some(first) = self.hosts[0].node() else { return false };
-        self.hosts.iter().all(|host| {
-            host.node().is_some_and(|node| {
-                let store = node.store();
-                store.held() == first.store().held()
-                    && store.seen() == store.held()
-                    && store.pending_bytes() == 0
-            })
-        }) && self.links.iter().all(|&(a, b)| self.is_linked(a, b) && self.is_linked(b, a))
-            && self.ledger.forkable().all(|epoch| self.is_known_alike(epoch))
-    }
-
-    /// True when all nodes say of an epoch that it is forked, or none does and all see one end.
-    fn is_known_alike(&self, epoch: Epoch) -> bool {
-        let end = |node: &Node| {
-            let store = node.store();
-            (!store.forked(epoch)).then(|| store.tip(epoch).map(|tip| tip.cid))
-        };
-        let mut ends = self.hosts.iter().filter_map(Host::node).map(end);
-        let first = ends.next();
-        ends.all(|end| Some(end) == first)
-    }
-
-    fn is_linked(&self, a: usize, b: usize) -> bool {
-        self.hosts[a].node().is_some_and(|node| node.roll().is_linked(&self.hosts[b].name))
-    }
-
-    fn describe(&self) -> String {
-        let describe = |(number, host): (usize, &Host)| {
-            let Some(node) = host.node() else { return format!("{} is down", host.name) };
-            let store = node.store();
-            let links: Vec<usize> =
-                (0..self.hosts.len()).filter(|&to| self.is_linked(number, to)).collect();
-            let spans: Vec<String> = store.held().spans().map(|span| format!("{span:?}")).collect();
-            let (seen, pending) = (store.seen().count(), store.pending_bytes());
-            let name = &host.name;
-            format!("{name} links {links:?}, seen {seen}, pending {pending}, holds {spans:?}")
-        };
-        self.hosts.iter().take(SMALL_NODES).enumerate().map(describe).collect::<Vec<_>>().join("\n")
-    }
-
-    /// Runs until all agree; the bound is `ms`.
-    pub(super) fn settle(&mut self, ms: u64) -> Kept {
-        let until = self.now() + ms;
-        while !self.agrees() {
-            if self.now() >= until {
-                let what = format!("no agreement after {ms} ms:\n{}", self.describe());
-                return Err(Breach::new(Law::Convergence, what));
-            }
-            self.run(50)?;
-            self.look()?;
-        }
-        self.checks.hold(Law::Convergence, true, String::new)
-    }
-
-    /// True when nobody holds a withdrawal that somebody may have acted upon: it was on a disk, and
-    /// all disks that had it were set back. One that only memory had leaves no trace.
-    fn lost_a_withdrawal(&self) -> bool {
-        let is_held = |dot| {
-            self.hosts
-                .iter()
-                .any(|host| host.node().is_some_and(|node| node.store().held().contains(dot)))
-        };
-        let was_on_disk =
-            |dot| !self.has_witnesses || self.ledger.disks.values().any(|held| held.contains(dot));
-        self.ledger.withdrawn.keys().any(|dot| was_on_disk(*dot) && !is_held(*dot))
-    }
-
-    /// Everyone shows the same, nothing that was acknowledged is missing, and the readers have all.
-    pub(super) fn judge(&mut self) -> Kept {
-        self.look()?;
-        // A withdrawal that disks had which were set back since may have left stubs elsewhere.
-        let is_split = self.judge_forks()? || self.lost_a_withdrawal();
-        let mut first = None;
-        for host in &self.hosts {
-            let name = &host.name;
-            let Some(node) = host.node() else {
-                return Err(Breach::new(Law::Life, format!("{name} is down in the end")));
-            };
-            let shows = shown(name, node)?;
-            let first = first.get_or_insert_with(|| shows.clone());
-            self.checks.hold(Law::Heads, is_split || *first == shows, || {
-                let there = &self.hosts[0].name;
-                let (less, more) = (only(first, &shows), only(&shows, first));
-                format!("{name} does not show what {there} does: {more}, but not {less}")
-            })?;
-            self.judge_acked(name, node)?;
-            for (dot, title) in &self.ledger.withdrawn {
-                // It may have been lost with the only memory that had it.
-                if is_split || !node.store().held().contains(*dot) {
-                    continue;
-                }
-                self.checks.hold(Law::Withdrawn, is_gone(node, title)?, || {
-                    format!("{name} shows {title} in the end, which was withdrawn")
-                })?;
-            }
-        }
-        for reader in 0..self.readers.len() {
-            self.read(reader, usize::MAX)?;
-            let Reader { reading, at } = &self.readers[reader];
-            let held = self.hosts[*at].node().map(|node| node.store().held());
-            let has_all = held.is_some_and(|held| reading.had().covers(held));
-            let what = || format!("reader {reader} misses something in the end");
-            self.checks.hold(Law::Readers, has_all, what)?;
-        }
-        Ok(())
-    }
-}
-
-/// Rows that are only in `a`, for people.
-fn only(a: &[Row], b: &[Row]) -> String {
-    let b: BTreeSet<&Row> = b.iter().collect();
-    let rows = a.iter().filter(|row| !b.contains(row)).take(ROWS_SHOWN);
-    let rows: Vec<String> = rows
-        .map(|(key, value)| format!("{} = {}", key.escape_ascii(), value.escape_ascii()))
-        .collect();
-    format!("[{}]", rows.join(", "))
-}
-
-impl World {
-    /// Wherever two updates bear one name, every node says so. True when there are any.
-    fn judge_forks(&mut self) -> Kept<bool> {
-        let mut is_split = false;
-        for epoch in self.ledger.forkable() {
-            let nodes: Vec<&Node> = self.hosts.iter().filter_map(Host::node).collect();
-            let last = nodes.iter().map(|node| node.store().held().last(epoch)).min().unwrap_or(0);
-            let mut is_forked = false;
-            for seq in 1..=last {
-                let dot = Dot { epoch, seq };
-                let mut cids = BTreeSet::new();
-                for host in &self.hosts {
-                    let Some(node) = host.node() else { continue };
-                    cids.insert(cid_of(&host.name, node, dot)?);
-                }
-                is_forked |= cids.len() > 1;
-            }
-            // A villain tells no stories, so readers of stories see the same.
-            is_split |= is_forked && !self.ledger.hostile.contains(&epoch);
-            let flagged = nodes.iter().filter(|node| node.store().forked(epoch)).count();
-            let says = if is_forked { flagged == nodes.len() } else { true };
-            self.checks.hold(Law::OneContent, says, || {
-                format!("epoch {epoch} is forked, as only {flagged} of {} know", nodes.len())
-            })?;
-        }
-        Ok(is_split)
-    }
-
-    /// Nothing that was acknowledged is missing: by the vector all of it, by content all or, of
-    /// very many, a part.
-    fn judge_acked(&self, name: &str, node: &Node) -> Kept {
-        let acked = &self.ledger.acked;
-        let every = acked.len().div_ceil(COMPARED).max(1);
-        for (place, (dot, cid)) in acked.iter().enumerate() {
-            let is_held = node.store().held().contains(*dot);
-            let is_same = !place.is_multiple_of(every) || cid_of(name, node, *dot)? == Some(*cid);
-            if !is_held || !is_same {
-                let what = format!("{name} lacks {dot}, which was acknowledged as {cid}");
-                return Err(Breach::new(Law::Acked, what));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Those who write in a simulated herd: stories with conflicts, reports, bytes on topics.
 
-use super::host::{Host, Written};
+use super::host::{Host, Written as Wait};
 use super::laws::{Breach, Kept, Law};
 use super::plan::Plan;
 use crate::base::{Rng, Tick};
@@ -19,9 +19,14 @@ const STORIES: u64 = 1_000;
 /// So many writes of a contested story, until it is an old one that is not written to any more.
 const STORY_WRITES: u64 = 12;
 const IDS: u64 = 3;
+/// The topic of bytes of any kind.
+const TOPIC: &str = "weather";
 const BODY_BYTES_MAX: u64 = 600;
 /// More than the window of a link.
 const LARGE_BYTES: u64 = 6_000;
+
+/// What came of an attempt to write: nothing, if there was nothing to write.
+pub(super) type Written = Kept<Option<Result<Receipt, Refusal>>>;
 
 /// What is written.
 #[derive(Clone, Copy, Debug)]
@@ -70,19 +75,29 @@ pub(super) fn publish(
     durability: Durability,
     matter: Matter,
 ) -> Kept<Taken> {
-    let Some(up) = &mut host.up else { return Ok(Taken::Nothing) };
-    let next = up.sim.state.store().next_dot();
-    let written = up.sim.with(|cx, node| match (matter.payload_bytes, rng.below(10)) {
-        (Some(bytes), _) => Ok(Some(say(cx, node, rng, bytes, durability))),
+    publish_by(host, at, durability, |cx, node| match (matter.payload_bytes, rng.below(10)) {
+        (Some(bytes), _) => Ok(Some(say(cx, node, rng, (TOPIC, bytes), durability))),
         (None, 0..5) if rng.chance(1, 12) => withdraw(cx, node, &matter.title(rng), durability),
         (None, 0..5) => revise(cx, node, rng, matter, durability),
         (None, 5) => report(cx, node, rng),
         (None, _) => {
             let large = rng.chance(1, 20);
             let bytes = if large { LARGE_BYTES } else { rng.below(BODY_BYTES_MAX) };
-            Ok(Some(say(cx, node, rng, bytes as usize, durability)))
+            Ok(Some(say(cx, node, rng, (TOPIC, bytes as usize), durability)))
         }
-    })?;
+    })
+}
+
+/// Publishes at a node that is up what `write` writes there.
+pub(super) fn publish_by(
+    host: &mut Host,
+    at: Tick,
+    durability: Durability,
+    write: impl FnOnce(&mut Ctx<'_, Node>, &mut Node) -> Written,
+) -> Kept<Taken> {
+    let Some(up) = &mut host.up else { return Ok(Taken::Nothing) };
+    let next = up.sim.state.store().next_dot();
+    let written = up.sim.with(write)?;
     let last = up.sim.state.store().next_dot();
     let same = last.epoch == next.epoch;
     let fresh = (next.seq..last.seq).filter(|_| same);
@@ -90,7 +105,7 @@ pub(super) fn publish(
     match written {
         None => Ok(Taken::Nothing),
         Some(Ok(Receipt { dot, cid, ticket: Some(ticket) })) => {
-            up.waiting.push(Written { ticket, dot, cid, durability, at });
+            up.waiting.push(Wait { ticket, dot, cid, durability, at });
             Ok(Taken::Yes)
         }
         Some(Ok(Receipt { dot, ticket: None, .. })) => {
@@ -106,11 +121,12 @@ pub(super) fn publish(
     }
 }
 
-fn say(
+/// Says bytes on a topic.
+pub(super) fn say(
     cx: &mut Ctx<'_, Node>,
     node: &mut Node,
     rng: &mut Rng,
-    bytes: usize,
+    (topic, bytes): (&str, usize),
     durability: Durability,
 ) -> Result<Receipt, Refusal> {
     let words = (0..bytes.div_ceil(8)).map(|_| rng.next_u64().to_le_bytes());
@@ -118,7 +134,7 @@ fn say(
     payload.truncate(bytes);
     let entry = Entry {
         kind: Kind::Data,
-        topic: "weather",
+        topic,
         media_type: "application/octet-stream",
         alias: "",
         parents: Vec::new(),
@@ -135,7 +151,7 @@ fn revise(
     rng: &mut Rng,
     matter: Matter,
     durability: Durability,
-) -> Kept<Option<Result<Receipt, Refusal>>> {
+) -> Written {
     let title = matter.title(rng);
     if node.writing(&title).is_some() {
         return Ok(None);
@@ -183,12 +199,12 @@ pub(super) fn story_of(node: &Node, title: &str) -> Kept<Option<news::Story>> {
 }
 
 /// Withdraws a story that is there and was not withdrawn.
-fn withdraw(
+pub(super) fn withdraw(
     cx: &mut Ctx<'_, Node>,
     node: &mut Node,
     title: &str,
     durability: Durability,
-) -> Kept<Option<Result<Receipt, Refusal>>> {
+) -> Written {
     let story = story_of(node, title)?;
     if node.writing(title).is_some() || story.is_none_or(|story| story.withdrawn.is_some()) {
         return Ok(None);
@@ -208,11 +224,7 @@ fn withdraw(
 }
 
 /// Someone says where they are. What comes of it has no name that the reporter knows.
-fn report(
-    cx: &mut Ctx<'_, Node>,
-    node: &mut Node,
-    rng: &mut Rng,
-) -> Kept<Option<Result<Receipt, Refusal>>> {
+fn report(cx: &mut Ctx<'_, Node>, node: &mut Node, rng: &mut Rng) -> Written {
     let ms = cx.wall_ns() / 1_000_000;
     let (id, lat, lon) = (rng.below(IDS), rng.below(90), rng.below(180));
     let line = format!("IAMAT id{id} +{lat}.5-{lon}.25 {}.{:03}", ms / 1000, ms % 1000);

@@ -281,6 +281,24 @@ impl SimDisk {
         self.world().reads
     }
 
+    /// Every byte that is on it, file by file: as readers find it, and, where that differs, as a
+    /// crash might leave it.
+    pub fn images(&self) -> Vec<Vec<u8>> {
+        let world = self.world();
+        let read = |image: &Image| {
+            let mut bytes = vec![0; image.len as usize];
+            image.read(0, &mut bytes);
+            bytes
+        };
+        let live = world.names.values().map(|file| read(&world.files[*file].live));
+        let is_stale = |(name, file): &(&String, &usize)| {
+            !world.files[**file].changes.is_empty() || world.names.get(*name) != Some(file)
+        };
+        let stale = world.names_synced.iter().filter(is_stale);
+        let stale = stale.map(|(_, file)| read(&world.files[*file].synced));
+        live.chain(stale).collect()
+    }
+
     /// Changes one byte of a file, as a failing medium would: on disk, without a write.
     pub fn flip(&self, name: &str, at: u64, mask: u8) -> io::Result<()> {
         let mut world = self.world();

@@ -43,6 +43,8 @@ Options:
   --bandwidth N    bytes that each way of a link carries in a millisecond (large herds)
   --scale, --whole simulate only what passes updates on, or whole nodes; unless told, herds of more
                    than 300 nodes are simulated without store and loop
+  --plain          write only stories, reports and bytes, and keep all of it: no edits that are merged,
+                   imports, large payloads, acts of the charter, retention
   --seed N         the first seed (default 1)
   --seeds N        how many seeds, one after the other (default 1)
   --minutes N      go on with seeds for so long, instead
@@ -72,6 +74,7 @@ const OPTIONS: &[Opt] = &[
     args::value("bandwidth"),
     args::flag("scale"),
     args::flag("whole"),
+    args::flag("plain"),
     args::value("seed"),
     args::value("seeds"),
     args::value("minutes"),
@@ -137,7 +140,7 @@ fn command(args: &Args, seed: u64) -> String {
             words.push(format!("--{option} {}", value.to_string_lossy()));
         }
     }
-    let flags = ["scale", "whole"].into_iter().filter(|flag| args.has(flag));
+    let flags = ["scale", "whole", "plain"].into_iter().filter(|flag| args.has(flag));
     words.extend(flags.map(|flag| format!("--{flag}")));
     words.push(format!("--seed {seed} --trace"));
     words.join(" ")
@@ -170,6 +173,7 @@ fn plan(args: &Args) -> Result<Plan, Failure> {
         latency_ms: range(args, "latency", default.latency_ms, 0..=LATENCY_MS_MAX)?,
         bytes_per_ms: (bandwidth > 0).then_some(bandwidth),
         grain,
+        is_plain: args.has("plain"),
     })
 }
 

@@ -75,6 +75,8 @@ fn herd_rows(plan: &Plan, found: &Found, wall: Duration) -> Vec<Vec<String>> {
         (tally.moves, "readers moved"),
         (tally.restores, "disks set back"),
         (tally.villains, "hostile peers"),
+        (tally.merges, "merges"),
+        (tally.retired, "nodes retired"),
     ];
     let befell = befell.iter().filter(|(count, _)| *count > 0);
     let befell: Vec<String> = befell.map(|(count, what)| format!("{count} {what}")).collect();

@@ -326,6 +326,13 @@ impl<L: Copy + Ord> Assemblies<L> {
         self.underway.extract_if(.., is_idle).map(|assembly| assembly.stub.dot()).collect()
     }
 
+    /// Drops, and returns, updates of which every link that had them says that it has them no more:
+    /// they are to be asked for from the start, to hear what became of them.
+    pub fn abandoned(&mut self) -> Vec<Dot> {
+        let is_abandoned = |a: &mut Assembly<L>| a.sources.is_empty() && !a.without.is_empty();
+        self.underway.extract_if(.., is_abandoned).map(|assembly| assembly.stub.dot()).collect()
+    }
+
     /// When [`Assemblies::on_time`] is to be called.
     pub fn deadline(&self) -> Option<Tick> {
         let idle = self.underway.iter().map(|a| a.progress + self.settings.idle_ms);

@@ -306,6 +306,11 @@ fn a_link_that_has_it_no_more_says_so_and_others_are_asked() {
     assert_eq!(Piece::decode(&none).unwrap().bytes, b"");
     world.take(0, &none).unwrap();
     assert_eq!((world.ask(0), world.ask(1)), (0, 2));
+    assert_eq!(world.assemblies.abandoned(), []);
+    let none = world.serve(1).unwrap();
+    world.take(1, &none).unwrap();
+    assert_eq!(world.assemblies.abandoned(), [world.updates[0].dot()], "nobody has it any more");
+    assert_eq!((world.assemblies.free(), world.ask(1)), (4, 0));
 }
 
 #[test]

@@ -17,8 +17,14 @@ fn herd(nodes: u64) -> World {
 
 fn herd_of(nodes: u64, shape: Shape) -> World {
     let (shape, latency_ms) = (Some(shape), 1..=10);
-    let plan =
-        Plan { nodes: nodes..=nodes, shape, latency_ms, faults: Faults::Calm, ..Plan::default() };
+    let plan = Plan {
+        nodes: nodes..=nodes,
+        shape,
+        latency_ms,
+        faults: Faults::Calm,
+        is_plain: true,
+        ..Plan::default()
+    };
     let mut world = World::new(&plan, 7);
     world.start_all().unwrap();
     world.settle(2_000).unwrap();

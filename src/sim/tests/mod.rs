@@ -1,5 +1,6 @@
 //! Herds of many seeds, each through all that may befall it.
 
+mod customs;
 mod durable;
 mod keeping;
 mod planted;
@@ -36,6 +37,8 @@ fn lives(first: u64, shape: Shape) {
     let tally = &all.tally;
     let befell = [tally.crashes, tally.stops, tally.cuts, tally.disks, tally.moves, tally.pauses];
     assert!(befell.iter().all(|count| *count > 5), "too little befell them: {tally:?}");
+    let customs = [tally.customs, tally.merges, tally.retired];
+    assert!(customs.iter().all(|count| *count > 3), "too little was done: {tally:?}");
     assert!(all.acked > 1_000 && all.updates > all.acked, "too little was written: {all:?}");
     assert!(super::Law::ALL.iter().all(|law| all.checks.of(*law) > 0), "{:?}", all.checks);
 }

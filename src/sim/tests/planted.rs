@@ -33,3 +33,9 @@ fn a_cursor_that_is_one_behind_is_found() {
     let breach = found(Bug::CursorOffByOne).expect("it is found");
     assert_eq!(breach.law, Law::Readers, "{breach}");
 }
+
+#[test]
+fn a_link_to_who_was_retired_that_stays_is_found() {
+    let breach = found(Bug::KeepRetired).expect("it is found");
+    assert_eq!(breach.law, Law::Members, "{breach}");
+}

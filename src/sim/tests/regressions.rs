@@ -10,6 +10,10 @@ fn case(line: &str) -> (Plan, u64) {
     let mut words = arguments.split_whitespace();
     let (mut plan, mut seed) = (Plan::default(), None);
     while let Some(option) = words.next() {
+        if option == "--plain" {
+            plan.is_plain = true;
+            continue;
+        }
         let value = words.next().unwrap_or_else(|| panic!("{option} wants a value: {line}"));
         match option {
             "--seed" => seed = value.parse().ok(),

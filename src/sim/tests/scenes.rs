@@ -16,8 +16,14 @@ use crate::update::{Kind, Vector};
 fn herd(nodes: usize, shape: Shape) -> World {
     let nodes = nodes as u64;
     let (shape, latency_ms) = (Some(shape), 1..=10);
-    let plan =
-        Plan { nodes: nodes..=nodes, shape, latency_ms, faults: Faults::Calm, ..Plan::default() };
+    let plan = Plan {
+        nodes: nodes..=nodes,
+        shape,
+        latency_ms,
+        faults: Faults::Calm,
+        is_plain: true,
+        ..Plan::default()
+    };
     let mut world = World::new(&plan, 7);
     world.weather.early = 0;
     world.start_all().unwrap();
