@@ -29,8 +29,8 @@ use crate::metrics::Exposition;
 use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
 use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
-use crate::store::{Apply, Store};
-use crate::update::{Clock, Cursor, Dot, Draft, Epoch, Kind, SigningKey, Update};
+use crate::store::{Apply, Store, StoreError};
+use crate::update::{After, Clock, Dot, Draft, Epoch, Kind, SigningKey, Update};
 use audience::Audience;
 use commit::Commits;
 use expose::Figures;
@@ -293,10 +293,14 @@ impl Desk for Node {
         self.holders_of(dot)
     }
 
-    fn feed(&self, after: Option<&Cursor>) -> Feed {
+    fn feed(&self, after: Option<&After>) -> Result<Feed, StoreError> {
         match after {
-            Some(Cursor(has)) => Feed::after(&self.store, has.clone()),
-            None => Feed::live(&self.store),
+            Some(after) => Feed::go_on(&self.store, after),
+            None => {
+                let mut feed = Feed::live(&self.store);
+                feed.know(self.clock.last());
+                Ok(feed)
+            }
         }
     }
 

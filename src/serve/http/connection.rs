@@ -10,7 +10,7 @@
 use super::answer::Answer;
 use super::dispatch::{Begun, begin};
 use super::problem::Problem;
-use super::reading::Wish;
+use super::reading::Reading;
 use super::status::HELLO;
 use super::stream::Stream;
 use super::updates::Poll;
@@ -136,7 +136,7 @@ impl<D: Desk> HttpConnection<D> {
                 self.phase = Phase::Body(write);
             }
             Ok(Begun::Poll(poll)) => self.poll(cx, desk, poll),
-            Ok(Begun::Stream(wish)) => self.stream(cx, desk, *wish),
+            Ok(Begun::Stream(reading)) => self.stream(cx, desk, *reading),
             Err(problem) => self.answer(cx, desk, &problem.into()),
         }
     }
@@ -252,11 +252,11 @@ impl<D: Desk> HttpConnection<D> {
         self.answer(cx, desk, answer);
     }
 
-    fn stream(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, wish: Wish) {
+    fn stream(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, reading: Reading) {
         let wall_ns = cx.wall_ns();
         desk.tally().on_answer(self.label, Status::OK);
         let date = *desk.tally().date(wall_ns);
-        match Stream::begin(cx, desk, wish, self.to, &date) {
+        match Stream::begin(cx, desk, reading, self.to, &date) {
             Some(stream) => {
                 self.phase = Phase::Streaming(Box::new(stream));
                 self.pump(cx, desk);

@@ -5,7 +5,7 @@ use super::answer::Answer;
 use super::edit::Edit;
 use super::problem::Problem;
 use super::query::Query;
-use super::reading::Wish;
+use super::reading::Reading;
 use super::route::{Route, Verb};
 use super::stories::Asked;
 use super::topics::Post;
@@ -23,7 +23,7 @@ pub(super) enum Begun {
     Answer(Answer),
     Write(Box<Write>),
     Poll(Box<Poll>),
-    Stream(Box<Wish>),
+    Stream(Box<Reading>),
 }
 
 /// Begins a request. The label is set as soon as the route is known, also for those refused.
@@ -83,7 +83,10 @@ fn read<D: Desk>(
 ) -> Result<Begun, Problem> {
     let answer = match route {
         Route::Updates => return Ok(Begun::Poll(Box::new(Poll::begin(desk, asked)?))),
-        Route::Stream => return Ok(Begun::Stream(Box::new(stream::wish(asked)?))),
+        Route::Stream => {
+            let reading = Reading::begin(desk, stream::wish(asked)?)?;
+            return Ok(Begun::Stream(Box::new(reading)));
+        }
         // Only reached with a body or an odd form of the target: the plain one is answered before.
         Route::Hello => status::hello(),
         Route::Stories => stories::list(desk, asked)?,

@@ -21,8 +21,8 @@ use crate::reactor::{
     SimLoop, SimNode, SimWorld,
 };
 use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
-use crate::store::{Apply, Birth, SimDisk, Store, StoreOptions};
-use crate::update::{Cid, Clock, Cursor, Dot, Draft, Epoch, Hlc, Kind, SigningKey, Update};
+use crate::store::{Apply, Birth, SimDisk, Store, StoreError, StoreOptions};
+use crate::update::{After, Cid, Clock, Dot, Draft, Epoch, Hlc, Kind, SigningKey, Update};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -217,10 +217,10 @@ impl Desk for TestDesk {
         ]
     }
 
-    fn feed(&self, after: Option<&Cursor>) -> Feed {
+    fn feed(&self, after: Option<&After>) -> Result<Feed, StoreError> {
         match after {
-            Some(Cursor(has)) => Feed::after(&self.store, has.clone()),
-            None => Feed::live(&self.store),
+            Some(after) => Feed::go_on(&self.store, after),
+            None => Ok(Feed::live(&self.store)),
         }
     }
 
