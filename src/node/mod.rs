@@ -28,6 +28,7 @@ use crate::herd::{Charter, Feed, Identity, Relay, Roll};
 use crate::metrics::Exposition;
 use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
+use crate::serve::http::Prints;
 use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
 use crate::store::{Apply, Store, StoreError};
 use crate::update::{After, Clock, Dot, Draft, Epoch, Kind, SigningKey, Update};
@@ -70,6 +71,7 @@ pub struct Node {
     reports: Reports,
     retention: Retention,
     rendered: Rendered,
+    prints: Prints,
     tally: Tally,
     figures: Figures,
     charter: Charter,
@@ -129,6 +131,7 @@ impl Node {
             retention,
             reports: Reports::default(),
             rendered: Rendered::default(),
+            prints: Prints::default(),
             tally: Tally::default(),
             figures: Figures::default(),
             charter: Charter::default(),
@@ -154,12 +157,14 @@ impl Node {
             }
             Ok(news::Applied::Story(change)) => {
                 self.rendered.forget(&change.title);
+                self.prints.forget(&change.title);
                 change.erase.iter().for_each(|dot| self.relay.forget_payload(*dot));
             }
             Ok(_) => {}
             Err(error) => {
                 log::error!("update {} can't be indexed: {error}", update.cid());
                 self.store.index().condemn();
+                self.prints.forget_all();
             }
         }
     }
@@ -337,6 +342,10 @@ impl Desk for Node {
         } else {
             None
         }
+    }
+
+    fn prints(&mut self) -> &mut Prints {
+        &mut self.prints
     }
 
     fn tally(&mut self) -> &mut Tally {

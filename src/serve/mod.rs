@@ -159,6 +159,10 @@ pub trait Desk: Sized + 'static {
     /// Why the node should get no new work; `None` when it is ready.
     fn unready(&self) -> Option<&'static str>;
 
+    /// The answers that are kept until their story changes: one value for the whole node, which
+    /// says so.
+    fn prints(&mut self) -> &mut http::Prints;
+
     /// Counters that the protocols keep: one value for the whole node.
     fn tally(&mut self) -> &mut Tally;
 }

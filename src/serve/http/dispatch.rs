@@ -13,7 +13,7 @@ use super::updates::Poll;
 use super::withdraw::Withdraw;
 use super::write::{Work, Write};
 use super::{site, spread, status, stories, stream};
-use crate::proto::http::{Head, Status, Target};
+use crate::proto::http::{Head, Method, Status, Target};
 use crate::reactor::Ctx;
 use crate::serve::{Desk, RouteLabel};
 
@@ -58,7 +58,8 @@ pub(super) fn begin<D: Desk>(
         let answer = Answer::empty(Status::NO_CONTENT).field("Allow", route.allow());
         return Ok(Begun::Answer(answer));
     }
-    let asked = Asked { query: Query::read(head.target.query())?, fields: head.fields };
+    let query = Query::read(head.target.query())?;
+    let asked = Asked { query, fields: head.fields, may_range: head.method == Method::Get };
     let work = match (verb, &route) {
         (Verb::Put, Route::Story(title)) => Work::Edit(Box::new(Edit::begin(desk, title, &asked)?)),
         (Verb::Delete, Route::Story(title)) => {
@@ -103,7 +104,7 @@ fn read<D: Desk>(
         Route::Front => site::front(desk, asked),
         Route::StoryPage(title) => site::story(desk, title, asked),
         Route::HistoryPage(title) => site::history(desk, title, asked),
-        Route::Stylesheet => site::stylesheet(),
+        Route::Stylesheet => site::stylesheet(asked),
         // It has no verb that reads.
         Route::Topic(_) => return Err(Problem::not_found("a topic is read with /v1/updates")),
     };
