@@ -12,6 +12,8 @@ use crate::update::Cid;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// What the form of a revision depends on.
+pub(super) const VARY: &str = "Accept, Accept-Encoding";
 const BYTES_MAX: usize = 8 << 20;
 /// A longer body is printed for whoever asks, and not kept.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -96,7 +98,7 @@ impl Shown {
         let coding = is_coded.then(|| ("Content-Encoding", self.coding.name()));
         let always = [
             ("ETag", &self.tag[..]),
-            ("Vary", "Accept, Accept-Encoding"),
+            ("Vary", VARY),
             ("Cache-Control", "no-cache"),
             ("Accept-Ranges", "bytes"),
         ];

@@ -2,7 +2,7 @@
 //! that would rather have that.
 
 use super::answer::{Answer, JSON};
-use super::print::{Form, Print, Shown, Wants};
+use super::print::{Form, Print, Shown, VARY, Wants};
 use super::problem::Problem;
 use super::query::Query;
 use crate::news::{
@@ -185,10 +185,14 @@ fn shown<D: Desk>(
         // What one node encoded another may encode otherwise: parts must fit together.
         form.coding = Coding::Identity;
     }
-    let shown = show(&update, conflicts, form)?;
-    if is_held(asked, cid) {
-        return Ok(with_fields(Answer::empty(Status::NOT_MODIFIED), &shown));
+    if let Some(held) = held(asked, cid) {
+        // Who names the very form that it would get proves that there is one.
+        let tag = form.tag(cid);
+        let tag = if held.contains(&tag) { tag } else { show(&update, conflicts, form)?.tag };
+        let answer = Answer::empty(Status::NOT_MODIFIED).field("ETag", tag);
+        return Ok(answer.field("Vary", VARY).field("Cache-Control", "no-cache"));
     }
+    let shown = show(&update, conflicts, form)?;
     let bytes = shown.body.len() as u64;
     let is_same = |tag: &EntityTag<'_>| if_range_holds(asked.fields.first("if-range"), *tag);
     let tag = EntityTag::parse(shown.tag.as_bytes());
@@ -241,13 +245,19 @@ pub(super) fn damaged(cid: Cid, error: &news::PayloadError) -> Problem {
     Problem::new(Status::INTERNAL_SERVER_ERROR, "this node can't read that revision")
 }
 
-/// True when If-None-Match names the revision, in any of its forms. A malformed list holds
-/// nothing, which costs the client no more than a body.
-fn is_held(asked: &Asked<'_>, cid: Cid) -> bool {
+/// The tags in If-None-Match that name the revision, in any of its forms; none of them for `*`.
+/// `None` when the client does not hold it. A malformed list holds nothing, which costs the client
+/// no more than a body.
+fn held(asked: &Asked<'_>, cid: Cid) -> Option<Vec<String>> {
     match TagList::read(&asked.fields, "if-none-match") {
-        Ok(Some(TagList::Any)) => true,
-        Ok(Some(TagList::Tags(tags))) => tags.iter().any(|tag| tagged_cid(tag.opaque) == Some(cid)),
-        Ok(None) | Err(_) => false,
+        Ok(Some(TagList::Any)) => Some(Vec::new()),
+        Ok(Some(TagList::Tags(tags))) => {
+            let of_it = |tag: &&EntityTag<'_>| tagged_cid(tag.opaque) == Some(cid);
+            let strong = |tag: &EntityTag<'_>| EntityTag::strong(tag.opaque).to_string();
+            let named: Vec<String> = tags.iter().filter(of_it).map(strong).collect();
+            (!named.is_empty()).then_some(named)
+        }
+        Ok(None) | Err(_) => None,
     }
 }
 
