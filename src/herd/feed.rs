@@ -56,9 +56,9 @@ impl Feed {
         feed
     }
 
-    /// A feed for a reader that goes on from a cursor, of this node or another. What a sketch says is
-    /// looked for in what stood in this log at its mark, is held now, and was held at its clock. What
-    /// of it can't be proved, the reader is given again.
+    /// A feed for a reader that goes on from a cursor, of this node or another. What a sketch says
+    /// is looked for in what stood in this log at its mark, is held now, and was held at its clock.
+    /// What of it can't be proved, the reader is given again.
     pub fn go_on(store: &Store, after: &After) -> Result<Self, StoreError> {
         match after {
             After::Whole(has) => Ok(Self::after(store, has.clone())),

@@ -28,7 +28,7 @@ const RUNS_ALWAYS_FIT: usize = 32;
 #[derive(Clone, Debug, Default)]
 pub struct Cursor(pub Vector, pub Mark);
 
-/// Where a reader stands. It proves nothing: it says where to begin to look for what a sketch is of.
+/// Where a reader stands. It proves nothing: it says where to look for what a sketch is of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Mark {
     /// An epoch of the log that was read; 0 for none.
