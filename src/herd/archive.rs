@@ -47,6 +47,21 @@ pub trait Archive: AuditSet {
     /// dropped some.
     fn whole_since(&self) -> Result<Hlc, StoreError>;
 
+    /// Updates that were here, and are to be had again: the log lost them.
+    fn lost(&self) -> Vector {
+        Vector::new()
+    }
+
+    /// True for one of those.
+    fn is_lost(&self, _dot: Dot) -> bool {
+        false
+    }
+
+    /// True when an update need not come again.
+    fn has(&self, dot: Dot) -> bool {
+        self.known().contains(dot) && !self.is_lost(dot)
+    }
+
     /// What cuts duplicates.
     fn known(&self) -> &Vector {
         if is_planted(Bug::ForwardBeforeDedup) { self.held() } else { self.seen() }
@@ -132,12 +147,22 @@ impl Archive for Store {
         Ok(kept.spans().next().map(|span| span.from))
     }
 
+    /// Nothing of what a withdrawal erases is handed on before it is on disk here: a stub at a
+    /// peer would outlive the withdrawal, if a crash took that back.
     fn get(&self, dot: Dot) -> Result<Option<Update>, StoreError> {
-        Self::get(self, dot)
+        if self.is_being_erased(dot) { Ok(None) } else { self.find(dot) }
     }
 
     fn seal_of(&self, dot: Dot) -> Result<Option<Seal>, StoreError> {
-        Self::seal_of(self, dot)
+        self.find_seal(dot)
+    }
+
+    fn lost(&self) -> Vector {
+        Self::lost(self)
+    }
+
+    fn is_lost(&self, dot: Dot) -> bool {
+        Self::is_lost(self, dot)
     }
 
     fn is_forked(&self, epoch: Epoch) -> bool {

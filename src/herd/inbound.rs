@@ -207,7 +207,7 @@ impl<L: Copy + Ord> Relay<L> {
             return Err(LinkError::Envelope(EnvelopeError::Seq));
         }
         let may_take = self.may_take_from(link, dot.epoch, archive);
-        let is_known = archive.known().contains(dot) || self.gate.contains(dot);
+        let is_known = archive.has(dot) || self.gate.contains(dot);
         let Some(at) = self.links.get_mut(&link) else { return Ok(Arrival::Nothing) };
         if at.is_over_window() {
             return Err(LinkError::Window);
@@ -246,7 +246,7 @@ impl<L: Copy + Ord> Relay<L> {
         let (first, last) = (Dot { epoch, seq: frame.from }, Dot { epoch, seq: to });
         let Some(at) = self.links.get_mut(&link) else { return Ok(Arrival::Nothing) };
         let covered: Vec<Dot> = at.hold.range(first..=last).map(|(dot, _)| *dot).collect();
-        let is_known = |dot: &Dot| archive.known().contains(*dot) || self.gate.contains(*dot);
+        let is_known = |dot: &Dot| archive.has(*dot) || self.gate.contains(*dot);
         if covered.iter().all(is_known) {
             let was_empty = covered.is_empty();
             for dot in covered {
@@ -277,11 +277,15 @@ impl<L: Copy + Ord> Relay<L> {
                 return Err(LinkError::Seal(epoch));
             }
             at.credit.bytes += update.raw().len() as u64;
-            if archive.known().contains(dot) || self.gate.contains(dot) {
+            if archive.has(dot) || self.gate.contains(dot) {
                 continue;
             }
             at.credit.news += u64::from(is_push);
-            self.gate.put(update, Arc::clone(&sealed));
+            if archive.is_lost(dot) {
+                self.restored.push_back((update, Arc::clone(&sealed)));
+            } else {
+                self.gate.put(update, Arc::clone(&sealed));
+            }
         }
         self.plan(archive, now);
         Ok(Arrival::Ready)

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 const AHEAD_DOTS: u64 = 8 * SLICE_DOTS;
 /// The same link is not asked again for the same before this.
 const AGAIN_MS: u64 = 2_000;
+/// Of what the log lost, so much is asked for at a time.
+const LOST_DOTS: usize = 64;
 
 impl<L: Copy + Ord> Relay<L> {
     /// Asks a link for dots.
@@ -167,6 +169,34 @@ impl<L: Copy + Ord> Relay<L> {
         self.pulls.ask(link, dots.clone(), is_live, patience_ms, now);
         at.requests.push((false, dots));
         self.wake.insert(link);
+    }
+
+    /// Asks whoever has it for what the log lost: some of it, each time of peers drawn by lot. To be
+    /// called now and then.
+    pub fn ask_for_lost<A: Archive>(&mut self, archive: &A, now: Tick) {
+        if self.is_held_back {
+            return;
+        }
+        let lost = archive.lost();
+        let dots = lost
+            .spans()
+            .flat_map(|span| (span.from..=span.to).map(move |seq| Dot { epoch: span.epoch, seq }));
+        let mut wanted: BTreeMap<L, Vector> = BTreeMap::new();
+        let waits = |dot: &Dot| !self.pulls.asked().contains(*dot) && !self.is_on_its_way(*dot);
+        let dots: Vec<Dot> = dots.filter(waits).take(LOST_DOTS).collect();
+        for dot in dots {
+            let has = |(name, link): (&L, &Link)| {
+                (link.is_up() && link.has.contains(dot)).then_some(*name)
+            };
+            let holders: Vec<L> = self.links.iter().filter_map(has).collect();
+            if !holders.is_empty() {
+                let at = self.rng.below(holders.len() as u64) as usize;
+                wanted.entry(holders[at]).or_default().insert(dot);
+            }
+        }
+        for (link, dots) in wanted {
+            self.ask(link, dots, true, now);
+        }
     }
 
     /// Another link whose peer has this: the one with the shortest way among those that are asked

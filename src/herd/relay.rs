@@ -22,7 +22,7 @@ use crate::base::{OutBuf, Rng, Tick};
 use crate::proto::peer::AskPieces;
 use crate::store::StoreError;
 use crate::update::{Dot, Epoch, Seal, Span, Update, Vector};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// To how many links a backlog is sent at a time.
@@ -66,6 +66,8 @@ pub enum Step {
     Seal(Arc<Sealed>),
     /// Append this update: it is the next of its epoch.
     Append(Update),
+    /// Write this one again, under this verified seal: the log lost it.
+    Restore(Update, Arc<Sealed>),
     /// Count these as had: retention dropped them elsewhere.
     Pass(Vector),
     /// A verified update of our own epoch is not in our log: the log lost its end. Begin an epoch.
@@ -92,6 +94,8 @@ pub struct Relay<L> {
     pub(super) flagged: BTreeSet<Epoch>,
     /// By epoch, the last seal that was given out.
     given: BTreeMap<Epoch, Span>,
+    /// Verified, and to be written again.
+    pub(super) restored: VecDeque<(Update, Arc<Sealed>)>,
     /// What follows upon the seal that was given out.
     then: Option<Update>,
     /// Who is being sent a backlog, and when that last moved.
@@ -121,6 +125,7 @@ impl<L: Copy + Ord> Relay<L> {
             urgent_rates: Rates::new(URGENT_PER_S),
             flagged: BTreeSet::new(),
             given: BTreeMap::new(),
+            restored: VecDeque::new(),
             then: None,
             syncing: BTreeMap::new(),
             wake: BTreeSet::new(),
@@ -378,6 +383,9 @@ impl<L: Copy + Ord> Relay<L> {
     pub fn next_step<A: Archive>(&mut self, archive: &A, now: Tick) -> Option<Step> {
         if let Some(update) = self.then.take() {
             return Some(Step::Append(update));
+        }
+        if let Some((update, sealed)) = self.restored.pop_front() {
+            return Some(Step::Restore(update, sealed));
         }
         let (update, sealed) = match self.gate.next(archive) {
             Some(Next::Update(update, sealed)) => (update, sealed),

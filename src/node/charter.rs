@@ -59,7 +59,7 @@ impl Node {
         let mut acts = Vec::new();
         for (_, dot) in rows {
             let Some(dot) = dot_of(&dot) else { continue };
-            let found = (self.store.get(dot)?, self.store.seal_of(dot)?);
+            let found = (self.store.find(dot)?, self.store.find_seal(dot)?);
             let (Some(update), Some(seal)) = found else { continue };
             if let Ok(act) = Act::decode(update.payload()) {
                 acts.push(Signed { author: seal.key, cid: update.cid(), act });

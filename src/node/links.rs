@@ -227,6 +227,7 @@ impl Node {
                 self.spread.note_arrival(&update);
                 self.index(&update);
             }
+            Step::Restore(update, sealed) => self.restore(&update, &sealed.seal)?,
             Step::Pass(dots) => self.store.pass(&dots),
             Step::Amnesia => {
                 log::error!(

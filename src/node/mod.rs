@@ -30,8 +30,13 @@ use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
 use crate::serve::http::Prints;
 use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
+<<<<<<< HEAD
 use crate::store::{Apply, Store, StoreError};
 use crate::update::{After, Clock, Dot, Draft, Epoch, Kind, SigningKey, Update};
+=======
+use crate::store::{Apply, Store};
+use crate::update::{Clock, Cursor, Dot, Draft, Epoch, Kind, SigningKey, Update, Vector};
+>>>>>>> main
 use audience::Audience;
 use commit::Commits;
 use expose::Figures;
@@ -70,6 +75,8 @@ pub struct Node {
     writing: BTreeMap<String, Ticket>,
     reports: Reports,
     retention: Retention,
+    /// What was known to be lost when that was last looked at.
+    known_lost: Vector,
     rendered: Rendered,
     prints: Prints,
     tally: Tally,
@@ -129,6 +136,7 @@ impl Node {
             commits: Commits::default(),
             writing: BTreeMap::new(),
             retention,
+            known_lost: Vector::new(),
             reports: Reports::default(),
             rendered: Rendered::default(),
             prints: Prints::default(),

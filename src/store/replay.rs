@@ -88,7 +88,7 @@ impl Replay {
             self.heads.pop();
             self.idle.push(index);
             self.given = place;
-            // One that was dropped meanwhile is passed by.
+            // One that was dropped meanwhile, or is lost, is passed by.
             if update.is_some() {
                 return Ok(update);
             }
@@ -101,7 +101,7 @@ impl Replay {
         }
         match store.read(place, dot) {
             // A failed batch gives pending updates new places.
-            Err(StoreError::BadPlace(_) | StoreError::Damaged { .. }) => store.get(dot),
+            Err(StoreError::BadPlace(_) | StoreError::Damaged { .. }) => store.find(dot),
             read => read,
         }
     }

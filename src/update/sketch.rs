@@ -298,7 +298,9 @@ mod tests {
 
         #[test]
         fn whatever_is_guessed_nothing_is_taken_for_had_that_was_not(
-            lasts in lasts(1..300), more in lasts(0..40), steps in prop::collection::vec(0..5_000_u64, 300)
+            lasts in lasts(1..300),
+            more in lasts(0..40),
+            steps in prop::collection::vec(0..5_000_u64, 300),
         ) {
             let had = vector(&lasts);
             let sketch = again(&Sketch::of(&had, ROOM));

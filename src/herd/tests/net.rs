@@ -334,6 +334,7 @@ impl Net {
                     node.when.insert(update.dot(), now);
                 }
                 Step::Pass(dots) => node.archive.pass(&dots),
+                Step::Restore(update, _) => panic!("{update:?} was not lost"),
                 Step::Amnesia => node.begin_epoch(),
                 Step::Fork(fork) => {
                     node.forks.push(fork.dot);

@@ -413,7 +413,7 @@ impl World {
                 None => break,
                 Some(Step::Seal(sealed)) => node.shelf.sealed.insert_span(sealed.seal.span()),
                 Some(Step::Append(update)) => self.append(at, &update)?,
-                Some(Step::Pass(_) | Step::Amnesia | Step::Fork(_)) => {
+                Some(Step::Pass(_) | Step::Restore(..) | Step::Amnesia | Step::Fork(_)) => {
                     let what = format!("{} forgot, or saw a fork", name(at));
                     return Err(Breach::new(Law::Life, what));
                 }
