@@ -307,14 +307,12 @@ impl Desk for Node {
     }
 
     fn feed(&self, after: Option<&After>) -> Result<Feed, StoreError> {
-        match after {
-            Some(after) => Feed::go_on(&self.store, after),
-            None => {
-                let mut feed = Feed::live(&self.store);
-                feed.know(self.clock.last());
-                Ok(feed)
-            }
+        if let Some(after) = after {
+            return Feed::go_on(&self.store, after);
         }
+        let mut feed = Feed::live(&self.store);
+        feed.know(self.clock.last());
+        Ok(feed)
     }
 
     fn attend(&mut self, conn: ConnId) {

@@ -52,9 +52,9 @@ fn waves(origins: u64, each: u64, waves: u64) -> Vec<Vec<Dot>> {
     (0..waves)
         .map(|wave| {
             let of = |origin: u64| {
-                let count = if origin % 7 == 0 { each } else { u64::from(origin % waves == wave) };
+                let count = if origin.is_multiple_of(7) { each } else { u64::from(origin % waves == wave) };
                 let before =
-                    if origin % 7 == 0 { each * wave } else { u64::from(origin % waves < wave) };
+                    if origin.is_multiple_of(7) { each * wave } else { u64::from(origin % waves < wave) };
                 (before + 1..=before + count).map(move |seq| dot(100 + origin, seq))
             };
             (0..origins).flat_map(of).collect()
@@ -170,7 +170,7 @@ proptest! {
         let mut left = BTreeSet::new();
         for (is_here, steps, grows) in moves {
             // Either may be behind the other.
-            if grows % 2 == 0 && let Some(wave) = at_here.next() {
+            if grows.is_multiple_of(2) && let Some(wave) = at_here.next() {
                 hold(&mut here, wave.iter().copied());
             }
             if grows > 2 && let Some(wave) = at_there.next() {

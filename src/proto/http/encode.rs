@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_be_shorter_stays_as_it_is() {
+    fn what_would_not_be_shorter_stays_unencoded() {
         let mut noise = Vec::new();
         while noise.len() < 2_000 {
             noise.extend_from_slice(blake3::hash(&noise).as_bytes());

@@ -74,7 +74,7 @@ impl Answer {
     }
 
     /// The content goes as it is: it was encoded before, or is a part of something.
-    pub(super) fn as_it_is(mut self) -> Self {
+    pub(super) fn unencoded(mut self) -> Self {
         self.may_encode = false;
         self
     }

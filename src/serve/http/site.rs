@@ -112,7 +112,7 @@ pub(super) fn stylesheet(asked: &Asked<'_>) -> Answer {
     let (coding, body) =
         made.map_or((Coding::Identity, pages::STYLESHEET.as_bytes()), |made| (made.0, &made.1[..]));
     let answer = Answer::content(Status::OK, "text/css; charset=utf-8", body)
-        .as_it_is()
+        .unencoded()
         .field("Vary", "Accept-Encoding")
         .field("Cache-Control", "max-age=3600");
     if coding == Coding::Identity {

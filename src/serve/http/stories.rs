@@ -217,7 +217,7 @@ fn shown<D: Desk>(
 }
 
 fn with_fields(answer: Answer, shown: &Shown) -> Answer {
-    shown.fields().fold(answer.as_it_is(), |answer, (name, value)| answer.field(name, value))
+    shown.fields().fold(answer.unencoded(), |answer, (name, value)| answer.field(name, value))
 }
 
 fn unwritable(cid: Cid, error: &serde_json::Error) -> Problem {
