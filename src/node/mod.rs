@@ -30,13 +30,8 @@ use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
 use crate::serve::http::Prints;
 use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
-<<<<<<< HEAD
 use crate::store::{Apply, Store, StoreError};
-use crate::update::{After, Clock, Dot, Draft, Epoch, Kind, SigningKey, Update};
-=======
-use crate::store::{Apply, Store};
-use crate::update::{Clock, Cursor, Dot, Draft, Epoch, Kind, SigningKey, Update, Vector};
->>>>>>> main
+use crate::update::{After, Clock, Dot, Draft, Epoch, Kind, SigningKey, Update, Vector};
 use audience::Audience;
 use commit::Commits;
 use expose::Figures;

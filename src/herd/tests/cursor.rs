@@ -52,9 +52,13 @@ fn waves(origins: u64, each: u64, waves: u64) -> Vec<Vec<Dot>> {
     (0..waves)
         .map(|wave| {
             let of = |origin: u64| {
-                let count = if origin.is_multiple_of(7) { each } else { u64::from(origin % waves == wave) };
-                let before =
-                    if origin.is_multiple_of(7) { each * wave } else { u64::from(origin % waves < wave) };
+                let count =
+                    if origin.is_multiple_of(7) { each } else { u64::from(origin % waves == wave) };
+                let before = if origin.is_multiple_of(7) {
+                    each * wave
+                } else {
+                    u64::from(origin % waves < wave)
+                };
                 (before + 1..=before + count).map(move |seq| dot(100 + origin, seq))
             };
             (0..origins).flat_map(of).collect()

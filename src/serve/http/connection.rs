@@ -224,12 +224,8 @@ impl<D: Desk> HttpConnection<D> {
     fn reject(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, problem: Problem) {
         self.phase = Phase::Ready;
         self.to = ReplyTo::FAULT;
-<<<<<<< HEAD
-        self.answer(cx, desk, problem.closing().into());
-=======
         self.is_last = false;
-        self.answer(cx, desk, &problem.closing().into());
->>>>>>> main
+        self.answer(cx, desk, problem.closing().into());
     }
 
     fn on_wire_error(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, error: HttpError) {
