@@ -142,7 +142,7 @@ impl<D: Desk> HttpConnection<D> {
         tally.on_answer(RouteLabel::Story, Status::OK);
         print.put(cx.transport().out(), self.to, tally.date(wall_ns));
         if !self.to.keep_alive {
-            cx.transport().close();
+            self.close(cx);
         }
         true
     }
