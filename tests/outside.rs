@@ -16,6 +16,8 @@ mod wire;
 
 #[path = "outside/at.rs"]
 mod at;
+#[path = "outside/charter.rs"]
+mod charter;
 #[path = "outside/clients.rs"]
 mod clients;
 #[path = "outside/commands.rs"]

@@ -4,13 +4,17 @@
 //! What the reader lacks from before the feed began is replayed by clock order; what came since is
 //! read off the log's tail. A vector of what was given cuts whatever both would give.
 //!
+//! In a herd of so many origins that its cursors are sketches, the replay goes in the log's order.
+//! So what a reader was given is always what stands before some place of this log: this log finds
+//! it again exactly, however long the reader was away ([`Feed::go_on`]).
+//!
 //! Some of what the reader lacks may be in no log any more: retention dropped it, here or at a
 //! peer. A feed finds out as it goes: what the replay was asked for and did not come
 //! to is gone, and a jump in the tail sends it back to the replay. See [`Feed::take_gone`].
 
 use crate::base::plant::{Bug, is_planted};
-use crate::store::{Place, Replay, Store, StoreError};
-use crate::update::{Cursor, Dot, Epoch, Span, Update, Vector};
+use crate::store::{Place, Replay, ReplayOrder, Store, StoreError};
+use crate::update::{After, Cursor, Dot, Epoch, Hlc, Mark, Sketch, Span, Update, Vector};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A way through the log: all that is old before anything new, in order within each origin, parents
@@ -24,6 +28,10 @@ pub struct Feed {
     has: Vector,
     /// The store's layout when the places were last known to be good.
     layout: u64,
+    /// Our epoch when it began: what a mark calls the log.
+    log: Epoch,
+    /// The greatest clock of what the reader has, as far as it is known.
+    clock: Hlc,
     /// What the replay has not come to yet.
     sought: Sought,
     /// What can't be given any more, until it is taken. The reader counts as having it.
@@ -39,11 +47,32 @@ impl Feed {
             tail,
             has,
             layout: store.layout(),
+            log: store.epoch(),
+            clock: Hlc::default(),
             sought: Sought::default(),
             gone: Vector::new(),
         };
         feed.replay_missing(store);
         feed
+    }
+
+    /// A feed for a reader that goes on from a cursor, of this node or another. What a sketch says
+    /// is looked for in what stood in this log at its mark, is held now, and was held at its clock.
+    /// What of it can't be proved, the reader is given again.
+    pub fn go_on(store: &Store, after: &After) -> Result<Self, StoreError> {
+        match after {
+            After::Whole(has) => Ok(Self::after(store, has.clone())),
+            After::Sketched(mark, sketch) => {
+                let mut feed = Self::after(store, prove(store, *mark, sketch)?);
+                feed.know(mark.clock);
+                Ok(feed)
+            }
+        }
+    }
+
+    /// Says that nothing that the reader has is later than this.
+    pub fn know(&mut self, clock: Hlc) {
+        self.clock = self.clock.max(clock);
     }
 
     /// Replays all that the reader lacks, and reads the tail from its end. False when it lacks
@@ -54,7 +83,9 @@ impl Feed {
             return false;
         }
         self.sought = Sought::of(&missing);
-        self.replay = Some(Replay::new(missing));
+        let is_whole = Cursor::is_whole(store.seen());
+        let order = if is_whole { ReplayOrder::Clock } else { ReplayOrder::Log };
+        self.replay = Some(Replay::new(missing, order));
         self.tail = store.visible_end();
         true
     }
@@ -70,10 +101,10 @@ impl Feed {
             self.rewind(store);
         }
         loop {
-            if let Some(update) = self.next_old(store)? {
-                return Ok(Some(update));
-            }
-            if let Some(update) = self.next_new(store)? {
+            let old = self.next_old(store)?;
+            let found = if old.is_some() { old } else { self.next_new(store)? };
+            if let Some(update) = found {
+                self.know(update.clock());
                 return Ok(Some(update));
             }
             // A jump in the tail began a replay, whose end settles every jump that it saw.
@@ -165,13 +196,27 @@ impl Feed {
         self.replay.is_some()
     }
 
+    /// Where to look for what the reader has.
+    pub(super) fn mark(&self) -> Mark {
+        let replayed = self.replay.as_ref().and_then(Replay::given_before);
+        let place = replayed.unwrap_or(self.tail).min(self.tail);
+        Mark { log: self.log.0, place: place.0, clock: self.clock }
+    }
+
     /// The place behind everything given: any node of the herd goes on from it.
     pub fn cursor(&self) -> Cursor {
         let mut has = self.has.clone();
         if is_planted(Bug::CursorOffByOne) {
             has.spans().last().map(|span| has.remove(Dot { epoch: span.epoch, seq: span.to }));
         }
-        Cursor(has)
+        Cursor(has, self.mark())
+    }
+
+    /// The place behind all that can be read, and behind this update.
+    pub fn cursor_behind(store: &Store, dot: Dot) -> Cursor {
+        let mut had = store.visible();
+        had.insert(dot);
+        Cursor(had, Mark { log: store.epoch().0, place: store.visible_end().0, ..Mark::default() })
     }
 
     /// The log was laid out anew behind its durable end: what was read there is read again, and
@@ -180,6 +225,21 @@ impl Feed {
         self.layout = store.layout();
         self.tail = self.tail.min(store.durable_end());
     }
+}
+
+/// The vector of a sketch, as far as this node can prove it.
+fn prove(store: &Store, mark: Mark, sketch: &Sketch) -> Result<Vector, StoreError> {
+    let mut proof = sketch.prove();
+    if store.is_own_epoch(Epoch(mark.log)) {
+        proof.try_near(&store.prefix(|(place, _)| place.0 < mark.place)?);
+    }
+    if !proof.is_done() {
+        proof.try_below(store.seen());
+    }
+    if !proof.is_done() && mark.clock > Hlc::default() {
+        proof.try_near(&store.prefix(|(_, clock)| clock <= mark.clock)?);
+    }
+    Ok(proof.into_vector())
 }
 
 /// Of spans that the replay went past, what the reader lacks still.

@@ -20,8 +20,9 @@ use crate::base::Tick;
 use crate::store::{Place, Store, StoreError};
 use crate::update::{Cursor, Update, Vector};
 
-/// A gap is told when it has so many pieces: they stand in every cursor until then.
-const MISSED_RUNS_MAX: usize = 64;
+/// A gap is told when it has so many pieces: they stand in every cursor until then, and a short one
+/// has room for no more.
+const MISSED_RUNS_MAX: usize = 32;
 
 /// When a live reader lags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,6 +182,6 @@ impl Reader {
         for span in self.feed.vector().beyond(&self.missed) {
             told.insert_span(span);
         }
-        Cursor(told)
+        Cursor(told, self.feed.mark())
     }
 }

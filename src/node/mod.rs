@@ -28,9 +28,10 @@ use crate::herd::{Charter, Feed, Identity, Relay, Roll};
 use crate::metrics::Exposition;
 use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
+use crate::serve::http::Prints;
 use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
-use crate::store::{Apply, Store};
-use crate::update::{Clock, Cursor, Dot, Draft, Epoch, Kind, SigningKey, Update, Vector, Word};
+use crate::store::{Apply, Store, StoreError};
+use crate::update::{After, Clock, Dot, Draft, Epoch, Kind, SigningKey, Update, Vector, Word};
 use audience::Audience;
 use commit::Commits;
 use expose::Figures;
@@ -74,6 +75,7 @@ pub struct Node {
     /// What was known to be lost when that was last looked at.
     known_lost: Vector,
     rendered: Rendered,
+    prints: Prints,
     tally: Tally,
     figures: Figures,
     charter: Charter,
@@ -135,6 +137,7 @@ impl Node {
             known_lost: Vector::new(),
             reports: Reports::default(),
             rendered: Rendered::default(),
+            prints: Prints::default(),
             tally: Tally::default(),
             figures: Figures::default(),
             charter: Charter::default(),
@@ -160,12 +163,14 @@ impl Node {
             }
             Ok(news::Applied::Story(change)) => {
                 self.rendered.forget(&change.title);
+                self.prints.forget(&change.title);
                 change.erase.iter().for_each(|dot| self.relay.forget_payload(*dot));
             }
             Ok(_) => {}
             Err(error) => {
                 log::error!("update {} can't be indexed: {error}", update.cid());
                 self.store.index().condemn();
+                self.prints.forget_all();
             }
         }
     }
@@ -299,11 +304,13 @@ impl Desk for Node {
         self.holders_of(dot)
     }
 
-    fn feed(&self, after: Option<&Cursor>) -> Feed {
-        match after {
-            Some(Cursor(has)) => Feed::after(&self.store, has.clone()),
-            None => Feed::live(&self.store),
+    fn feed(&self, after: Option<&After>) -> Result<Feed, StoreError> {
+        if let Some(after) = after {
+            return Feed::go_on(&self.store, after);
         }
+        let mut feed = Feed::live(&self.store);
+        feed.know(self.clock.last());
+        Ok(feed)
     }
 
     fn attend(&mut self, conn: ConnId) {
@@ -339,6 +346,10 @@ impl Desk for Node {
         } else {
             None
         }
+    }
+
+    fn prints(&mut self) -> &mut Prints {
+        &mut self.prints
     }
 
     fn tally(&mut self) -> &mut Tally {

@@ -14,8 +14,8 @@ use crate::config::{Config, Durability};
 use crate::herd::Feed;
 use crate::metrics::Exposition;
 use crate::reactor::{ConnId, Ctx};
-use crate::store::Store;
-use crate::update::{Cid, Cursor, Dot, Kind, Update};
+use crate::store::{Store, StoreError};
+use crate::update::{After, Cid, Dot, Kind, Update};
 use std::fmt;
 
 pub use tally::{RouteLabel, Tally};
@@ -134,7 +134,7 @@ pub trait Desk: Sized + 'static {
 
     /// A reader's way through all updates behind `after`, in order within each origin, parents
     /// before children; without `after` it begins with what comes next.
-    fn feed(&self, after: Option<&Cursor>) -> Feed;
+    fn feed(&self, after: Option<&After>) -> Result<Feed, StoreError>;
 
     /// Asks that `conn` be notified whenever new updates can be read, until it is lost or
     /// [`Desk::leave`]s.
@@ -158,6 +158,10 @@ pub trait Desk: Sized + 'static {
 
     /// Why the node should get no new work; `None` when it is ready.
     fn unready(&self) -> Option<&'static str>;
+
+    /// The answers that are kept until their story changes: one value for the whole node, which
+    /// says so.
+    fn prints(&mut self) -> &mut http::Prints;
 
     /// Counters that the protocols keep: one value for the whole node.
     fn tally(&mut self) -> &mut Tally;

@@ -6,7 +6,7 @@ use crate::herd::Feed;
 use crate::news::Withdrawal;
 use crate::node::Node;
 use crate::serve::Desk;
-use crate::update::{Cursor, Epoch, Kind, Span, Update, Vector};
+use crate::update::{After, Epoch, Kind, Span, Update, Vector};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one reader was given.
@@ -24,15 +24,17 @@ pub(super) struct Reading {
 impl Reading {
     /// Goes on at a node from where it was, by its cursor; from the start without one.
     pub(super) fn go_to(&mut self, node: &Node) -> Kept {
-        let cursor = match self.cursor.parse::<Cursor>() {
-            Ok(cursor) => cursor,
-            Err(_) if self.cursor.is_empty() => Cursor(Vector::new()),
+        let after = match self.cursor.parse::<After>() {
+            Ok(after) => after,
+            Err(_) if self.cursor.is_empty() => After::default(),
             Err(error) => {
                 let what = format!("a node gave a cursor that is none: {error}");
                 return Err(Breach::new(Law::Readers, what));
             }
         };
-        self.feed = Some(node.feed(Some(&cursor)));
+        let feed = node.feed(Some(&after));
+        let feed = feed.map_err(|error| Breach::new(Law::Life, format!("no feed: {error}")));
+        self.feed = Some(feed?);
         Ok(())
     }
 

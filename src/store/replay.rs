@@ -8,10 +8,22 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 const ENTRIES_AT_ONCE: usize = 16;
 
-/// A reading of spans. Updates come out in order of (clock, epoch, sequence number), but never out
-/// of order within an epoch, even where its clock is.
+/// In which order epochs are merged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReplayOrder {
+    /// By the hybrid clock, then the epoch: the same on every node that holds the same.
+    Clock,
+    /// As they stand in the log: what was given is then all that stands before some place.
+    Log,
+}
+
+/// A reading of spans. Updates come out in their order, but never out of order within an epoch,
+/// even where its clock is.
 #[derive(Debug)]
 pub struct Replay {
+    order: ReplayOrder,
+    /// Where the last update that was given stands.
+    given: Place,
     streams: Vec<Stream>,
     /// The next update of each stream.
     heads: BinaryHeap<Reverse<Head>>,
@@ -19,8 +31,9 @@ pub struct Replay {
     idle: Vec<usize>,
 }
 
-/// An update that may come next: what it is ordered by, the index of its stream, and its place.
-type Head = (Hlc, Epoch, u64, usize, Place);
+/// An update that may come next: what it is ordered by (clock or place, epoch, sequence number),
+/// the index of its stream, and its place.
+type Head = (u64, Epoch, u64, usize, Place);
 
 /// What is left to read of one epoch.
 #[derive(Debug)]
@@ -32,7 +45,7 @@ struct Stream {
 
 impl Replay {
     /// A reading of these spans. Dots that the store does not hold are passed by.
-    pub fn new(spans: Vec<Span>) -> Self {
+    pub fn new(spans: Vec<Span>, order: ReplayOrder) -> Self {
         let mut epochs: BTreeMap<Epoch, Vec<(u64, u64)>> = BTreeMap::new();
         for span in spans {
             epochs.entry(span.epoch).or_default().push((span.from, span.to));
@@ -44,7 +57,14 @@ impl Replay {
                 Stream { epoch, spans: spans.into(), entries: VecDeque::new() }
             })
             .collect();
-        Self { idle: (0..streams.len()).collect(), streams, heads: BinaryHeap::new() }
+        let (idle, heads) = ((0..streams.len()).collect(), BinaryHeap::new());
+        Self { order, given: Place::START, streams, heads, idle }
+    }
+
+    /// For a reading in the log's order: everything that was asked for and stands before this place
+    /// was given.
+    pub fn given_before(&self) -> Option<Place> {
+        (self.order == ReplayOrder::Log).then(|| Place(self.given.0 + 1))
     }
 
     /// The next update; `None` when all were read. After an error the same update is tried again.
@@ -53,7 +73,11 @@ impl Replay {
             while let Some(&index) = self.idle.last() {
                 let stream = &mut self.streams[index];
                 if let Some((seq, place, clock)) = stream.next(store)? {
-                    self.heads.push(Reverse((clock, stream.epoch, seq, index, place)));
+                    let by = match self.order {
+                        ReplayOrder::Clock => clock.0,
+                        ReplayOrder::Log => place.0,
+                    };
+                    self.heads.push(Reverse((by, stream.epoch, seq, index, place)));
                 }
                 self.idle.pop();
             }
@@ -63,6 +87,7 @@ impl Replay {
             let update = Self::read(store, place, Dot { epoch, seq })?;
             self.heads.pop();
             self.idle.push(index);
+            self.given = place;
             // One that was dropped meanwhile, or is lost, is passed by.
             if update.is_some() {
                 return Ok(update);

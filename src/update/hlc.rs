@@ -2,7 +2,7 @@
 //! after their causes even where wall clocks disagree (Kulkarni et al., 2014).
 
 /// A moment of the hybrid clock. Orders updates for display; never decides what is a duplicate.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Hlc(pub u64);
 
 impl Hlc {
@@ -30,6 +30,11 @@ impl Clock {
     /// A clock that goes on after `last`, the greatest moment seen so far.
     pub fn new(last: Hlc) -> Self {
         Self { last }
+    }
+
+    /// The greatest moment seen so far.
+    pub fn last(&self) -> Hlc {
+        self.last
     }
 
     /// The moment of a new local update: after every moment seen, not before the wall clock.

@@ -10,17 +10,19 @@ mod envelope;
 mod hlc;
 mod key;
 mod seal;
+mod sketch;
 mod vector;
 mod wire;
 mod word;
 
-pub use cursor::{Cursor, CursorError};
+pub use cursor::{After, Cursor, CursorError, Mark, TEXT_BYTES_MAX as CURSOR_BYTES_MAX};
 pub use envelope::{
     ASKED_MAJORITY, Draft, EnvelopeError, Kind, ORIGIN_BYTES_MAX, PAYLOAD_BYTES_MAX, Update,
 };
 pub use hlc::{Clock, Hlc};
 pub use key::{BadKey, PublicKey, Signature, SigningKey};
 pub use seal::{SEAL_UPDATES_MAX, Seal};
+pub use sketch::{Proof, Sketch};
 pub use vector::{Span, Vector, VectorError, state_hash};
 pub use wire::{Reader, Truncated, put_varint};
 pub use word::Word;

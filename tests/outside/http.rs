@@ -2,6 +2,8 @@
 
 #[path = "http/edits.rs"]
 mod edits;
+#[path = "http/forms.rs"]
+mod forms;
 #[path = "http/framing.rs"]
 mod framing;
 #[path = "http/limits.rs"]

@@ -1,7 +1,11 @@
 //! Vectors and cursors: sets of dots as bytes and as text.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bellwether::news::{RevisionMark, StoryMark};
-use bellwether::update::{Cid, Cursor, Dot, PublicKey, Reader, Span, Vector};
+use bellwether::update::{
+    After, CURSOR_BYTES_MAX, Cid, Cursor, Dot, Mark, PublicKey, Reader, Span, Vector,
+};
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
@@ -79,7 +83,9 @@ fn comes_back<T: FromStr + Display + PartialEq + Debug>(text: &str, has_one_form
 /// What readers send as cursors, tokens and ids.
 pub(crate) fn cursor(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
-        comes_back::<Cursor>(text, false);
+        if let Ok(After::Whole(vector)) = text.parse() {
+            shown_as_cursor(vector);
+        }
         comes_back::<StoryMark>(text, true);
         comes_back::<RevisionMark>(text, true);
         // Hexadecimal digits may be of either case.
@@ -88,8 +94,28 @@ pub(crate) fn cursor(bytes: &[u8]) {
     }
     // The check at a cursor's end is past guessing: here it is made.
     if let Some(vector) = take(&mut Reader::new(bytes)) {
-        let cursor = Cursor(vector);
-        let text = cursor.to_string();
-        assert_eq!(text.parse(), Ok(cursor), "{text}");
+        shown_as_cursor(vector);
+    }
+    let mut sketched = [&[2], bytes].concat();
+    let check = blake3::hash(&sketched);
+    sketched.extend_from_slice(&check.as_bytes()[..2]);
+    if let Ok(After::Sketched(_, sketch)) = URL_SAFE_NO_PAD.encode(sketched).parse() {
+        let mut proof = sketch.prove();
+        proof.try_below(&Vector::new());
+        proof.try_near(&Vector::new());
+        assert!(proof.into_vector().is_empty());
+    }
+}
+
+/// A cursor is short, and whole unless it would be long.
+fn shown_as_cursor(vector: Vector) {
+    let is_whole = Cursor::is_whole(&vector);
+    let cursor = Cursor(vector, Mark::default());
+    let text = cursor.to_string();
+    assert!(text.len() <= CURSOR_BYTES_MAX, "{text}");
+    match text.parse() {
+        Ok(After::Whole(vector)) => assert!(is_whole && vector == cursor.0, "{text}"),
+        Ok(After::Sketched(..)) => assert!(!is_whole, "{text}"),
+        Err(error) => panic!("{text}: {error}"),
     }
 }

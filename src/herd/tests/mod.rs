@@ -3,6 +3,7 @@
 
 mod audit;
 mod blob;
+mod cursor;
 mod feed;
 mod flood;
 mod link;
@@ -13,6 +14,7 @@ mod storm;
 
 use crate::store::{Apply, Birth, SimDisk, Store, StoreOptions};
 use crate::update::{Cid, Dot, Draft, Hlc, Kind, SigningKey, Update};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 fn key() -> SigningKey {
@@ -29,9 +31,13 @@ fn dot(epoch: u64, seq: u64) -> Dot {
 }
 
 fn update(dot: Dot, bytes: usize) -> Update {
+    update_at(dot, Hlc(dot.seq), bytes)
+}
+
+fn update_at(dot: Dot, clock: Hlc, bytes: usize) -> Update {
     Update::seal(Draft {
         dot,
-        clock: Hlc(dot.seq),
+        clock,
         asked: 1,
         origin: "hill",
         kind: Kind::Data,

@@ -226,7 +226,7 @@ fn cursors_stay_small_however_many_pieces_are_missing() {
         })
         .unwrap()
     {
-        assert!(reader.cursor().0.runs() <= 66, "{} runs", reader.cursor().0.runs());
+        assert!(reader.cursor().0.runs() <= 34, "{} runs", reader.cursor().0.runs());
         match item {
             Item::Update(_) => given += 1,
             Item::Gap(gap) => told += missing(&gap).runs(),

@@ -42,6 +42,13 @@ pub struct AcceptEncoding {
     qualities: [u16; 4],
 }
 
+impl Default for AcceptEncoding {
+    /// What a client takes that says nothing.
+    fn default() -> Self {
+        Self { qualities: [QUALITY_MAX, 0, 0, 0] }
+    }
+}
+
 impl AcceptEncoding {
     /// Reads all Accept-Encoding fields. Without any, only identity is taken to be welcome: the
     /// client may take others, but it did not say so.

@@ -12,6 +12,7 @@ mod client;
 mod codings;
 mod conditional;
 mod date;
+mod encode;
 mod error;
 mod fields;
 mod head;

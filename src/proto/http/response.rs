@@ -209,6 +209,17 @@ pub struct Preencoded {
 impl Preencoded {
     /// Encodes a response with the fields given.
     pub fn new(status: Status, fields: &[(&'static str, &str)], body: &[u8]) -> Self {
+        Self::in_front_of(status, fields, body.len(), body)
+    }
+
+    /// Encodes a response to which the caller adds the rest of a body of `length` bytes, unless
+    /// the client wants the head alone: all of it, or nothing, is in `body`.
+    pub fn in_front_of(
+        status: Status,
+        fields: &[(&'static str, &str)],
+        length: usize,
+        body: &[u8],
+    ) -> Self {
         let to = ReplyTo { version: Version::Http11, is_head: false, keep_alive: true };
         let mut bytes = Vec::new();
         let mut response = Response::new(&mut bytes, to, status, &[b' '; DATE_BYTES]);
@@ -216,10 +227,18 @@ impl Preencoded {
         for (name, value) in fields {
             response = response.field(name, value);
         }
-        response.body(body);
-        let body_bytes = if status.is_bodyless() { 0 } else { body.len() };
-        let fields_end = bytes.len() - body_bytes - 2;
+        response.length(length as u64);
+        let fields_end = bytes.len() - 2;
+        if !status.is_bodyless() {
+            bytes.extend_from_slice(body);
+        }
         Self { bytes, date_at, fields_end }
+    }
+
+    /// How many bytes it has.
+    #[expect(clippy::len_without_is_empty, reason = "a response is never empty")]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Writes it.

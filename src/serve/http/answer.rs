@@ -2,7 +2,7 @@
 //! connection (HEAD, version, keep-alive, date) is added when it is written.
 
 use crate::base::OutBuf;
-use crate::proto::http::{DATE_BYTES, ReplyTo, Response, Status};
+use crate::proto::http::{AcceptEncoding, Coding, DATE_BYTES, ReplyTo, Response, Status};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -19,6 +19,8 @@ pub(super) struct Answer {
     /// None only where no content is meant; it may be empty.
     content: Option<Vec<u8>>,
     closes: bool,
+    /// Its content may be encoded for clients that like that.
+    may_encode: bool,
 }
 
 impl Answer {
@@ -30,6 +32,7 @@ impl Answer {
             fields: Vec::new(),
             content: None,
             closes: false,
+            may_encode: true,
         }
     }
 
@@ -68,6 +71,26 @@ impl Answer {
     pub(super) fn field(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.fields.push((name, value.into()));
         self
+    }
+
+    /// The content goes as it is: it was encoded before, or is a part of something.
+    pub(super) fn unencoded(mut self) -> Self {
+        self.may_encode = false;
+        self
+    }
+
+    /// The content in the coding that the client likes best, if it is worth one.
+    pub(super) fn encoded(mut self, encodings: AcceptEncoding) -> Self {
+        let Some(content) = self.content.as_mut().filter(|_| self.may_encode) else { return self };
+        if !Coding::is_worth(&self.media_type, content.len()) {
+            return self;
+        }
+        let coding = encodings.best(&Coding::OFFERS).unwrap_or(Coding::Identity);
+        let encoded = coding.encode(content);
+        let is_encoded = encoded.is_some();
+        *content = encoded.unwrap_or(std::mem::take(content));
+        let answer = self.field("Vary", "Accept-Encoding");
+        if is_encoded { answer.field("Content-Encoding", coding.name()) } else { answer }
     }
 
     /// The connection is closed behind the answer.

@@ -9,17 +9,19 @@
 
 use super::answer::Answer;
 use super::dispatch::{Begun, begin};
+use super::print::Wants;
 use super::problem::Problem;
-use super::reading::Wish;
+use super::reading::Reading;
 use super::status::HELLO;
 use super::stream::Stream;
 use super::updates::Poll;
 use super::write::{Progress, Write};
+use super::{site, stories};
 use crate::base::{InBuf, Tick};
 use crate::config::Limits;
 use crate::proto::http::{
-    Awaiting, BodyLength, CONTINUE, Event, Head, HttpError, HttpErrorKind, HttpLimits, Method,
-    ReplyTo, RequestCodec, Status,
+    AcceptEncoding, Awaiting, BodyLength, CONTINUE, Event, Head, HttpError, HttpErrorKind,
+    HttpLimits, Method, ReplyTo, RequestCodec, Status, decode_escapes,
 };
 use crate::reactor::{Ctx, Factory, Lost, Outcome, Peer, Protocol};
 use crate::serve::{Desk, RouteLabel, Ticket};
@@ -60,6 +62,8 @@ pub struct HttpConnection<D> {
     is_last: bool,
     /// What the request under way counts as.
     label: RouteLabel,
+    /// The codings in which its client takes the answer.
+    encodings: AcceptEncoding,
     /// When the head under way was first seen unfinished.
     head_since: Option<Tick>,
     /// When the body under way began.
@@ -69,6 +73,17 @@ pub struct HttpConnection<D> {
     /// The timer runs.
     timed: bool,
     desk: PhantomData<fn(&mut D)>,
+}
+
+/// The title, with its escapes, of a story that is asked for as it is.
+fn plain_story<'a>(head: &Head<'a>) -> Option<&'a str> {
+    let title = head.target.path().strip_prefix("/v1/stories/")?;
+    let conditions = ["if-none-match", "range"];
+    let is_plain = !title.is_empty()
+        && !title.contains('/')
+        && head.target.query().is_none()
+        && conditions.iter().all(|name| head.fields.first(name).is_none());
+    is_plain.then_some(title)
 }
 
 /// The factory of a listener that speaks HTTP.
@@ -93,6 +108,7 @@ impl<D: Desk> HttpConnection<D> {
             to: ReplyTo::FAULT,
             is_last: false,
             label: RouteLabel::Malformed,
+            encodings: AcceptEncoding::default(),
             head_since: None,
             body_since: 0,
             body_kept: 0,
@@ -106,11 +122,29 @@ impl<D: Desk> HttpConnection<D> {
         self.is_last = !head.keep_alive && head.body.is_empty();
         self.head_since = None;
         let reads = matches!(head.method, Method::Get | Method::Head);
-        if reads && head.target.path() == "/hello" && head.body.is_empty() {
+        let is_plain = reads && head.body.is_empty();
+        if is_plain && head.target.path() == "/hello" {
             self.hello(cx, desk);
-        } else {
+        } else if !(is_plain && self.story(cx, desk, head)) {
             self.route(cx, desk, head);
         }
+    }
+
+    /// The next plainest path: a story as it was printed before. False for whatever is not a story
+    /// that can be read, or asked for with a query or a condition.
+    fn story(&self, cx: &mut Ctx<'_, D>, desk: &mut D, head: &Head<'_>) -> bool {
+        let Some(title) = plain_story(head) else { return false };
+        let Ok(title) = decode_escapes(title) else { return false };
+        let wants = Wants::read(&head.fields, false);
+        let Ok(print) = stories::print(desk, &title, &wants) else { return false };
+        let wall_ns = cx.wall_ns();
+        let tally = desk.tally();
+        tally.on_answer(RouteLabel::Story, Status::OK);
+        print.put(cx.transport().out(), self.to, tally.date(wall_ns));
+        if !self.to.keep_alive {
+            self.close(cx);
+        }
+        true
     }
 
     /// The plain path: one copy out of a static, no allocation, nothing looked up.
@@ -137,12 +171,13 @@ impl<D: Desk> HttpConnection<D> {
 
     fn route(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, head: &Head<'_>) {
         self.body_since = cx.now();
+        self.encodings = AcceptEncoding::read(&head.fields);
         let begun = begin(cx, desk, head, &mut self.label);
         if !matches!(begun, Ok(Begun::Write(_))) {
             self.pass_over_body(head);
         }
         match begun {
-            Ok(Begun::Answer(answer)) => self.answer(cx, desk, &answer),
+            Ok(Begun::Answer(answer)) => self.answer(cx, desk, answer),
             Ok(Begun::Write(write)) => {
                 if head.expect_continue && !head.body.is_empty() {
                     cx.transport().write(CONTINUE);
@@ -150,8 +185,11 @@ impl<D: Desk> HttpConnection<D> {
                 self.phase = Phase::Body(write);
             }
             Ok(Begun::Poll(poll)) => self.poll(cx, desk, poll),
-            Ok(Begun::Stream(wish)) => self.stream(cx, desk, *wish),
-            Err(problem) => self.answer(cx, desk, &problem.into()),
+            Ok(Begun::Stream(reading)) => self.stream(cx, desk, *reading),
+            Err(problem) if site::is_for_people(head) => {
+                self.answer(cx, desk, site::problem(problem));
+            }
+            Err(problem) => self.answer(cx, desk, problem.into()),
         }
     }
 
@@ -170,7 +208,8 @@ impl<D: Desk> HttpConnection<D> {
         self.codec.discard_body();
     }
 
-    fn answer(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, answer: &Answer) {
+    fn answer(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, answer: Answer) {
+        let answer = answer.encoded(self.encodings);
         let wall_ns = cx.wall_ns();
         let tally = desk.tally();
         tally.body_bytes -= std::mem::take(&mut self.body_kept);
@@ -186,7 +225,7 @@ impl<D: Desk> HttpConnection<D> {
         self.phase = Phase::Ready;
         self.to = ReplyTo::FAULT;
         self.is_last = false;
-        self.answer(cx, desk, &problem.closing().into());
+        self.answer(cx, desk, problem.closing().into());
     }
 
     fn on_wire_error(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, error: HttpError) {
@@ -200,7 +239,7 @@ impl<D: Desk> HttpConnection<D> {
         let room = desk.config().limits.bodies_bytes.saturating_sub(desk.tally().body_bytes);
         if let Err(problem) = write.on_body(piece, room) {
             self.phase = Phase::Ready;
-            return self.answer(cx, desk, &problem.into());
+            return self.answer(cx, desk, problem.into());
         }
         self.body_kept += piece.len() as u64;
         desk.tally().body_bytes += piece.len() as u64;
@@ -215,7 +254,7 @@ impl<D: Desk> HttpConnection<D> {
         };
         match write.on_end(&desk.config().limits) {
             Ok(()) => self.settle(cx, desk, write),
-            Err(problem) => self.answer(cx, desk, &problem.into()),
+            Err(problem) => self.answer(cx, desk, problem.into()),
         }
     }
 
@@ -226,7 +265,7 @@ impl<D: Desk> HttpConnection<D> {
             Ok(Progress::Wait(ticket)) => return self.wait_for_disk(cx, desk, write, ticket),
             Err(problem) => problem.into(),
         };
-        self.answer(cx, desk, &answer);
+        self.answer(cx, desk, answer);
     }
 
     fn wait_for_disk(
@@ -245,9 +284,9 @@ impl<D: Desk> HttpConnection<D> {
 
     fn poll(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, mut poll: Box<Poll>) {
         match poll.look(cx, desk) {
-            Ok(Some(answer)) => self.answer(cx, desk, &answer),
+            Ok(Some(answer)) => self.answer(cx, desk, answer),
             Ok(None) if poll.wait_ms == 0 || cx.draining() => {
-                self.answer(cx, desk, &poll.nothing());
+                self.answer(cx, desk, poll.nothing());
             }
             Ok(None) => {
                 desk.attend(cx.id());
@@ -255,23 +294,23 @@ impl<D: Desk> HttpConnection<D> {
                 self.pause(cx, poll.wait_ms);
                 self.phase = Phase::Polling(poll);
             }
-            Err(problem) => self.answer(cx, desk, &problem.into()),
+            Err(problem) => self.answer(cx, desk, problem.into()),
         }
     }
 
     /// A poll that waited has its answer.
-    fn end_poll(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, answer: &Answer) {
+    fn end_poll(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, answer: Answer) {
         desk.leave(cx.id());
         desk.tally().long_polls -= 1;
         self.resume(cx, desk);
         self.answer(cx, desk, answer);
     }
 
-    fn stream(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, wish: Wish) {
+    fn stream(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, reading: Reading) {
         let wall_ns = cx.wall_ns();
         desk.tally().on_answer(self.label, Status::OK);
         let date = *desk.tally().date(wall_ns);
-        match Stream::begin(cx, desk, wish, self.to, &date) {
+        match Stream::begin(cx, desk, reading, self.to, &date) {
             Some(stream) => {
                 self.phase = Phase::Streaming(Box::new(stream));
                 self.pump(cx, desk);
@@ -429,9 +468,9 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
         match std::mem::replace(&mut self.phase, Phase::Ready) {
             Phase::Settling(_) => {
                 self.resume(cx, desk);
-                self.answer(cx, desk, &Write::unsettled().into());
+                self.answer(cx, desk, Write::unsettled().into());
             }
-            Phase::Polling(poll) => self.end_poll(cx, desk, &poll.nothing()),
+            Phase::Polling(poll) => self.end_poll(cx, desk, poll.nothing()),
             Phase::Streaming(mut stream) => {
                 stream.comment(cx, desk);
                 self.phase = Phase::Streaming(stream);
@@ -450,13 +489,13 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
                 self.settle(cx, desk, write);
             }
             Phase::Polling(mut poll) => match poll.look(cx, desk) {
-                Ok(Some(answer)) => self.end_poll(cx, desk, &answer),
+                Ok(Some(answer)) => self.end_poll(cx, desk, answer),
                 Ok(None) if cx.draining() => {
                     self.to = self.to.closing();
-                    self.end_poll(cx, desk, &poll.nothing());
+                    self.end_poll(cx, desk, poll.nothing());
                 }
                 Ok(None) => self.phase = Phase::Polling(poll),
-                Err(problem) => self.end_poll(cx, desk, &problem.into()),
+                Err(problem) => self.end_poll(cx, desk, problem.into()),
             },
             other => {
                 self.phase = other;

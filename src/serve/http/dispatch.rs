@@ -5,7 +5,7 @@ use super::answer::Answer;
 use super::edit::Edit;
 use super::problem::Problem;
 use super::query::Query;
-use super::reading::Wish;
+use super::reading::Reading;
 use super::route::{Route, Verb};
 use super::stories::Asked;
 use super::topics::Post;
@@ -13,7 +13,7 @@ use super::updates::Poll;
 use super::withdraw::Withdraw;
 use super::write::{Work, Write};
 use super::{site, spread, status, stories, stream};
-use crate::proto::http::{Head, Status, Target};
+use crate::proto::http::{Head, Method, Status, Target};
 use crate::reactor::Ctx;
 use crate::serve::{Desk, RouteLabel};
 
@@ -23,7 +23,7 @@ pub(super) enum Begun {
     Answer(Answer),
     Write(Box<Write>),
     Poll(Box<Poll>),
-    Stream(Box<Wish>),
+    Stream(Box<Reading>),
 }
 
 /// Begins a request. The label is set as soon as the route is known, also for those refused.
@@ -58,7 +58,8 @@ pub(super) fn begin<D: Desk>(
         let answer = Answer::empty(Status::NO_CONTENT).field("Allow", route.allow());
         return Ok(Begun::Answer(answer));
     }
-    let asked = Asked { query: Query::read(head.target.query())?, fields: head.fields };
+    let query = Query::read(head.target.query())?;
+    let asked = Asked { query, fields: head.fields, may_range: head.method == Method::Get };
     let work = match (verb, &route) {
         (Verb::Put, Route::Story(title)) => Work::Edit(Box::new(Edit::begin(desk, title, &asked)?)),
         (Verb::Delete, Route::Story(title)) => {
@@ -83,7 +84,10 @@ fn read<D: Desk>(
 ) -> Result<Begun, Problem> {
     let answer = match route {
         Route::Updates => return Ok(Begun::Poll(Box::new(Poll::begin(desk, asked)?))),
-        Route::Stream => return Ok(Begun::Stream(Box::new(stream::wish(asked)?))),
+        Route::Stream => {
+            let reading = Reading::begin(desk, stream::wish(asked)?)?;
+            return Ok(Begun::Stream(Box::new(reading)));
+        }
         // Only reached with a body or an odd form of the target: the plain one is answered before.
         Route::Hello => status::hello(),
         Route::Stories => stories::list(desk, asked)?,
@@ -100,7 +104,7 @@ fn read<D: Desk>(
         Route::Front => site::front(desk, asked),
         Route::StoryPage(title) => site::story(desk, title, asked),
         Route::HistoryPage(title) => site::history(desk, title, asked),
-        Route::Stylesheet => site::stylesheet(),
+        Route::Stylesheet => site::stylesheet(asked),
         // It has no verb that reads.
         Route::Topic(_) => return Err(Problem::not_found("a topic is read with /v1/updates")),
     };

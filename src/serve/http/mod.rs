@@ -2,13 +2,15 @@
 //!
 //! From the outside in: `connection` keeps one request at a time under way; `dispatch` finds what
 //! becomes of it; `stories`, `write` (`edit`, `topics`), `updates`, `stream`, `status` and `site`
-//! answer. `route`, `query`, `draft`, `problem` and `answer` are the words they share.
+//! answer. `print` keeps what stories were answered with. `route`, `query`, `draft`, `problem` and
+//! `answer` are the words they share.
 
 mod answer;
 mod connection;
 mod dispatch;
 mod draft;
 mod edit;
+mod print;
 mod problem;
 mod query;
 mod reading;
@@ -27,3 +29,4 @@ mod withdraw;
 mod write;
 
 pub use connection::{HttpConnection, factory};
+pub use print::Prints;

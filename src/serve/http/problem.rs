@@ -67,6 +67,19 @@ impl Problem {
         self
     }
 
+    /// The answer that shows status and detail in some other way.
+    pub(super) fn into_answer(self, show: impl FnOnce(Status, &str) -> Answer) -> Answer {
+        let answer = show(self.0.status, &self.0.object.detail);
+        self.finish(answer)
+    }
+
+    fn finish(self, mut answer: Answer) -> Answer {
+        for (name, value) in self.0.fields {
+            answer = answer.field(name, value);
+        }
+        if self.0.closes { answer.closing() } else { answer }
+    }
+
     /// 400: the request itself is malformed.
     pub(super) fn malformed(detail: impl Into<String>) -> Self {
         Self::new(Status::BAD_REQUEST, detail)
@@ -102,12 +115,8 @@ impl Problem {
 
 impl From<Problem> for Answer {
     fn from(problem: Problem) -> Self {
-        let parts = *problem.0;
-        let mut answer = Self::problem(parts.status, &parts.object);
-        for (name, value) in parts.fields {
-            answer = answer.field(name, value);
-        }
-        if parts.closes { answer.closing() } else { answer }
+        let answer = Self::problem(problem.0.status, &problem.0.object);
+        problem.finish(answer)
     }
 }
 

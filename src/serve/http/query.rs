@@ -3,7 +3,7 @@
 
 use super::problem::Problem;
 use crate::proto::http::query_pairs;
-use crate::update::{Cid, Cursor};
+use crate::update::{After, Cid};
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -50,7 +50,7 @@ impl<'a> Query<'a> {
     }
 
     /// A place in the herd's updates.
-    pub(super) fn cursor(&self, name: &str) -> Result<Option<Cursor>, Problem> {
+    pub(super) fn cursor(&self, name: &str) -> Result<Option<After>, Problem> {
         self.parsed(name)
     }
 
@@ -93,7 +93,7 @@ mod tests {
         let query = Query::read(Some("after=nonsense&rev=12&zero=0")).unwrap();
         assert!(query.cursor("after").is_err());
         assert!(query.cid("rev").is_err());
-        assert_eq!(query.cursor("zero").unwrap(), Some(Cursor::default()));
+        assert_eq!(query.cursor("zero").unwrap(), Some(After::default()));
         assert_eq!(query.cursor("absent").unwrap(), None);
     }
 }

@@ -6,14 +6,14 @@ use crate::news::{self, Filter};
 use crate::reactor::Ctx;
 use crate::serve::Desk;
 use crate::store::{Store, StoreError};
-use crate::update::{Cursor, Update};
+use crate::update::{After, Cursor, Update};
 use serde_json::json;
 
 /// What a reader asks for.
 #[derive(Debug)]
 pub(super) struct Wish {
     /// Where it begins; now when it does not say.
-    pub(super) after: Option<Cursor>,
+    pub(super) after: Option<After>,
     filter: Filter,
     /// Only the newest of each story from where it begins to now, as if it had lagged.
     newest: bool,
@@ -21,7 +21,7 @@ pub(super) struct Wish {
 
 impl Wish {
     /// Reads what is asked of a reader that begins at `after`.
-    pub(super) fn read(query: &Query<'_>, after: Option<Cursor>) -> Self {
+    pub(super) fn read(query: &Query<'_>, after: Option<After>) -> Self {
         let filter = Filter { section: query.own("section"), topic: query.own("topic") };
         Self { after, filter, newest: query.text("newest") == Some("1") }
     }
@@ -36,14 +36,14 @@ pub(super) struct Reading {
 
 impl Reading {
     /// Begins.
-    pub(super) fn begin<D: Desk>(desk: &D, wish: Wish) -> Self {
+    pub(super) fn begin<D: Desk>(desk: &D, wish: Wish) -> Result<Self, StoreError> {
         let limits = &desk.config().limits;
         let lag = LagLimits { updates: limits.lag_updates, ms: limits.lag_ms };
-        let mut reader = Reader::new(desk.feed(wish.after.as_ref()), lag);
+        let mut reader = Reader::new(desk.feed(wish.after.as_ref())?, lag);
         if wish.newest {
             reader.want_newest(desk.store());
         }
-        Self { reader, filter: wish.filter }
+        Ok(Self { reader, filter: wish.filter })
     }
 
     /// Finds out whether the reader lags; to be called before it is served.

@@ -1,12 +1,14 @@
 //! The pages for people: reads what they show, and answers with HTML that needs no script.
 
 use super::answer::Answer;
+use super::problem::Problem;
 use super::stories::Asked;
 use crate::news::{self, Revision};
-use crate::proto::http::Status;
+use crate::proto::http::{Accept, AcceptEncoding, Coding, Head, Status};
 use crate::serve::Desk;
 use crate::serve::pages::{self, FrontPage, HistoryPage, PlainPage, StoryPage};
 use crate::store::StoreError;
+use std::sync::LazyLock;
 
 const HTML: &str = "text/html; charset=utf-8";
 /// Stories of one front page, revisions of one page of history.
@@ -14,6 +16,12 @@ const LINES: usize = 30;
 /// Nothing may run and nothing comes from elsewhere; what is shown was written by anyone.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; \
                       base-uri 'none'; frame-ancestors 'none'";
+
+/// The stylesheet in each coding that makes it shorter, encoded once.
+static STYLESHEETS: LazyLock<Vec<(Coding, Vec<u8>)>> = LazyLock::new(|| {
+    let encoded = |coding: Coding| Some((coding, coding.encode(pages::STYLESHEET.as_bytes())?));
+    Coding::OFFERS.into_iter().filter_map(encoded).collect()
+});
 
 /// Why there is no such page.
 enum Missing {
@@ -98,9 +106,36 @@ fn standing<D: Desk>(desk: &D, title: &str) -> Result<news::Story, Missing> {
 }
 
 /// `/style.css`
-pub(super) fn stylesheet() -> Answer {
-    Answer::content(Status::OK, "text/css; charset=utf-8", pages::STYLESHEET)
-        .field("Cache-Control", "max-age=3600")
+pub(super) fn stylesheet(asked: &Asked<'_>) -> Answer {
+    let liked = AcceptEncoding::read(&asked.fields).best(&Coding::OFFERS);
+    let made = STYLESHEETS.iter().find(|(coding, _)| Some(*coding) == liked);
+    let (coding, body) =
+        made.map_or((Coding::Identity, pages::STYLESHEET.as_bytes()), |made| (made.0, &made.1[..]));
+    let answer = Answer::content(Status::OK, "text/css; charset=utf-8", body)
+        .unencoded()
+        .field("Vary", "Accept-Encoding")
+        .field("Cache-Control", "max-age=3600");
+    if coding == Coding::Identity {
+        answer
+    } else {
+        answer.field("Content-Encoding", coding.name())
+    }
+}
+
+/// True for a reader in front of a browser, on a page's address.
+pub(super) fn is_for_people(head: &Head<'_>) -> bool {
+    let accept = Accept::read(&head.fields);
+    let likes_pages = accept.names("text/html")
+        && accept.quality("text/html") >= accept.quality("application/problem+json");
+    likes_pages && !head.target.path().starts_with("/v1/")
+}
+
+/// A problem as a page.
+pub(super) fn problem(problem: Problem) -> Answer {
+    problem.into_answer(|status, detail| {
+        framed(status, pages::plain(&PlainPage { heading: status.reason(), text: detail }))
+            .field("Vary", "Accept")
+    })
 }
 
 fn or_plain(page: Result<String, Missing>) -> Answer {
@@ -108,6 +143,10 @@ fn or_plain(page: Result<String, Missing>) -> Answer {
         Ok(html) => (Status::OK, html),
         Err(missing) => plain(missing),
     };
+    framed(status, html)
+}
+
+fn framed(status: Status, html: String) -> Answer {
     Answer::content(status, HTML, html)
         .field("Content-Security-Policy", POLICY)
         .field("Referrer-Policy", "same-origin")

@@ -1,16 +1,20 @@
 //! Reading stories: lists, heads, older revisions, histories. JSON, or the body alone for clients
 //! that would rather have that.
 
-use super::answer::Answer;
+use super::answer::{Answer, JSON};
+use super::print::{Form, Print, Shown, VARY, Wants};
 use super::problem::Problem;
 use super::query::Query;
 use crate::news::{
     self, DiffView, HistoryView, NotText, Revision, RevisionPlace, RevisionView, StoriesView,
     Story, Withdrawn,
 };
-use crate::proto::http::{Accept, ContentType, Fields, Status, TagList};
+use crate::proto::http::{
+    Accept, ByteRange, Coding, ContentType, EntityTag, Fields, Status, TagList, if_range_holds,
+};
 use crate::serve::Desk;
 use crate::update::{Cid, Kind, Update};
+use std::sync::Arc;
 
 /// The most lines of one answer, and how many there are unless asked.
 const LIMIT_MAX: u64 = 500;
@@ -21,6 +25,14 @@ const LIMIT_DEFAULT: u64 = 50;
 pub(super) struct Asked<'a> {
     pub(super) query: Query<'a>,
     pub(super) fields: Fields<'a>,
+    /// It is a GET: of other methods a Range means nothing (RFC 9110, 14.2).
+    pub(super) may_range: bool,
+}
+
+impl Asked<'_> {
+    fn range(&self) -> Option<&[u8]> {
+        self.fields.first("range").filter(|_| self.may_range)
+    }
 }
 
 /// `/v1/stories`
@@ -127,7 +139,38 @@ fn revision_of<D: Desk>(desk: &D, title: &str, cid: Cid) -> Result<Cid, Problem>
     if is_here { Ok(cid) } else { Err(problem()) }
 }
 
-/// A revision in the form that the client wants.
+/// The head of a story in the form that the client wants, to be kept until the story changes.
+pub(super) fn print<D: Desk>(
+    desk: &mut D,
+    title: &str,
+    wants: &Wants<'_>,
+) -> Result<Arc<Print>, Problem> {
+    if let Some(print) = desk.prints().find(title, wants) {
+        return Ok(print);
+    }
+    let story = standing(desk, title)?;
+    let cid = story.head().map(|head| head.cid).ok_or_else(|| missing(title))?;
+    let update = revision_update(desk, cid)?;
+    let form = wants.form(update.media_type());
+    let print = Arc::new(Print::new(show(&update, &story.conflict_ids(), form)?));
+    desk.prints().keep(title, update.media_type(), form, &print);
+    Ok(print)
+}
+
+/// A revision in a form.
+fn show(update: &Update, conflicts: &[Cid], form: Form) -> Result<Shown, Problem> {
+    let cid = update.cid();
+    let revision = Revision::decode(update.payload()).map_err(|error| damaged(cid, &error))?;
+    let (media_type, body) = if form.alone {
+        (with_charset(update.media_type(), revision.body), revision.body.to_vec())
+    } else {
+        let json = serde_json::to_vec(&RevisionView::of(update, conflicts));
+        (JSON.to_owned(), json.map_err(|error| unwritable(cid, &error))?)
+    };
+    Ok(Shown::new(cid, media_type, body, form))
+}
+
+/// A revision, or the part of it that the client asks for, in the form that it wants.
 fn shown<D: Desk>(
     desk: &D,
     cid: Cid,
@@ -135,22 +178,51 @@ fn shown<D: Desk>(
     asked: &Asked<'_>,
 ) -> Result<Answer, Problem> {
     let update = revision_update(desk, cid)?;
-    let revision = Revision::decode(update.payload()).map_err(|error| damaged(cid, &error))?;
-    let alone = asked.query.text("as") == Some("body")
-        || prefers_body(&Accept::read(&asked.fields), update.media_type());
-    let tag = if alone { format!("\"{cid}-text\"") } else { format!("\"{cid}\"") };
-    let answer = if is_held(asked, cid) {
-        Answer::empty(Status::NOT_MODIFIED)
-    } else if alone {
-        let media_type = with_charset(update.media_type(), revision.body);
-        // What others wrote may be a page with scripts: it must not run as ours.
-        Answer::content(Status::OK, media_type, revision.body)
-            .field("Content-Security-Policy", "sandbox; default-src 'none'")
-    } else {
-        let view = RevisionView::of(&update, conflicts);
-        Answer::json(Status::OK, &view)
+    let wants = Wants::read(&asked.fields, asked.query.text("as") == Some("body"));
+    let mut form = wants.form(update.media_type());
+    let range = asked.range();
+    if range.is_some() {
+        // What one node encoded another may encode otherwise: parts must fit together.
+        form.coding = Coding::Identity;
+    }
+    if let Some(held) = held(asked, cid) {
+        // Who names the very form that it would get proves that there is one.
+        let tag = form.tag(cid);
+        let tag = if held.contains(&tag) { tag } else { show(&update, conflicts, form)?.tag };
+        let answer = Answer::empty(Status::NOT_MODIFIED).field("ETag", tag);
+        return Ok(answer.field("Vary", VARY).field("Cache-Control", "no-cache"));
+    }
+    let shown = show(&update, conflicts, form)?;
+    let bytes = shown.body.len() as u64;
+    let is_same = |tag: &EntityTag<'_>| if_range_holds(asked.fields.first("if-range"), *tag);
+    let tag = EntityTag::parse(shown.tag.as_bytes());
+    let range = range.filter(|_| tag.as_ref().is_some_and(is_same));
+    let range = range.map_or(ByteRange::Whole, |range| ByteRange::parse(range, bytes));
+    let answer = match range {
+        ByteRange::Whole => Answer::content(Status::OK, shown.media_type.clone(), &shown.body[..]),
+        ByteRange::Part { from, to } => {
+            let part = &shown.body[from as usize..to as usize];
+            Answer::content(Status::PARTIAL_CONTENT, shown.media_type.clone(), part)
+        }
+        ByteRange::Unsatisfiable => {
+            let detail = format!("there are {bytes} bytes");
+            Problem::new(Status::RANGE_NOT_SATISFIABLE, detail).into()
+        }
     };
-    Ok(answer.field("ETag", tag).field("Vary", "Accept").field("Cache-Control", "no-cache"))
+    let answer = with_fields(answer, &shown);
+    Ok(match range.content_range(bytes) {
+        None => answer,
+        Some(range) => answer.field("Content-Range", range),
+    })
+}
+
+fn with_fields(answer: Answer, shown: &Shown) -> Answer {
+    shown.fields().fold(answer.unencoded(), |answer, (name, value)| answer.field(name, value))
+}
+
+fn unwritable(cid: Cid, error: &serde_json::Error) -> Problem {
+    log::error!("the revision {cid} can't be written as JSON: {error}");
+    Problem::new(Status::INTERNAL_SERVER_ERROR, "this node can't show that revision")
 }
 
 /// The update of a revision: 404 when it is not here, 410 when its story was withdrawn and it is
@@ -173,13 +245,19 @@ pub(super) fn damaged(cid: Cid, error: &news::PayloadError) -> Problem {
     Problem::new(Status::INTERNAL_SERVER_ERROR, "this node can't read that revision")
 }
 
-/// True when If-None-Match names the revision, in any of its forms. A malformed list holds
-/// nothing, which costs the client no more than a body.
-fn is_held(asked: &Asked<'_>, cid: Cid) -> bool {
+/// The tags in If-None-Match that name the revision, in any of its forms; none of them for `*`.
+/// `None` when the client does not hold it. A malformed list holds nothing, which costs the client
+/// no more than a body.
+fn held(asked: &Asked<'_>, cid: Cid) -> Option<Vec<String>> {
     match TagList::read(&asked.fields, "if-none-match") {
-        Ok(Some(TagList::Any)) => true,
-        Ok(Some(TagList::Tags(tags))) => tags.iter().any(|tag| tagged_cid(tag.opaque) == Some(cid)),
-        Ok(None) | Err(_) => false,
+        Ok(Some(TagList::Any)) => Some(Vec::new()),
+        Ok(Some(TagList::Tags(tags))) => {
+            let of_it = |tag: &&EntityTag<'_>| tagged_cid(tag.opaque) == Some(cid);
+            let strong = |tag: &EntityTag<'_>| EntityTag::strong(tag.opaque).to_string();
+            let named: Vec<String> = tags.iter().filter(of_it).map(strong).collect();
+            (!named.is_empty()).then_some(named)
+        }
+        Ok(None) | Err(_) => None,
     }
 }
 
@@ -190,12 +268,12 @@ pub(super) fn tagged_cid(opaque: &str) -> Option<Cid> {
 
 /// True when the client names the body's type, or for text plain text, and likes it better than
 /// JSON.
-fn prefers_body(accept: &Accept<'_>, media_type: &str) -> bool {
+pub(super) fn prefers_body(accept: &Accept<'_>, media_type: &str) -> bool {
     let Ok(parsed) = ContentType::parse(media_type.as_bytes()) else { return false };
     let essence = format!("{}/{}", parsed.kind(), parsed.subtype());
     let is_text = parsed.kind().eq_ignore_ascii_case("text");
     let offers = [Some(&essence[..]), is_text.then_some("text/plain")];
-    let json = accept.quality(super::answer::JSON);
+    let json = accept.quality(JSON);
     let liked = |offer: &&str| accept.names(offer) && accept.quality(offer) > json;
     offers.iter().flatten().any(liked)
 }

@@ -55,7 +55,7 @@ impl Stream {
     pub(super) fn begin<D: Desk>(
         cx: &mut Ctx<'_, D>,
         desk: &mut D,
-        wish: Wish,
+        reading: Reading,
         to: ReplyTo,
         date: &[u8; DATE_BYTES],
     ) -> Option<Self> {
@@ -69,7 +69,6 @@ impl Stream {
         if body.is_head_only() {
             return None;
         }
-        let reading = Reading::begin(desk, wish);
         let mut first = Vec::new();
         sse::put_comment(&mut first, "Bellwether");
         sse::put_retry(&mut first, RETRY_MS);

@@ -41,7 +41,7 @@ impl Poll {
         Ok(Self {
             wait_ms: asked.query.number("wait", 0..=WAIT_S_MAX, 0)? * 1000,
             limit: asked.query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize,
-            reading: Reading::begin(desk, wish),
+            reading: Reading::begin(desk, wish)?,
         })
     }
 

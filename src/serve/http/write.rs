@@ -8,10 +8,11 @@ use super::query::Query;
 use super::topics::Post;
 use super::withdraw::Withdraw;
 use crate::config::{Durability, Limits};
+use crate::herd::Feed;
 use crate::proto::http::{BodyLength, Status};
 use crate::reactor::Ctx;
 use crate::serve::{Desk, Receipt, Settled, Ticket};
-use crate::update::{Cid, Cursor, Dot};
+use crate::update::{Cid, Dot};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -71,11 +72,9 @@ impl<'a> Written<'a> {
     /// An update that is as safe as was asked; its cursor stands behind it.
     pub(super) fn new<D: Desk>(desk: &D, made: &Made, durability: Durability) -> Self {
         let receipt = &made.receipt;
-        let mut cursor = Cursor(desk.store().visible());
-        cursor.0.insert(receipt.dot);
         Self {
             id: receipt.cid.to_string(),
-            cursor: cursor.to_string(),
+            cursor: Feed::cursor_behind(desk.store(), receipt.dot).to_string(),
             title: None,
             topic: None,
             heads: Vec::new(),

@@ -1,6 +1,6 @@
 //! One promise a test.
 
-use super::super::{Fault, NewEpoch, Place, Replay};
+use super::super::{Fault, NewEpoch, Place, Replay, ReplayOrder};
 use super::*;
 use crate::update::Cid;
 
@@ -258,7 +258,7 @@ fn a_replay_merges_epochs_by_clock_and_passes_by_what_is_not_there() {
     }
     let span = |epoch, from, to| crate::update::Span { epoch: Epoch(epoch), from, to };
     let spans = vec![span(20, 30, 90), span(20, 1, 25), span(21, 1, 90), span(22, 1, 90)];
-    let mut replay = Replay::new(spans);
+    let mut replay = Replay::new(spans, ReplayOrder::Clock);
     let mut expected = all.clone();
     expected.retain(|update| {
         let Dot { epoch, seq } = update.dot();

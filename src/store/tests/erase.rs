@@ -2,7 +2,7 @@
 
 use super::super::engine::INDEX_NAME;
 use super::super::frame::segment_name;
-use super::super::{FileDisk, Place, Replay};
+use super::super::{FileDisk, Place, Replay, ReplayOrder};
 use super::*;
 use crate::update::{Seal, Span, Vector};
 
@@ -215,7 +215,7 @@ fn what_is_dropped_frees_its_segments_and_counts_as_had_for_ever() {
     let (state, held, seen) = (store.state_hash(), store.held().clone(), store.seen().clone());
     let mut dots = theirs(1, 150);
     assert!(dots.remove(Dot { epoch: Epoch(99), seq: 77 }));
-    let mut reader = Replay::new(store.visible().spans().collect());
+    let mut reader = Replay::new(store.visible().spans().collect(), ReplayOrder::Clock);
     assert_eq!(reader.next(&store).unwrap().as_ref(), Some(&all[0]));
     let place = store.read_from(Place::START).unwrap().unwrap().1;
     let before = files_with(&sim, "xxx").len();

@@ -2,7 +2,7 @@
 
 use super::super::engine::INDEX_NAME;
 use super::super::frame::{HEAD_BYTES, segment_name};
-use super::super::{FileDisk, Place, Replay};
+use super::super::{FileDisk, Place, Replay, ReplayOrder};
 use super::*;
 use crate::update::{Seal, Span};
 
@@ -59,7 +59,7 @@ fn loses_and_restores(disk: &Arc<dyn Disk>) {
     let left = read_all(&store);
     assert_eq!(left.len(), 37, "who reads the log passes by what is not whole");
     let (epoch, to) = (whole[0].dot().epoch, 40);
-    let mut replay = Replay::new(vec![Span { epoch, from: 1, to }]);
+    let mut replay = Replay::new(vec![Span { epoch, from: 1, to }], ReplayOrder::Clock);
     let replayed = std::iter::from_fn(|| replay.next(&store).unwrap());
     assert_eq!(replayed.collect::<Vec<_>>(), left, "and so does who reads by dots");
     assert_eq!(store.stamps(None, 1_000).unwrap().len(), 37);

@@ -4,8 +4,8 @@ mod check;
 
 use super::super::engine::INDEX_NAME;
 use super::super::{
-    BatchDone, CheckpointDone, Direction, Fault, Follows, NewEpoch, Place, Replay, Rewrite,
-    RewriteDone, Tip,
+    BatchDone, CheckpointDone, Direction, Fault, Follows, NewEpoch, Place, Replay, ReplayOrder,
+    Rewrite, RewriteDone, Tip,
 };
 use super::*;
 use crate::base::Rng;

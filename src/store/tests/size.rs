@@ -1,6 +1,6 @@
 //! Data that is much larger than the memory that it is read with.
 
-use super::super::{Direction, Replay};
+use super::super::{Direction, Replay, ReplayOrder};
 use super::*;
 use std::ops::Bound;
 
@@ -43,7 +43,7 @@ fn data_ten_times_the_caches_is_written_read_and_caught_up_with() {
     }
     assert_eq!(replayed, 500);
     assert_eq!(read_all(&store).len() as u64, count);
-    let mut replay = Replay::new(store.held().spans().collect());
+    let mut replay = Replay::new(store.held().spans().collect(), ReplayOrder::Clock);
     let mut clock = 0;
     while let Some(update) = replay.next(&store).unwrap() {
         assert_eq!(update.clock().0, clock + 1);

@@ -15,7 +15,7 @@ fn a_story_is_created_edited_and_read() {
     assert_eq!(json["title"], "café/bar");
     assert_eq!(json["heads"], serde_json::json!([first]));
     assert_eq!(json["durability"], serde_json::json!({"asked": "local", "met": "local"}));
-    assert!(json["cursor"].as_str().unwrap().parse::<Cursor>().is_ok());
+    assert!(json["cursor"].as_str().unwrap().parse::<After>().is_ok());
     assert_eq!(created.field("location"), Some("/v1/stories/caf%C3%A9%2Fbar"));
     assert_eq!(created.field("etag"), Some(&format!("\"{first}\"")[..]));
 

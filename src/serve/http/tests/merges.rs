@@ -56,7 +56,7 @@ fn lines_that_clash_are_409_with_all_three_sides_in_order_and_nothing_is_written
 }
 
 #[test]
-fn two_heads_that_stand_are_merged_by_sending_one_as_it_is() {
+fn two_heads_that_stand_are_merged_by_sending_one_unencoded() {
     for named_is_head in [true, false] {
         let mut bench = Bench::new();
         let first = bench.put_text("/v1/stories/a", "one\ntwo\nthree\n").is(201).id();

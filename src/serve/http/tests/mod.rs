@@ -3,6 +3,7 @@
 
 mod conditions;
 mod edits;
+mod forms;
 mod merges;
 mod news;
 mod pages;
@@ -15,14 +16,15 @@ use crate::base::{Chunk, InBuf};
 use crate::config::{Config, Durability};
 use crate::herd::Feed;
 use crate::metrics::Exposition;
-use crate::news::{Revision, UpdateView, Withdrawal, apply, title_of};
+use crate::news::{Applied, Revision, UpdateView, Withdrawal, apply, title_of};
 use crate::reactor::{
     ConnId, ConnectOptions, Ctx, ListenOptions, Lost, Outcome, Peer, Protocol, Settings, SimFaults,
     SimLoop, SimNode, SimWorld,
 };
+use crate::serve::http::Prints;
 use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
-use crate::store::{Apply, Birth, SimDisk, Store, StoreOptions};
-use crate::update::{Cid, Clock, Cursor, Dot, Draft, Epoch, Hlc, Kind, SigningKey, Update};
+use crate::store::{Apply, Birth, SimDisk, Store, StoreError, StoreOptions};
+use crate::update::{After, Cid, Clock, Dot, Draft, Epoch, Hlc, Kind, SigningKey, Update};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -40,6 +42,7 @@ struct TestDesk {
     config: Config,
     store: Store,
     clock: Clock,
+    prints: Prints,
     tally: Tally,
     tickets: u64,
     /// Writes that wait for the disk: ticket, title.
@@ -73,6 +76,7 @@ impl TestDesk {
             config: Config::new("node1", "nowhere"),
             store,
             clock: Clock::new(Hlc(0)),
+            prints: Prints::default(),
             tally: Tally::new(),
             tickets: 0,
             open: Vec::new(),
@@ -88,7 +92,9 @@ impl TestDesk {
     }
 
     fn reveal(&mut self, cx: &mut Ctx<'_, Self>, update: &Update) {
-        apply(self.store.index_mut(), update).unwrap();
+        if let Applied::Story(change) = apply(self.store.index_mut(), update).unwrap() {
+            self.prints.forget(&change.title);
+        }
         for conn in &self.attending {
             cx.transport_of(*conn).notify();
         }
@@ -217,10 +223,10 @@ impl Desk for TestDesk {
         ]
     }
 
-    fn feed(&self, after: Option<&Cursor>) -> Feed {
+    fn feed(&self, after: Option<&After>) -> Result<Feed, StoreError> {
         match after {
-            Some(Cursor(has)) => Feed::after(&self.store, has.clone()),
-            None => Feed::live(&self.store),
+            Some(after) => Feed::go_on(&self.store, after),
+            None => Ok(Feed::live(&self.store)),
         }
     }
 
@@ -250,6 +256,10 @@ impl Desk for TestDesk {
 
     fn unready(&self) -> Option<&'static str> {
         self.unready
+    }
+
+    fn prints(&mut self) -> &mut Prints {
+        &mut self.prints
     }
 
     fn tally(&mut self) -> &mut Tally {

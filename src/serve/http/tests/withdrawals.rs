@@ -15,7 +15,7 @@ fn a_story_is_withdrawn_with_its_reason_and_for_good() {
     let gone = bench.ask(delete("/v1/stories/a?reason=it+was+wrong", "")).is(200).json();
     assert_eq!((&gone["title"], &gone["heads"]), (&"a".into(), &json!([])));
     assert_eq!(gone["durability"], json!({"asked": "local", "met": "local"}));
-    assert!(gone["cursor"].as_str().unwrap().parse::<Cursor>().is_ok());
+    assert!(gone["cursor"].as_str().unwrap().parse::<After>().is_ok());
     let targets = ["/v1/stories/a", "/v1/stories/a/history", &format!("/v1/revisions/{id}")]
         .map(String::from);
     for target in targets {

@@ -147,7 +147,7 @@ impl History {
 
     fn check_replay(&self, mut visible: Vec<Update>) {
         let spans: Vec<Span> = self.store.visible().spans().collect();
-        let mut replay = Replay::new(spans);
+        let mut replay = Replay::new(spans, ReplayOrder::Clock);
         let mut got = Vec::new();
         while let Some(update) = replay.next(&self.store).unwrap() {
             got.push(update);

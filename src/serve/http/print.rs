@@ -1,0 +1,254 @@
+//! Stories as they are printed: the answers to `GET /v1/stories/{title}`, made once for each form
+//! that someone asks for and kept, head and body, until the story changes. Bounded in bytes.
+//!
+//! What changes a story must say so ([`Prints::forget`]) in the turn in which readers see it: a
+//! text that was withdrawn is never served from here.
+
+use crate::base::{Chunk, OutBuf};
+use crate::proto::http::{
+    Accept, AcceptEncoding, Coding, DATE_BYTES, Fields, Preencoded, ReplyTo, Status,
+};
+use crate::update::Cid;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What the form of a revision depends on.
+pub(super) const VARY: &str = "Accept, Accept-Encoding";
+const BYTES_MAX: usize = 8 << 20;
+/// A longer body is printed for whoever asks, and not kept.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// What an entry costs beside its bytes.
+const COST_BYTES: usize = 512;
+/// A shorter body is copied behind its head, so that both lie in one piece.
+const COPIED_BYTES_MAX: usize = 16 * 1024;
+
+/// What a client would like of a revision.
+#[derive(Debug)]
+pub(super) struct Wants<'a> {
+    /// `None` when it does not say.
+    accept: Option<Accept<'a>>,
+    encodings: AcceptEncoding,
+    /// It asks for the body alone, whatever it accepts.
+    alone: bool,
+}
+
+impl<'a> Wants<'a> {
+    pub(super) fn read(fields: &Fields<'a>, alone: bool) -> Self {
+        let accept = fields.first("accept").map(|_| Accept::read(fields));
+        Self { accept, encodings: AcceptEncoding::read(fields), alone }
+    }
+
+    /// The form in which it gets a revision of this media type.
+    pub(super) fn form(&self, media_type: &str) -> Form {
+        let prefers = |accept| super::stories::prefers_body(accept, media_type);
+        let alone = self.alone || self.accept.as_ref().is_some_and(prefers);
+        let coding = self.encodings.best(&Coding::OFFERS).unwrap_or(Coding::Identity);
+        Form { alone, coding }
+    }
+}
+
+/// How a revision is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Form {
+    /// The body alone, not JSON.
+    pub(super) alone: bool,
+    pub(super) coding: Coding,
+}
+
+impl Form {
+    /// The tag of a revision in this form, quoted.
+    pub(super) fn tag(self, cid: Cid) -> String {
+        let text = if self.alone { "-text" } else { "" };
+        match self.coding {
+            Coding::Identity => format!("\"{cid}{text}\""),
+            coding => format!("\"{cid}{text}-{}\"", coding.name()),
+        }
+    }
+}
+
+/// A revision in some form: what an answer says of it, and its body.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) tag: String,
+    pub(super) media_type: String,
+    pub(super) coding: Coding,
+    pub(super) body: Vec<u8>,
+    /// What others wrote may be a page with scripts: it must not run as ours.
+    pub(super) is_foreign: bool,
+}
+
+impl Shown {
+    /// Encodes a body for a form, if it is worth it; then `form` says what was made.
+    pub(super) fn new(cid: Cid, media_type: String, body: Vec<u8>, mut form: Form) -> Self {
+        let encoded =
+            Coding::is_worth(&media_type, body.len()).then(|| form.coding.encode(&body)).flatten();
+        if encoded.is_none() {
+            form.coding = Coding::Identity;
+        }
+        let body = encoded.unwrap_or(body);
+        let (tag, coding, is_foreign) = (form.tag(cid), form.coding, form.alone);
+        Self { tag, media_type, coding, body, is_foreign }
+    }
+
+    /// The fields of its answers, whatever part of it they have.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let policy = "sandbox; default-src 'none'";
+        let sandbox = self.is_foreign.then_some(("Content-Security-Policy", policy));
+        let is_coded = self.coding != Coding::Identity;
+        let coding = is_coded.then(|| ("Content-Encoding", self.coding.name()));
+        let always = [
+            ("ETag", &self.tag[..]),
+            ("Vary", VARY),
+            ("Cache-Control", "no-cache"),
+            ("Accept-Ranges", "bytes"),
+        ];
+        always.into_iter().chain(sandbox).chain(coding)
+    }
+}
+
+/// A whole answer, ready but for the date.
+#[derive(Debug)]
+pub(super) struct Print {
+    head: Preencoded,
+    body: Chunk,
+}
+
+impl Print {
+    pub(super) fn new(shown: Shown) -> Self {
+        let kind = [("Content-Type", &*shown.media_type), ("X-Content-Type-Options", "nosniff")];
+        let fields: Vec<_> = kind.into_iter().chain(shown.fields()).collect();
+        let copied = if shown.body.len() <= COPIED_BYTES_MAX { &shown.body[..] } else { &[] };
+        let head = Preencoded::in_front_of(Status::OK, &fields, shown.body.len(), copied);
+        let body = if copied.is_empty() { shown.body.into() } else { Chunk::default() };
+        Self { head, body }
+    }
+
+    /// Writes it: one copy, and a long body by reference.
+    pub(super) fn put(&self, out: &mut OutBuf, to: ReplyTo, date: &[u8; DATE_BYTES]) {
+        self.head.put(out.tail(), to, date);
+        if !to.is_head && !self.body.is_empty() {
+            out.put_chunk(&self.body);
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.head.len() + self.body.len() + COST_BYTES
+    }
+}
+
+/// The head revision of a story, in the forms that were asked for.
+#[derive(Debug)]
+struct Printed {
+    media_type: String,
+    forms: Vec<(Form, Arc<Print>)>,
+    /// When it was first printed: its place among all.
+    made: u64,
+    bytes: usize,
+}
+
+/// The stories printed last.
+#[derive(Debug, Default)]
+pub struct Prints {
+    stories: BTreeMap<String, Printed>,
+    /// The titles by when they were first printed.
+    order: BTreeMap<u64, String>,
+    made: u64,
+    bytes: usize,
+}
+
+impl Prints {
+    /// The story in the form that the client wants, if it was printed since it changed.
+    pub(super) fn find(&self, title: &str, wants: &Wants<'_>) -> Option<Arc<Print>> {
+        let printed = self.stories.get(title)?;
+        let form = wants.form(&printed.media_type);
+        let found = printed.forms.iter().find(|(printed, _)| *printed == form)?;
+        Some(Arc::clone(&found.1))
+    }
+
+    /// Keeps the head revision of a story in a form that was asked for.
+    pub(super) fn keep(&mut self, title: &str, media_type: &str, form: Form, print: &Arc<Print>) {
+        let bytes = print.bytes();
+        if bytes > BODY_BYTES_MAX {
+            return;
+        }
+        let printed = self.stories.entry(title.to_owned()).or_insert_with(|| {
+            self.made += 1;
+            self.order.insert(self.made, title.to_owned());
+            let media_type = media_type.to_owned();
+            Printed { media_type, forms: Vec::new(), made: self.made, bytes: 2 * title.len() }
+        });
+        if printed.forms.is_empty() {
+            self.bytes += printed.bytes;
+        }
+        printed.forms.push((form, Arc::clone(print)));
+        printed.bytes += bytes;
+        self.bytes += bytes;
+        while self.bytes > BYTES_MAX
+            && let Some((_, oldest)) = self.order.pop_first()
+        {
+            self.forget(&oldest);
+        }
+    }
+
+    /// The story changed.
+    pub fn forget(&mut self, title: &str) {
+        if let Some(printed) = self.stories.remove(title) {
+            self.order.remove(&printed.made);
+            self.bytes -= printed.bytes;
+        }
+    }
+
+    /// It is not known which stories changed.
+    pub fn forget_all(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer::JSON;
+    use super::*;
+
+    const PLAIN: Form = Form { alone: false, coding: Coding::Identity };
+
+    fn print(bytes: usize) -> Arc<Print> {
+        let body = vec![b'x'; bytes];
+        Arc::new(Print::new(Shown::new(Cid([1; 32]), JSON.to_owned(), body, PLAIN)))
+    }
+
+    fn found(prints: &Prints, title: &str) -> bool {
+        let wants = Wants::read(&Fields::default(), false);
+        prints.find(title, &wants).is_some()
+    }
+
+    #[test]
+    fn the_oldest_give_way_and_leave_nothing_behind() {
+        let mut prints = Prints::default();
+        for n in 0..40 {
+            prints.keep(&format!("story {n}"), "text/plain", PLAIN, &print(BYTES_MAX / 10));
+        }
+        assert!(prints.bytes <= BYTES_MAX && !found(&prints, "story 0"));
+        assert!(found(&prints, "story 39"));
+        assert_eq!(prints.stories.len(), prints.order.len());
+        for n in 0..40 {
+            prints.forget(&format!("story {n}"));
+        }
+        assert_eq!((prints.bytes, prints.stories.len(), prints.order.len()), (0, 0, 0));
+        prints.keep("long", "text/plain", PLAIN, &print(BODY_BYTES_MAX));
+        assert!(!found(&prints, "long"));
+    }
+
+    #[test]
+    fn a_story_that_changed_is_forgotten_in_all_its_forms() {
+        let mut prints = Prints::default();
+        let forms = [PLAIN, Form { alone: true, ..PLAIN }, Form { coding: Coding::Gzip, ..PLAIN }];
+        for form in forms {
+            prints.keep("a", "text/plain", form, &print(10));
+        }
+        prints.keep("b", "text/plain", PLAIN, &print(10));
+        prints.forget("a");
+        assert!(!found(&prints, "a") && found(&prints, "b"));
+        prints.forget_all();
+        assert!(!found(&prints, "b"));
+    }
+}
