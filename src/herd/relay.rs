@@ -12,6 +12,7 @@ use super::audits::Audits;
 use super::blobs::Blobs;
 use super::gate::{Gate, Next};
 use super::inbound::EXHIBITS_MAX;
+use super::lead::Lead;
 use super::link::{Fork, Link, LinkError, LinkSettings, LinkView};
 use super::meter::{Load, Rates};
 use super::outflow::{Outward, PUSH_BYTES_MAX};
@@ -21,7 +22,7 @@ use super::{Archive, AuditorSettings, BlobSettings, Identity, Sealed};
 use crate::base::{OutBuf, Rng, Tick};
 use crate::proto::peer::AskPieces;
 use crate::store::StoreError;
-use crate::update::{Dot, Epoch, Seal, Span, Update, Vector};
+use crate::update::{Dot, Epoch, Seal, SigningKey, Span, Update, Vector};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -83,6 +84,7 @@ pub struct Relay<L> {
     pub(super) ring: Ring,
     pub(super) gate: Gate,
     pub(super) pulls: Pulls<L>,
+    pub(super) lead: Lead<L>,
     pub(super) blobs: Blobs<L>,
     pub(super) audits: Audits<L>,
     load: Load,
@@ -102,6 +104,8 @@ pub struct Relay<L> {
     pub(super) is_held_back: bool,
     /// Counts what has come into the archive.
     pub(super) changes: u64,
+    /// The key of this node, for seals of what it published.
+    signer: Option<SigningKey>,
 }
 
 impl<L: Copy + Ord> Relay<L> {
@@ -114,6 +118,8 @@ impl<L: Copy + Ord> Relay<L> {
             ring: Ring::new(settings.ring_bytes),
             gate: Gate::new(settings.gate_bytes),
             pulls: Pulls::new(),
+            lead: Lead::new(),
+            signer: None,
             blobs: Blobs::new(settings.blobs),
             audits: Audits::new(settings.audits),
             load: Load::new(settings.calm_updates_per_s, settings.calm_bytes_per_s),
@@ -145,7 +151,8 @@ impl<L: Copy + Ord> Relay<L> {
         out: &mut OutBuf,
     ) -> Result<(), LinkError> {
         self.audits.set_clock(moment);
-        let greeted = Link::greet(self.settings.link, &self.me, archive, moment, out)?;
+        let wants = self.want_lead(link, archive, moment.0);
+        let greeted = Link::greet(self.settings.link, (&self.me, wants), archive, moment, out)?;
         self.links.insert(link, greeted);
         Ok(())
     }
@@ -161,6 +168,9 @@ impl<L: Copy + Ord> Relay<L> {
         let end = self.ring.end();
         let Some(accepted) = self.links.get_mut(&link) else { return Ok(()) };
         accepted.accept(archive, now, end, out)?;
+        if accepted.is_up() {
+            self.lead.take(link);
+        }
         // It publishes under an epoch that two publish under: it is shown why it must not.
         if let Some(epoch) = accepted.peer.as_ref().map(|peer| peer.epoch)
             && archive.is_forked(epoch)
@@ -228,7 +238,8 @@ impl<L: Copy + Ord> Relay<L> {
             self.put_pieces(link, archive, full, out)?;
         }
         let Some(filled) = self.links.get_mut(&link) else { return Ok(0) };
-        let from = Outward { archive, ring: &self.ring, now, is_calm, may_sync };
+        let signer = self.signer.as_ref();
+        let from = Outward { archive, ring: &self.ring, signer, now, is_calm, may_sync };
         let sent = filled.fill(&from, full.saturating_sub(out.len()), out)?;
         if let Some((dot, cid, pieces)) = filled.outflow.proven {
             if pieces == 1 {
@@ -321,9 +332,8 @@ impl<L: Copy + Ord> Relay<L> {
 
     /// A link is gone. What was asked of it is asked of others.
     pub fn lost<A: Archive>(&mut self, link: L, archive: &A, now: Tick) {
-        if self.links.remove(&link).is_none() {
-            return;
-        }
+        let Some(gone) = self.links.remove(&link) else { return };
+        self.lead.lost(link, gone.is_up(), now);
         self.pulls.forget(link);
         self.lose_blobs(link, archive, now);
         self.audits.lost(link, now);
@@ -470,6 +480,13 @@ impl<L: Copy + Ord> Relay<L> {
     /// True once updates flow on a link.
     pub fn is_up(&self, link: L) -> bool {
         self.links.get(&link).is_some_and(Link::is_up)
+    }
+
+    /// What this node published is sealed anew with its key, in fewer and larger seals,
+    /// where it sends a backlog of it.
+    #[must_use]
+    pub fn signed_by(self, key: SigningKey) -> Self {
+        Self { signer: Some(key), ..self }
     }
 
     /// From now on seals are verified in this way ([`RelaySettings::verify`]).

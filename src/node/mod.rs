@@ -108,7 +108,8 @@ impl Node {
         let herd = config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd);
         let configured: Vec<String> = herd.map(|peer| peer.name.clone()).collect();
         Self {
-            relay: Relay::new(me.clone(), Self::relay_settings(&config), instance),
+            relay: Relay::new(me.clone(), Self::relay_settings(&config), instance)
+                .signed_by(key.clone()),
             roll: Roll::new(me, configured),
             tls_server: TlsServer::of_node(key),
             tls_client: TlsClient::of_node(key),

@@ -121,7 +121,7 @@ impl Node {
         let mut node = Self {
             name: format!("node{at}"),
             salt: 1,
-            relay: Relay::new(identity(at, Epoch(0)), settings, at as u64),
+            relay: Relay::new(identity(at, Epoch(0)), settings, at as u64).signed_by(key.clone()),
             archive: Memory::default(),
             key,
             ends: BTreeMap::new(),
