@@ -15,6 +15,9 @@ from delay import DelayedWay
 from harness import Broken, Row, Server, free_port
 
 
+RETRY_S = 1  # as Retry-After says
+
+
 class Node(Server):
     """One node of a herd, on whichever core the kernel likes; started again on its ports."""
 
@@ -122,25 +125,33 @@ class Poster:
         self.rest = b""
 
     def post(self, count):
-        """Sends so many at once and waits for their answers; the last answer's body."""
-        sender = threading.Thread(target=self.socket.sendall, args=(self.request * count,))
-        sender.start()
-        for _ in range(count):
-            body = self.answer()
-        sender.join()
-        return json.loads(body)
+        """Sends so many at once and waits for their answers; the last answer's body. Those that
+        are to come later are sent again then."""
+        last = None
+        while count:
+            sender = threading.Thread(target=self.socket.sendall, args=(self.request * count,))
+            sender.start()
+            bodies = [self.answer() for _ in range(count)]
+            sender.join()
+            last = next(filter(None, reversed(bodies)), last)
+            count = bodies.count(None)
+            if count:
+                time.sleep(RETRY_S)
+        return json.loads(last)
 
     def answer(self):
+        """The body of the next answer; none of one that says "later"."""
         while (end := self.rest.find(b"\r\n\r\n")) < 0:
             self.receive()
         head, length = self.rest[:end], 0
-        if not head.startswith(b"HTTP/1.1 201 "):
+        is_later = head.startswith(b"HTTP/1.1 503 ")
+        if not is_later and not head.startswith(b"HTTP/1.1 201 "):
             raise Broken(f"not accepted: {head[:200]}")
         length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])
         while len(self.rest) < end + 4 + length:
             self.receive()
         body, self.rest = self.rest[end + 4:end + 4 + length], self.rest[end + 4 + length:]
-        return body
+        return None if is_later else body
 
     def receive(self):
         chunk = self.socket.recv(1 << 18)

@@ -9,7 +9,7 @@ import statistics
 import time
 
 from harness import Broken, Row, cpu_seconds
-from herd import Node, Poster
+from herd import RETRY_S, Node, Poster
 
 FRESH_MIB, STORIES_MIB = 12, 64
 
@@ -127,11 +127,13 @@ def put_stories(node, count, body_bytes):
     with socket.create_connection(("127.0.0.1", node.http_port), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         answers = connection.makefile("rb")
-        for first in range(0, count, 100):
-            titles = range(first, min(first + 100, count))
+        waiting = list(range(count))
+        while waiting:
+            titles, waiting = waiting[:100], waiting[100:]
             connection.sendall(b"".join(put_story(title, body_bytes, draw) for title in titles))
-            for _ in titles:
-                take_answer(answers)
+            if later := [title for title in titles if not is_taken(answers)]:
+                time.sleep(RETRY_S)
+                waiting += later
 
 
 def put_story(title, body_bytes, draw):
@@ -141,14 +143,18 @@ def put_story(title, body_bytes, draw):
             f"Content-Length: {len(body)}\r\n\r\n").encode() + body
 
 
-def take_answer(answers):
+def is_taken(answers):
+    """Reads the next answer: false where the story is to come later."""
     status, length = answers.readline(), 0
     while (line := answers.readline()) != b"\r\n":
         if found := re.match(rb"(?i)content-length: (\d+)", line):
             length = int(found[1])
     answers.read(length)
+    if status.startswith(b"HTTP/1.1 503 "):
+        return False
     if not status.startswith(b"HTTP/1.1 201 "):
         raise Broken(f"a story was not taken: {status!r}")
+    return True
 
 
 STORED_CASES = {"growth": growth, "start": start, "memory": memory}

@@ -18,8 +18,9 @@ const SLOW_MS: u64 = 1_000;
 /// Between two tries of a disk that failed.
 const RETRY_MS: u64 = 1_000;
 const CHECKPOINT_MS: u64 = 2_000;
-/// This much of the index in memory starts a checkpoint before its time.
-const CHECKPOINT_BYTES: usize = 32 << 20;
+/// This much of the index in memory starts a checkpoint before its time. What comes while it is
+/// written makes up to as much again: a third of what a node with many stories may take.
+const CHECKPOINT_BYTES: usize = 16 << 20;
 /// At this much writers hear "later", and peers get no credit, until a checkpoint has come through.
 pub(super) const OVERLAY_BYTES_MAX: usize = 4 * CHECKPOINT_BYTES;
 
@@ -228,7 +229,7 @@ impl Node {
         self.run_job(cx, move || {
             let done = checkpoint.run();
             Box::new(move |cx, node: &mut Self| {
-                node.end_checkpoint(done);
+                node.end_checkpoint(cx, done);
                 node.retire_forgotten(cx);
                 node.take_steps(cx);
                 node.release_drain_if_done(cx);
@@ -236,9 +237,20 @@ impl Node {
         });
     }
 
-    fn end_checkpoint(&mut self, done: CheckpointDone) {
+    fn end_checkpoint(&mut self, cx: &mut Ctx<'_, Self>, done: CheckpointDone) {
         self.commits.jobs.is_checkpointing = false;
-        match self.store.finish_checkpoint(done) {
+        let ended = self.store.finish_checkpoint(done);
+        if let Some(spent) = self.store.take_spent() {
+            let free = move || -> Finish<Self> {
+                drop(spent);
+                Box::new(|_, _: &mut Self| {})
+            };
+            // Where the pool has no room it is freed here and now.
+            if let Err(full) = cx.offload(Box::new(free)) {
+                log::debug!("{full}: memory is freed on the loop");
+            }
+        }
+        match ended {
             Ok(()) => self.retention.checkpoint_ended(),
             Err(error) => {
                 log::error!(
