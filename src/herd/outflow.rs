@@ -21,8 +21,6 @@ const SMALL_BYTES_MAX: usize = 2 * 1024;
 const OFFER_MS: u64 = 5;
 /// So many seals may wait for the rest of their updates while the peer takes more.
 const OPEN_SEALS_MAX: usize = 64;
-/// So many that were sent are remembered, with which of their updates were.
-const HALF_SENT_MAX: usize = 8;
 
 /// A seal over fewer updates is replaced by a wider one where this node can sign it.
 const NARROW_MAX: usize = 16;
@@ -33,10 +31,7 @@ const WIDE_BYTES_MAX: usize = 256 * 1024;
 #[derive(Debug)]
 struct Open {
     sealed: Arc<Sealed>,
-    /// Updates that were sent on this link: the peer knows their ids.
     sent: [bool; SEAL_UPDATES_MAX],
-    /// Some were since the seal was.
-    is_due: bool,
 }
 
 /// True for what goes in pieces.
@@ -153,12 +148,8 @@ impl Outflow {
     }
 
     fn put_seals(&mut self, out: &mut OutBuf) {
-        for open in self.open.values_mut() {
+        for open in std::mem::take(&mut self.open).into_values() {
             open.put(out);
-        }
-        self.open.retain(|_, open| !open.is_whole());
-        while self.open.len() > HALF_SENT_MAX {
-            self.open.pop_first();
         }
     }
 
@@ -170,7 +161,7 @@ impl Outflow {
             let goes_on = next.is_some_and(|(_, sealed)| open.is_of(sealed));
             !goes_on && shared(asked, open.span()).is_empty()
         };
-        for (_, mut open) in self.open.extract_if(.., is_finished) {
+        for (_, open) in self.open.extract_if(.., is_finished) {
             open.put(out);
         }
     }
@@ -178,11 +169,8 @@ impl Outflow {
     /// Writes an update, and takes down that its seal is to follow.
     fn send(&mut self, update: &Update, sealed: &Arc<Sealed>, out: &mut OutBuf) {
         let epoch = sealed.epoch;
-        let at = (update.dot().seq - sealed.seal.from) as usize;
-        // Who asks again for what was sent may have lost more of it.
-        let is_other = |open: &Open| !open.is_of(sealed) || open.sent[at];
-        if self.open.get(&epoch).is_some_and(is_other)
-            && let Some(mut other) = self.open.remove(&epoch)
+        if self.open.get(&epoch).is_some_and(|open| !open.is_of(sealed))
+            && let Some(other) = self.open.remove(&epoch)
         {
             other.put(out);
         }
@@ -190,9 +178,9 @@ impl Outflow {
         out.put_chunk(update.raw());
         self.sent_bytes += update.raw().len() as u64;
         self.sent_updates += 1;
-        let open = self.open.entry(epoch).or_insert_with(|| Open::new(sealed));
-        open.sent[at] = true;
-        open.is_due = true;
+        let fresh = || Open { sealed: Arc::clone(sealed), sent: [false; SEAL_UPDATES_MAX] };
+        let open = self.open.entry(epoch).or_insert_with(fresh);
+        open.sent[(update.dot().seq - open.sealed.seal.from) as usize] = true;
     }
 }
 
@@ -208,16 +196,6 @@ impl Outflow {
 }
 
 impl Open {
-    fn new(sealed: &Arc<Sealed>) -> Self {
-        let sealed = Arc::clone(sealed);
-        Self { sealed, sent: [false; SEAL_UPDATES_MAX], is_due: false }
-    }
-
-    /// True when nothing more can be sent under it.
-    fn is_whole(&self) -> bool {
-        self.sent[..self.sealed.seal.cids.len()].iter().all(|sent| *sent)
-    }
-
     fn is_of(&self, sealed: &Arc<Sealed>) -> bool {
         let (ours, theirs) = (&self.sealed.seal, &sealed.seal);
         Arc::ptr_eq(&self.sealed, sealed)
@@ -230,12 +208,9 @@ impl Open {
         Span { epoch: *epoch, from: seal.from, to }
     }
 
-    /// Writes the seal, if something was sent for which the peer waits for it.
-    fn put(&mut self, out: &mut OutBuf) {
-        if std::mem::replace(&mut self.is_due, false) {
-            let from = self.sealed.seal.from;
-            put_seal(out.tail(), &self.sealed.seal, |seq| self.sent[(seq - from) as usize]);
-        }
+    fn put(&self, out: &mut OutBuf) {
+        let from = self.sealed.seal.from;
+        put_seal(out.tail(), &self.sealed.seal, |seq| self.sent[(seq - from) as usize]);
     }
 }
 

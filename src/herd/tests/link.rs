@@ -321,9 +321,11 @@ fn the_first_of_what_is_missed_is_wanted_of_one_neighbour_by_who_was_alone() {
     assert!(net.agrees() && net.errors.is_empty(), "{}", net.describe());
     assert_eq!(net.nodes[2].copies, 200, "nothing comes twice");
     // Who had a link a moment ago asks for what it lacks by name.
-    let alone = net.nodes[2].ends.keys().copied().collect::<Vec<_>>();
-    alone.iter().for_each(|link| net.cut(2, *link));
-    assert!(!alone.is_empty() && alone.contains(&first));
+    let alone: Vec<usize> = net.nodes[2].ends.keys().copied().collect();
+    assert!(alone.contains(&first));
+    for link in alone {
+        net.cut(2, link);
+    }
     net.nodes[0].write(&payloads(10, 100));
     net.link(0, 2, 10);
     net.run(39);
@@ -353,21 +355,6 @@ fn what_was_published_one_by_one_is_caught_up_under_few_seals() {
     let seals = end.frames.iter().filter(|name| **name == "seal").count();
     assert!(seals <= 8, "{seals} seals");
     assert!(end.bytes * 100 < payload * 102, "{} bytes for {payload}", end.bytes);
-}
-
-#[test]
-fn a_seal_that_comes_twice_leaves_out_what_it_has_proven() {
-    let settings = LinkSettings { window_bytes: 20_000, ..SETTINGS.link };
-    let mut net = Net::new(2, 1, with_link(settings));
-    let batch = Origin::new(1).batch(&payloads(200, 1_000));
-    hold(&mut net.nodes[0], &batch);
-    let (_, b) = net.link(0, 1, 10);
-    net.run(5_000);
-    assert!(net.agrees() && net.errors.is_empty(), "{}", net.describe());
-    let bytes = net.nodes[1].ends[&b].bytes;
-    let payload: usize = batch.0.iter().map(|update| update.raw().len()).sum();
-    // Once all ids that had not come, and a signature for each time that credit came.
-    assert!(bytes < payload + 20_000, "{bytes} bytes for {payload}");
 }
 
 #[test]
