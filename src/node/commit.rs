@@ -18,11 +18,10 @@ const SLOW_MS: u64 = 1_000;
 /// Between two tries of a disk that failed.
 const RETRY_MS: u64 = 1_000;
 const CHECKPOINT_MS: u64 = 2_000;
-/// This much of the index in memory starts a checkpoint before its time. What comes while it is
-/// written makes up to as much again, and both are what a node with many stories takes most for.
-const CHECKPOINT_BYTES: usize = 16 << 20;
+/// This much of the index in memory starts a checkpoint before its time.
+const CHECKPOINT_BYTES: usize = 32 << 20;
 /// At this much writers hear "later", and peers get no credit, until a checkpoint has come through.
-pub(super) const OVERLAY_BYTES_MAX: usize = 8 * CHECKPOINT_BYTES;
+pub(super) const OVERLAY_BYTES_MAX: usize = 4 * CHECKPOINT_BYTES;
 
 /// What is known of the disk, and what is due.
 #[derive(Debug, Default)]
