@@ -5,7 +5,8 @@ use super::{
     PIECE_BYTES, Piece, SealFrame, seal,
 };
 use crate::update::{
-    Cid, Epoch, ORIGIN_BYTES_MAX, Reader, Seal, Truncated, Vector, VectorError, put_varint,
+    Cid, Epoch, ORIGIN_BYTES_MAX, PublicKey, Reader, Seal, Signature, Truncated, Vector,
+    VectorError, Word, put_varint,
 };
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -179,14 +180,12 @@ pub enum Frame<'a> {
     Seal(SealFrame<'a>),
     /// Of what was asked for, this is over: retention dropped it.
     Passed(Vector),
-    /// What a node has on disk, more than was said before.
+    /// What a node has on disk.
     Held {
-        /// Which node.
-        node: &'a str,
         /// Someone waits for it: pass it on at once.
         urgent: bool,
-        /// What it has.
-        dots: Vector,
+        /// Its word, not verified.
+        word: Word,
     },
     /// What became of the updates that were sent.
     Credit(Credit),
@@ -212,6 +211,8 @@ pub enum Frame<'a> {
         /// Its seal, not verified.
         seal: Seal,
     },
+    /// From now on the sender publishes under this epoch, not the one that its hello named.
+    Epoch(Epoch),
     /// Asks for a pong with the same number.
     Ping(u64),
     /// Answers a ping.
@@ -243,6 +244,7 @@ const PING: u8 = 15;
 const PONG: u8 = 16;
 const REFUSE: u8 = 17;
 const PIECE: u8 = 18;
+const EPOCH: u8 = 19;
 
 /// A hello without its name, version and vector.
 const HELLO_REST_BYTES: usize = 2 + 1 + 8 + 8 + HELLO_HASH_BYTES + 8 + 4 + 1;
@@ -259,7 +261,8 @@ const PIECE_HEAD_BYTES: usize = 32 + 2;
 pub(super) fn body_bytes(kind: u8) -> Option<RangeInclusive<usize>> {
     Some(match kind {
         HELLO => 2 + 1 + 1..=HELLO_BYTES_MAX,
-        STATE | HELD => 4..=VECTOR_BYTES_MAX,
+        STATE => 4..=VECTOR_BYTES_MAX,
+        HELD => 4 + 32 + 64..=VECTOR_BYTES_MAX,
         OFFER | PASSED => 1..=VECTOR_BYTES_MAX,
         PULL => 2..=VECTOR_BYTES_MAX,
         UPDATE => 1..=usize::MAX,
@@ -271,7 +274,7 @@ pub(super) fn body_bytes(kind: u8) -> Option<RangeInclusive<usize>> {
         ASK_PIECES => 8 + 1 + 32 + 2..=8 + 10 + 32 + 2 * ASK_PIECES_MAX,
         PIECE => PIECE_HEAD_BYTES..=PIECE_HEAD_BYTES + PIECE_BYTES,
         EXHIBIT => 4 + SEAL_BYTES_MIN..=usize::MAX,
-        PING | PONG => 8..=8,
+        EPOCH | PING | PONG => 8..=8,
         REFUSE => 2..=2 + 255,
         _ => return None,
     })
@@ -294,10 +297,12 @@ impl<'a> Frame<'a> {
             }
             Self::Update(raw) => out.extend_from_slice(raw),
             Self::Seal(seal) => seal.encode(out),
-            Self::Held { node, urgent, dots } => {
+            Self::Held { urgent, word } => {
                 out.push(u8::from(*urgent));
-                put_name(out, node);
-                dots.encode(out);
+                put_name(out, &word.node);
+                out.extend_from_slice(&word.key.0);
+                out.extend_from_slice(&word.signature.0);
+                word.held.encode(out);
             }
             Self::Credit(credit) => {
                 for number in [credit.bytes, credit.updates, credit.news] {
@@ -321,7 +326,7 @@ impl<'a> Frame<'a> {
                 out.extend_from_slice(raw);
                 seal.encode(out);
             }
-            Self::Ping(number) | Self::Pong(number) => {
+            Self::Epoch(Epoch(number)) | Self::Ping(number) | Self::Pong(number) => {
                 out.extend_from_slice(&number.to_be_bytes());
             }
             Self::Refuse { code, text } => {
@@ -350,6 +355,7 @@ impl<'a> Frame<'a> {
             Self::AskPieces(_) => ASK_PIECES,
             Self::Piece(_) => PIECE,
             Self::Exhibit { .. } => EXHIBIT,
+            Self::Epoch(_) => EPOCH,
             Self::Ping(_) => PING,
             Self::Pong(_) => PONG,
             Self::Refuse { .. } => REFUSE,
@@ -370,11 +376,13 @@ impl<'a> Frame<'a> {
             UPDATE => return Ok(Self::Update(body)),
             SEAL => Self::Seal(SealFrame::decode(&mut reader)?),
             PASSED => Self::Passed(decode_vector(&mut reader)?),
-            HELD => Self::Held {
-                urgent: decode_bool(&mut reader)?,
-                node: decode_name(reader.short()?)?,
-                dots: decode_vector(&mut reader)?,
-            },
+            HELD => {
+                let urgent = decode_bool(&mut reader)?;
+                let node = decode_name(reader.short()?)?.to_owned();
+                let (key, signature) = (PublicKey(reader.array()?), Signature(reader.array()?));
+                let held = decode_vector(&mut reader)?;
+                Self::Held { urgent, word: Word { key, node, held, signature } }
+            }
             CREDIT => Self::Credit(Credit {
                 bytes: reader.u64()?,
                 updates: reader.u64()?,
@@ -393,6 +401,7 @@ impl<'a> Frame<'a> {
                 let bytes = reader.u32()? as usize;
                 Self::Exhibit { raw: reader.bytes(bytes)?, seal: Seal::decode(&mut reader)? }
             }
+            EPOCH => Self::Epoch(Epoch(reader.u64()?)),
             PING => Self::Ping(reader.u64()?),
             PONG => Self::Pong(reader.u64()?),
             REFUSE => {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::InBuf;
-use crate::update::{Cid, Dot, Epoch, PublicKey, Seal, Signature, Vector, VectorError};
+use crate::update::{Cid, Dot, Epoch, PublicKey, Seal, Signature, Vector, VectorError, Word};
 use proptest::prelude::*;
 
 const FRAME_BYTES_MAX: usize = 4096;
@@ -13,7 +13,7 @@ enum Owned {
     Hello(u16, String, [u64; 3], [u8; 16], Option<Vector>),
     State(bool, Vector, Vec<(Epoch, u64)>, Vec<(Epoch, Cid)>),
     Vector(u8, Vector),
-    Held(bool, String, Vector),
+    Held(bool, Word),
     Update(Vec<u8>),
     Credit(Credit),
     Digest([u8; 32]),
@@ -47,9 +47,7 @@ impl Owned {
             Self::Vector(0, dots) => Frame::Offer(dots.clone()),
             Self::Vector(1, dots) => Frame::Passed(dots.clone()),
             Self::Vector(n, dots) => Frame::Pull { versions: *n == 2, dots: dots.clone() },
-            Self::Held(urgent, node, dots) => {
-                Frame::Held { node, urgent: *urgent, dots: dots.clone() }
-            }
+            Self::Held(urgent, word) => Frame::Held { urgent: *urgent, word: word.clone() },
             Self::Update(raw) => Frame::Update(raw),
             Self::Credit(credit) => Frame::Credit(*credit),
             Self::Digest(hash) => Frame::Digest(*hash),
@@ -80,6 +78,13 @@ fn seals() -> impl Strategy<Value = Seal> {
     })
 }
 
+fn words() -> impl Strategy<Value = Word> {
+    ("[a-zé]{1,32}", any::<[u8; 32]>(), vectors()).prop_map(|(node, bytes, held)| {
+        let signature = [bytes, bytes].concat().try_into().map(Signature);
+        Word { key: PublicKey(bytes), node, held, signature: signature.unwrap() }
+    })
+}
+
 fn frames() -> impl Strategy<Value = Vec<Owned>> {
     let wants = prop::option::of(vectors());
     let hello = ("[a-zé]{1,32}", any::<[u64; 3]>(), any::<[u8; 16]>(), wants);
@@ -93,7 +98,7 @@ fn frames() -> impl Strategy<Value = Vec<Owned>> {
             Owned::State(more, offers, lows.collect(), tips.collect())
         }),
         (0..4_u8, vectors()).prop_map(|(n, vector)| Owned::Vector(n, vector)),
-        (any::<bool>(), "[a-zé]{1,32}", vectors()).prop_map(|(u, n, v)| Owned::Held(u, n, v)),
+        (any::<bool>(), words()).prop_map(|(urgent, word)| Owned::Held(urgent, word)),
         prop::collection::vec(any::<u8>(), 1..300).prop_map(Owned::Update),
         any::<[u64; 3]>()
             .prop_map(|[bytes, updates, news]| { Owned::Credit(Credit { bytes, updates, news }) }),
