@@ -17,8 +17,9 @@ import time
 from cases import CASES
 from harness import Bench, Broken
 from herd import HERD_CASES
+from stored import STORED_CASES
 
-CASES = {**CASES, **HERD_CASES}
+CASES = {**CASES, **HERD_CASES, **STORED_CASES}
 
 
 def number(value):

@@ -5,6 +5,7 @@ long as it should be. No rate, no loss; TCP's own handshake takes no time.
 """
 
 import asyncio
+import selectors
 import threading
 import time
 
@@ -18,7 +19,8 @@ class DelayedWay:
         self.to_port, self.delay_s = to_port, 0
         self.passed = []  # (when, bytes, is_from_dialler, connection)
         self.links = []
-        self.loop = asyncio.new_event_loop()
+        # Unlike epoll, select waits by the microsecond.
+        self.loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
 
     def __enter__(self):
@@ -90,6 +92,16 @@ class DelayedWay:
         while self.passed and time.monotonic() - self.passed[-1][0] < 0.5:
             time.sleep(0.05)
 
+    def authenticated_since(self, start):
+        """When a dialler's last flight of the handshake came by: it knows then whom it met."""
+        way = bytearray()
+        for when, piece, is_from_dialler, _ in list(self.passed):
+            if when >= start and is_from_dialler:
+                way.extend(piece)
+                if TLS_APPLICATION_DATA in kinds(bytes(way)):
+                    return when
+        return None
+
     def bytes_since(self, start, beyond_handshake=False):
         """How many bytes passed, both ways; only those behind the handshake of TLS if told so."""
         ways = {}
@@ -99,6 +111,15 @@ class DelayedWay:
         if not beyond_handshake:
             return sum(map(len, ways.values()))
         return sum(spoken(bytes(way)) for way in ways.values())
+
+
+def kinds(way):
+    """The types of the records that one direction began."""
+    at, found = 0, []
+    while at + 5 <= len(way):
+        found.append(way[at])
+        at += 5 + int.from_bytes(way[at + 3:at + 5], "big")
+    return found
 
 
 def spoken(way):

@@ -34,6 +34,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def cpu_seconds(pid):
+    """User and system time of all threads of a process, to the nanosecond."""
+    tasks = pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+
 class Server:
     """A server process on its core (None: on any), from its `ready` line on."""
 
@@ -133,6 +139,7 @@ class Bench:
         self.before_program = options.before
         self.rivals = self.target / "rivals/release"
         self.rows, self.aims, self.notes = [], [], []
+        self.shared, self.endings = {}, []  # what one case leaves to later ones, and how it ends
         self.folder.mkdir(parents=True, exist_ok=True)
         if len(CORES) < 2:
             self.notes.append("one core only: server and load share it, the rates mean little")
@@ -211,8 +218,14 @@ endpoint = "tcp:{line}:interface=127.0.0.1"
             "p99_us": p99_us or None,  # wrk has none for pipelined requests
         }
 
+    def at_end(self, ending):
+        """Has this called when all cases are over."""
+        self.endings.append(ending)
+
     def clean(self):
-        """Removes the nodes' data; the logs and results stay."""
+        """Ends what is shared and removes the nodes' data; the logs and results stay."""
+        for ending in self.endings:
+            ending()
         for folder in self.folder.glob("node-*"):
             shutil.rmtree(folder, ignore_errors=True)
 

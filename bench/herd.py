@@ -15,6 +15,9 @@ from delay import DelayedWay
 from harness import Broken, Row, Server, free_port
 
 
+RETRY_S = 1  # as Retry-After says
+
+
 class Node(Server):
     """One node of a herd, on whichever core the kernel likes; started again on its ports."""
 
@@ -122,25 +125,33 @@ class Poster:
         self.rest = b""
 
     def post(self, count):
-        """Sends so many at once and waits for their answers; the last answer's body."""
-        sender = threading.Thread(target=self.socket.sendall, args=(self.request * count,))
-        sender.start()
-        for _ in range(count):
-            body = self.answer()
-        sender.join()
-        return json.loads(body)
+        """Sends so many at once and waits for their answers; the last answer's body. Those that
+        are to come later are sent again then."""
+        last = None
+        while count:
+            sender = threading.Thread(target=self.socket.sendall, args=(self.request * count,))
+            sender.start()
+            bodies = [self.answer() for _ in range(count)]
+            sender.join()
+            last = next(filter(None, reversed(bodies)), last)
+            count = bodies.count(None)
+            if count:
+                time.sleep(RETRY_S)
+        return json.loads(last)
 
     def answer(self):
+        """The body of the next answer; none of one that says "later"."""
         while (end := self.rest.find(b"\r\n\r\n")) < 0:
             self.receive()
         head, length = self.rest[:end], 0
-        if not head.startswith(b"HTTP/1.1 201 "):
+        is_later = head.startswith(b"HTTP/1.1 503 ")
+        if not is_later and not head.startswith(b"HTTP/1.1 201 "):
             raise Broken(f"not accepted: {head[:200]}")
         length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])
         while len(self.rest) < end + 4 + length:
             self.receive()
         body, self.rest = self.rest[end + 4:end + 4 + length], self.rest[end + 4 + length:]
-        return body
+        return None if is_later else body
 
     def receive(self):
         chunk = self.socket.recv(1 << 18)
@@ -235,7 +246,7 @@ def envelope_bytes(body, origin, topic, media_type):
 
 def linkup(bench):
     """What a node that was away lacks, over a way of 20 ms there and back."""
-    stored, missed, body = (3000, 100, 1000) if bench.smoke else (1_000_000, 1000, 1000)
+    stored, missed, body = (3000, 1000, 1000) if bench.smoke else (1_000_000, 1000, 1000)
     one_way_s = 0.010
     # No heartbeat in what is counted.
     quiet = "[limits]\nheartbeat_ms = 30000\npeer_silence_ms = 120000\n"
@@ -268,11 +279,11 @@ def linkup(bench):
             away.stop()
         carried = way.bytes_since(start)
     case = f"link-up, {missed:,} missed of {stored:,} at 20 ms there and back"
-    first, last = ((at - start) * 1e3 for at in (reader.order[0], reader.order[-1]))
-    bench.add(Row(case, "first delivered", "ms", first))
-    bench.add(Row(case, "all delivered", "ms", last))
-    bench.aim(f"{case}: first, ms", first, "≤ 45", first <= 45)
-    bench.aim(f"{case}: all, ms", last, "≤ 1000", last <= 1000)
+    for since, moment in (("the connection", start),
+                          ("the end of authentication", way.authenticated_since(start))):
+        for what, at, most in (("first", reader.order[0], 45), ("all", reader.order[-1], 1000)):
+            ms = (at - moment) * 1e3
+            bench.aim(f"{case}: {what} since {since}, ms", ms, f"≤ {most}", ms <= most)
     payload = missed * envelope_bytes(body, "here", "missed", "text/plain")
     over = (carried - payload) / payload * 100
     bench.add(Row(case, "bytes on the link", "bytes", carried))
@@ -283,12 +294,16 @@ def equal_link_up(bench, way, here, away):
     """What two nodes say to each other that find that they have the same."""
     way.quiet()
     start = way.cut()
-    await_that(lambda: way.bytes_since(start) and up(away.view()) and up(here.view()), "a link")
+    await_that(lambda: way.bytes_since(start), "a dial")
     way.quiet()
+    everything = way.bytes_since(start)
+    spoken = way.bytes_since(start, beyond_handshake=True)
+    # They are linked, and do not only know nothing better to say.
+    Poster(here, "stored", 1, "local").post(1)
+    await_equality([here, away])
     case = "link-up of two that have the same"
     bench.add(Row(case, "all bytes, both ways, the handshake of TLS with them", "bytes",
-                  way.bytes_since(start)))
-    spoken = way.bytes_since(start, beyond_handshake=True)
+                  everything))
     bench.aim(f"{case}: bytes beyond the handshake", spoken, "< 200", spoken < 200)
 
 
@@ -315,8 +330,10 @@ def stopped(bench):
     for what, growth in grown.items():
         bench.add(Row(case, f"{what}: growth of the node that grew most", "KiB",
                       max(growth) / 1024))
-    worst = max(grown["one stopped"]) / 2**20
-    bench.aim(f"{case}, one of five stopped: growth of each other, MiB", worst, "≤ 1", worst <= 1)
+    beyond = (asleep - awake for asleep, awake in zip(grown["one stopped"], grown["all awake"]))
+    worst = max(beyond) / 2**20
+    what = f"{case}, one of five stopped: growth of each other beyond that with all awake, MiB"
+    bench.aim(what, worst, "≤ 1", worst <= 1)
 
 
 def before(bench):

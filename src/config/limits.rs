@@ -144,7 +144,7 @@ limits! {
     /// The longest wait before a lost peer is dialled again.
     redial_max_ms: u64 = 5000, 10, HOUR_MS;
     /// Updates kept in memory for those who read them again.
-    cache_bytes: usize = 32 * 1024 * 1024, MIB, 1024 * 1024 * MIB;
+    cache_bytes: usize = 8 * 1024 * 1024, MIB, 1024 * 1024 * MIB;
     /// Pages of the index kept in memory.
     index_cache_bytes: usize = 32 * 1024 * 1024, MIB, 1024 * 1024 * MIB;
     /// A segment of the log.

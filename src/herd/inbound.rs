@@ -116,6 +116,8 @@ impl<L: Copy + Ord> Relay<L> {
         if !forks.is_empty() {
             at.requests.push((true, forks));
         }
+        self.expect_lead(link, now);
+        let Some(at) = self.links.get_mut(&link) else { return Ok(Arrival::Nothing) };
         let own = archive.next_own();
         let is_amnesia = at.has.last(own.epoch) >= own.seq;
         self.keep_one_eager();

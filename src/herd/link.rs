@@ -3,13 +3,14 @@
 //! From then on a link is a place in the ring of what is new, requests in both directions, and a
 //! window of credit: so a slow peer costs constant memory.
 
+use super::lead::lead_of;
 use super::meter::Yield;
 use super::outflow::Outflow;
 use super::words::{VerifyBudget, Words};
 use super::{Archive, AuditError, BlobError, Identity};
 use crate::base::{OutBuf, Tick};
 use crate::proto::peer::{
-    Credit, Frame, Hello, PROTOCOL, STATE_EPOCHS_MAX, StateFrame, VECTOR_RUNS_MAX,
+    Credit, Frame, HELLO_HASH_BYTES, Hello, PROTOCOL, STATE_EPOCHS_MAX, StateFrame, VECTOR_RUNS_MAX,
 };
 use crate::store::StoreError;
 use crate::update::{Cid, Dot, EnvelopeError, Epoch, Seal, Update, Vector, Word};
@@ -198,6 +199,8 @@ pub(super) struct Link {
     pub(super) settings: LinkSettings,
     pub(super) phase: Phase,
     pub(super) peer: Option<Identity>,
+    /// What the peer said in its hello to have, as it wants the first of what it lacks.
+    peer_wants: Option<Vector>,
     /// What the peer has or will have: it said so, or we sent it.
     pub(super) has: Vector,
     /// What the peer has on disk, as far as it said so.
@@ -254,10 +257,11 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Says hello on a connection that has come up.
+    /// Says hello on a connection that has come up, with what this node has where it `wants` the
+    /// first of what it lacks.
     pub(super) fn greet<A: Archive>(
         settings: LinkSettings,
-        me: &Identity,
+        (me, wants): (&Identity, Option<Vector>),
         archive: &A,
         moment: (Tick, u64),
         out: &mut OutBuf,
@@ -270,16 +274,22 @@ impl Link {
             name: &me.name,
             epoch: me.epoch,
             instance: me.instance,
-            state_hash: hash,
+            state_hash: *start_of(&hash),
             clock_ms: wall_ms,
             window_bytes: u32::try_from(settings.window_bytes).unwrap_or(u32::MAX),
             version: env!("CARGO_PKG_VERSION"),
+            wants,
         };
         Frame::Hello(hello).encode(out.tail());
-        Ok(Self {
+        Ok(Self::new(settings, Phase::Greeting { said, hash }, now))
+    }
+
+    fn new(settings: LinkSettings, phase: Phase, now: Tick) -> Self {
+        Self {
             settings,
-            phase: Phase::Greeting { said, hash },
+            phase,
             peer: None,
+            peer_wants: None,
             has: Vector::new(),
             held: Vector::new(),
             is_told: false,
@@ -314,7 +324,7 @@ impl Link {
             is_suspect: false,
             round_trips: VecDeque::new(),
             rtt_ms: None,
-        })
+        }
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -342,9 +352,10 @@ impl Link {
             return Err(LinkError::Unexpected("a second hello"));
         };
         // Both ends compare the same two hashes, so both come to the same conclusion.
-        let is_equal = *hash == hello.state_hash;
+        let is_equal = *start_of(hash) == hello.state_hash;
         self.phase = Phase::Judging { said: std::mem::take(said), is_equal };
         self.outflow.peer_window = u64::from(hello.window_bytes);
+        self.peer_wants.clone_from(&hello.wants);
         // Both ends greet at once: what came was one way.
         self.round_trip(2 * (now - self.greeted_at));
         let peer = Identity {
@@ -379,6 +390,9 @@ impl Link {
         } else {
             self.phase = Phase::Stating;
             self.say_state(archive, now, end, out)?;
+            if let Some(has) = self.peer_wants.take() {
+                self.on_pull(&lead_of(&archive.offered(), &has), archive)?;
+            }
         }
         Ok(())
     }
@@ -622,6 +636,11 @@ impl Link {
             sent_updates: self.outflow.sent_updates,
         }
     }
+}
+
+/// What of a hash stands in a hello.
+fn start_of(hash: &[u8; 32]) -> &[u8; HELLO_HASH_BYTES] {
+    hash.first_chunk().expect("a hash is longer than its start")
 }
 
 /// A vector in as many parts as it takes for each to fit into a frame.

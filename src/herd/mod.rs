@@ -13,6 +13,7 @@ mod feed;
 mod gate;
 mod holdings;
 mod inbound;
+mod lead;
 mod link;
 mod meter;
 mod outflow;

@@ -9,7 +9,7 @@ use super::ring::{Fresh, Ring};
 use super::{Archive, prove};
 use crate::base::{OutBuf, Tick};
 use crate::proto::peer::{Frame, Manifest, VECTOR_RUNS_MAX, put_seal, put_update_head};
-use crate::update::{Cid, Dot, Epoch, SEAL_UPDATES_MAX, Span, Update, Vector};
+use crate::update::{Cid, Dot, Epoch, SEAL_UPDATES_MAX, Seal, SigningKey, Span, Update, Vector};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,6 +21,11 @@ const SMALL_BYTES_MAX: usize = 2 * 1024;
 const OFFER_MS: u64 = 5;
 /// So many seals may wait for the rest of their updates while the peer takes more.
 const OPEN_SEALS_MAX: usize = 64;
+
+/// A seal over fewer updates is replaced by a wider one where this node can sign it.
+const NARROW_MAX: usize = 16;
+/// So many bytes of updates are put under a wider seal.
+const WIDE_BYTES_MAX: usize = 256 * 1024;
 
 /// A seal of which some updates were just sent.
 #[derive(Debug)]
@@ -214,6 +219,8 @@ impl Open {
 pub(super) struct Outward<'a, A> {
     pub(super) archive: &'a A,
     pub(super) ring: &'a Ring,
+    /// The key of this node.
+    pub(super) signer: Option<&'a SigningKey>,
     pub(super) now: Tick,
     pub(super) is_calm: bool,
     /// The peer may be sent the backlog that it asked for.
@@ -253,12 +260,13 @@ impl Link {
         out: &mut OutBuf,
     ) -> Result<u64, LinkError> {
         self.put_small(out);
-        if !self.is_up() {
-            return Ok(0);
-        }
         self.outflow.proven = None;
         let before = self.outflow.sent_updates;
         let full = out.len() + room;
+        if !self.is_up() {
+            self.put_lead(from, full, out)?;
+            return Ok(self.outflow.sent_updates - before);
+        }
         self.put_exhibits(full, out);
         self.put_urgent(from, full, out);
         while self.outflow.has_credit() && out.len() < full && self.step(from, out)? {}
@@ -272,6 +280,19 @@ impl Link {
         self.outflow.put_passed(out);
         self.outflow.put_offers(&self.has, from.now, out);
         Ok(self.outflow.sent_updates - before)
+    }
+
+    /// Writes what the peer wants before it said its state: it has heard ours.
+    fn put_lead<A: Archive>(
+        &mut self,
+        from: &Outward<'_, A>,
+        full: usize,
+        out: &mut OutBuf,
+    ) -> Result<(), LinkError> {
+        while self.outflow.has_credit() && out.len() < full && self.send_asked(from, out)? {}
+        self.outflow.put_seals(out);
+        self.outflow.put_passed(out);
+        Ok(())
     }
 
     fn put_exhibits(&mut self, full: usize, out: &mut OutBuf) {
@@ -377,7 +398,7 @@ impl Link {
             }
             self.outflow.asked.remove_span(Span { to: seq, ..span });
             let Some(update) = update else { continue };
-            let Some(sealed) = self.seal_of(&update, from.archive)? else {
+            let Some(sealed) = self.seal_of(&update, span.to, from)? else {
                 log::error!("update {dot} has no seal, and can't be handed on");
                 continue;
             };
@@ -391,18 +412,54 @@ impl Link {
         }
     }
 
+    /// The seal of an update that was asked for together with what follows it, up to a sequence
+    /// number.
     fn seal_of<A: Archive>(
         &mut self,
         update: &Update,
-        archive: &A,
+        to: u64,
+        from: &Outward<'_, A>,
     ) -> Result<Option<Arc<Sealed>>, LinkError> {
         if let Some(sealed) = &self.outflow.serving
             && sealed.covers(update)
         {
             return Ok(Some(Arc::clone(sealed)));
         }
-        let found = archive.seal_of(update.dot())?.map(Sealed::new);
+        let mut found = from.archive.seal_of(update.dot())?;
+        if let Some(seal) = &found
+            && !is_large(update)
+            && let Some(wide) = widened(seal, update.dot(), to, from)?
+        {
+            found = Some(wide);
+        }
+        let found = found.map(Sealed::new);
         self.outflow.serving = found.filter(|sealed| sealed.covers(update)).map(Arc::new);
         Ok(self.outflow.serving.clone())
     }
+}
+
+/// A seal of this node's own over more updates than the one at hand, from `first` up to a sequence
+/// number. What was published one by one has a seal each, and each is a tenth of a small update.
+fn widened<A: Archive>(
+    narrow: &Seal,
+    first: Dot,
+    to: u64,
+    from: &Outward<'_, A>,
+) -> Result<Option<Seal>, LinkError> {
+    let Some(key) = from.signer.filter(|key| key.public() == narrow.key) else { return Ok(None) };
+    let is_worth_it = narrow.cids.len() < NARROW_MAX && to - first.seq >= NARROW_MAX as u64;
+    if !is_worth_it || from.archive.is_forked(first.epoch) {
+        return Ok(None);
+    }
+    let (mut cids, mut bytes) = (Vec::new(), 0);
+    for seq in first.seq..=to {
+        if cids.len() == SEAL_UPDATES_MAX || bytes > WIDE_BYTES_MAX {
+            break;
+        }
+        let Some(update) = from.archive.get(Dot { seq, ..first })? else { break };
+        bytes += update.raw().len();
+        cids.push(update.cid());
+    }
+    let is_wider = cids.len() > narrow.cids.len();
+    Ok(is_wider.then(|| Seal::sign(key, narrow.salt, first.seq, cids)))
 }

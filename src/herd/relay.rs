@@ -12,6 +12,7 @@ use super::audits::Audits;
 use super::blobs::Blobs;
 use super::gate::{Gate, Next};
 use super::inbound::EXHIBITS_MAX;
+use super::lead::Lead;
 use super::link::{Fork, Link, LinkError, LinkSettings, LinkView};
 use super::meter::{Load, Rates};
 use super::outflow::{Outward, PUSH_BYTES_MAX};
@@ -91,6 +92,7 @@ pub struct Relay<L> {
     pub(super) ring: Ring,
     pub(super) gate: Gate,
     pub(super) pulls: Pulls<L>,
+    pub(super) lead: Lead<L>,
     pub(super) blobs: Blobs<L>,
     pub(super) audits: Audits<L>,
     load: Load,
@@ -112,6 +114,8 @@ pub struct Relay<L> {
     pub(super) is_held_back: bool,
     /// Counts what has come into the archive.
     pub(super) changes: u64,
+    /// The key of this node, for seals of what it published.
+    signer: SigningKey,
     /// When a second link was last seen to end.
     pub(super) alone_since: Tick,
 }
@@ -122,12 +126,14 @@ impl<L: Copy + Ord> Relay<L> {
     pub fn new(me: Identity, key: SigningKey, settings: RelaySettings, seed: u64) -> Self {
         Self {
             me,
-            voice: Voice::new(key),
+            voice: Voice::new(key.clone()),
             settings,
             links: BTreeMap::new(),
             ring: Ring::new(settings.ring_bytes),
             gate: Gate::new(settings.gate_bytes),
             pulls: Pulls::new(),
+            lead: Lead::new(),
+            signer: key,
             blobs: Blobs::new(settings.blobs),
             audits: Audits::new(settings.audits),
             load: Load::new(settings.calm_updates_per_s, settings.calm_bytes_per_s),
@@ -165,7 +171,8 @@ impl<L: Copy + Ord> Relay<L> {
         out: &mut OutBuf,
     ) -> Result<(), LinkError> {
         self.audits.set_clock(moment);
-        let greeted = Link::greet(self.settings.link, &self.me, archive, moment, out)?;
+        let wants = self.want_lead(link, archive, moment.0);
+        let greeted = Link::greet(self.settings.link, (&self.me, wants), archive, moment, out)?;
         self.links.insert(link, greeted);
         Ok(())
     }
@@ -181,6 +188,9 @@ impl<L: Copy + Ord> Relay<L> {
         let end = self.ring.end();
         let Some(accepted) = self.links.get_mut(&link) else { return Ok(()) };
         accepted.accept(archive, now, end, out)?;
+        if accepted.is_up() {
+            self.lead.take(link);
+        }
         // It publishes under an epoch that two publish under: it is shown why it must not.
         if let Some(epoch) = accepted.peer.as_ref().map(|peer| peer.epoch)
             && archive.is_forked(epoch)
@@ -252,7 +262,8 @@ impl<L: Copy + Ord> Relay<L> {
             self.put_pieces(link, archive, full, out)?;
         }
         let Some(filled) = self.links.get_mut(&link) else { return Ok(0) };
-        let from = Outward { archive, ring: &self.ring, now, is_calm, may_sync };
+        let signer = Some(&self.signer);
+        let from = Outward { archive, ring: &self.ring, signer, now, is_calm, may_sync };
         let sent = filled.fill(&from, full.saturating_sub(out.len()), out)?;
         if let Some((dot, cid, pieces)) = filled.outflow.proven {
             if pieces == 1 {
@@ -351,9 +362,8 @@ impl<L: Copy + Ord> Relay<L> {
 
     /// A link is gone. What was asked of it is asked of others.
     pub fn lost<A: Archive>(&mut self, link: L, archive: &A, now: Tick) {
-        if self.links.remove(&link).is_none() {
-            return;
-        }
+        let Some(gone) = self.links.remove(&link) else { return };
+        self.lead.lost(link, gone.is_up(), now);
         if self.links.values().any(Link::is_up) {
             self.alone_since = now;
         }

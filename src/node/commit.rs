@@ -236,7 +236,7 @@ impl Node {
         self.run_job(cx, move || {
             let done = checkpoint.run();
             Box::new(move |cx, node: &mut Self| {
-                node.end_checkpoint(done);
+                node.end_checkpoint(cx, done);
                 node.retire_forgotten(cx);
                 node.take_steps(cx);
                 node.release_drain_if_done(cx);
@@ -244,9 +244,20 @@ impl Node {
         });
     }
 
-    fn end_checkpoint(&mut self, done: CheckpointDone) {
+    fn end_checkpoint(&mut self, cx: &mut Ctx<'_, Self>, done: CheckpointDone) {
         self.commits.jobs.is_checkpointing = false;
-        match self.store.finish_checkpoint(done) {
+        let ended = self.store.finish_checkpoint(done);
+        if let Some(spent) = self.store.take_spent() {
+            let free = move || -> Finish<Self> {
+                drop(spent);
+                Box::new(|_, _: &mut Self| {})
+            };
+            // Where the pool has no room it is freed here and now.
+            if let Err(full) = cx.offload(Box::new(free)) {
+                log::debug!("{full}: memory is freed on the loop");
+            }
+        }
+        match ended {
             Ok(()) => self.retention.checkpoint_ended(),
             Err(error) => {
                 log::error!(

@@ -73,6 +73,12 @@ impl Store {
         Ok(())
     }
 
+    /// The memory of what the last checkpoint took into the file, to be dropped on a pool thread:
+    /// letting go of many small pieces takes long. Without that the next checkpoint drops it.
+    pub fn take_spent(&mut self) -> Option<impl Send + use<>> {
+        self.index.take_spent()
+    }
+
     /// Writes all that is pending, the mark of a clean close, and a checkpoint. Blocks. The log is
     /// closed well if the error is one of the index.
     pub fn close(mut self) -> Result<(), StoreError> {

@@ -222,14 +222,8 @@ impl Engine {
         if self.database.is_some() { Ok(()) } else { Err(StoreError::IndexBroken) }
     }
 
-    /// The work of writing an overlay into the file, and of freeing one that was written before;
-    /// `None` if the file is damaged.
-    pub(super) fn checkpoint(
-        &self,
-        overlay: Arc<Overlay>,
-        spent: Option<Arc<Overlay>>,
-        token: Arc<()>,
-    ) -> Option<Checkpoint> {
+    /// The work of writing an overlay into the file; `None` if the file is damaged.
+    pub(super) fn checkpoint(&self, overlay: Arc<Overlay>, token: Arc<()>) -> Option<Checkpoint> {
         // After a failure the file is read through a shadow: it must be opened anew to write.
         let database = self.database.clone().filter(|_| self.mode == Mode::Disk);
         let lock = Arc::clone(&self.lock);
@@ -237,7 +231,6 @@ impl Engine {
             database,
             opener: self.opener.clone(),
             overlay,
-            spent,
             token,
             lock,
         })
@@ -277,7 +270,6 @@ pub struct Checkpoint {
     database: Option<Arc<Database>>,
     opener: Opener,
     overlay: Arc<Overlay>,
-    spent: Option<Arc<Overlay>>,
     token: Arc<()>,
     lock: Arc<DiskLock>,
 }
@@ -294,8 +286,7 @@ pub struct CheckpointDone {
 impl Checkpoint {
     /// Writes and syncs; blocks for as long as the disk takes.
     pub fn run(self) -> CheckpointDone {
-        let Self { database, opener, overlay, spent, token, lock } = self;
-        drop(spent);
+        let Self { database, opener, overlay, token, lock } = self;
         let bytes = overlay.bytes();
         let result = database.map_or_else(|| opener.open(Mode::Disk), Ok);
         let result = result.and_then(|database| {

@@ -185,8 +185,7 @@ struct Frozen {
 pub struct Index {
     overlay: Overlay,
     frozen: Option<Frozen>,
-    /// What the last checkpoint took into the file. The next one frees it on its thread, as
-    /// letting go of many small pieces of memory takes long.
+    /// What the last checkpoint took into the file.
     spent: Option<Arc<Overlay>>,
     engine: Engine,
     empty: Overlay,
@@ -421,7 +420,12 @@ impl Index {
         }
         let token = Arc::new(());
         frozen.out = Arc::downgrade(&token);
-        self.engine.checkpoint(Arc::clone(&frozen.overlay), self.spent.take(), token)
+        self.engine.checkpoint(Arc::clone(&frozen.overlay), token)
+    }
+
+    /// What the last checkpoint took into the file, once.
+    pub(super) fn take_spent(&mut self) -> Option<Arc<Overlay>> {
+        self.spent.take()
     }
 
     /// Takes back a checkpoint. One that is not the one that is out is left aside.

@@ -24,11 +24,17 @@ pub const STATE_EPOCHS_MAX: usize = 1 << 13;
 pub const VECTOR_BYTES_MAX: usize = 1 << 20;
 const _: () = assert!(VECTOR_RUNS_MAX * 29 + STATE_EPOCHS_MAX * (18 + 40) + 64 < VECTOR_BYTES_MAX);
 
+/// Of a hash, in a hello.
+pub const HELLO_HASH_BYTES: usize = 16;
+/// The most runs of a vector in a hello.
+pub const HELLO_RUNS_MAX: usize = 24;
+const _: () = assert!(HELLO_REST_BYTES + 64 + 32 + 10 + HELLO_RUNS_MAX * 29 < HELLO_BYTES_MAX);
+
 /// The first frame of either side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello<'a> {
     /// The version spoken. The fields up to the version of the software come first in every later
-    /// one, and what a later one adds is skipped.
+    /// one, and what a later one adds is skipped. Of an earlier one only the name is read.
     pub protocol: u16,
     /// The node's name: 1 to 64 bytes, no white space, no control characters.
     pub name: &'a str,
@@ -36,15 +42,18 @@ pub struct Hello<'a> {
     pub epoch: Epoch,
     /// Random at each start: a node that meets its own has met itself.
     pub instance: u64,
-    /// The hash of all that it can hand over, and of the ends of its logs: equal ones need no
-    /// exchange.
-    pub state_hash: [u8; 32],
+    /// The first half of the hash of all that it can hand over, and of the ends of its logs: equal
+    /// ones need no exchange. Digests say it whole.
+    pub state_hash: [u8; HELLO_HASH_BYTES],
     /// Its wall clock, in milliseconds since 1970.
     pub clock_ms: u64,
     /// How many bytes of update frames may be sent to it before it gives credit.
     pub window_bytes: u32,
     /// The version of its software, for people: up to 32 bytes.
     pub version: &'a str,
+    /// What it has, where it asks to be sent the first of what it lacks right behind the other's
+    /// state: at most [`HELLO_RUNS_MAX`] runs.
+    pub wants: Option<Vector>,
 }
 
 /// What the sender has, whole or in parts: all that it can hand over or knows to be over.
@@ -237,23 +246,21 @@ const REFUSE: u8 = 17;
 const PIECE: u8 = 18;
 const EPOCH: u8 = 19;
 
-/// A hello without its name and version.
-const HELLO_REST_BYTES: usize = 2 + 1 + 8 + 8 + 32 + 8 + 4 + 1;
+/// A hello without its name, version and vector.
+const HELLO_REST_BYTES: usize = 2 + 1 + 8 + 8 + HELLO_HASH_BYTES + 8 + 4 + 1;
 /// Room for the fields that later versions add to hello.
 const HELLO_BYTES_MAX: usize = 1024;
 const SOFTWARE_BYTES_MAX: usize = 32;
 /// A seal of one update that was just sent.
 const SEAL_BYTES_MIN: usize = 32 + 8 + 64 + 1 + 1 + 1;
 const SEAL_BYTES_MAX: usize = 16 * 1024;
-/// The hello of version 1 had no version of the software: it is read far enough to be refused.
-const HELLO_V1: u16 = 1;
 /// What stands before the bytes of a piece.
 const PIECE_HEAD_BYTES: usize = 32 + 2;
 
 /// How long the body of a type may be; `None` for a type that we do not know.
 pub(super) fn body_bytes(kind: u8) -> Option<RangeInclusive<usize>> {
     Some(match kind {
-        HELLO => HELLO_REST_BYTES - 1..=HELLO_BYTES_MAX,
+        HELLO => 2 + 1 + 1..=HELLO_BYTES_MAX,
         STATE => 4..=VECTOR_BYTES_MAX,
         HELD => 4 + 32 + 64..=VECTOR_BYTES_MAX,
         OFFER | PASSED => 1..=VECTOR_BYTES_MAX,
@@ -516,26 +523,41 @@ fn encode_hello(hello: &Hello<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(&hello.window_bytes.to_be_bytes());
     let version = &hello.version[..hello.version.floor_char_boundary(SOFTWARE_BYTES_MAX)];
     put_short(out, version.as_bytes());
+    if let Some(wants) = &hello.wants {
+        wants.encode(out);
+    }
 }
 
 fn decode_hello(mut reader: Reader<'_>) -> Result<Hello<'_>, FrameFault> {
     let protocol = u16::from_be_bytes(reader.array()?);
+    let name = decode_name(reader.short()?)?;
     let mut hello = Hello {
         protocol,
-        name: decode_name(reader.short()?)?,
-        epoch: Epoch(reader.u64()?),
-        instance: reader.u64()?,
-        state_hash: reader.array()?,
-        clock_ms: reader.u64()?,
-        window_bytes: reader.u32()?,
+        name,
+        epoch: Epoch(0),
+        instance: 0,
+        state_hash: [0; HELLO_HASH_BYTES],
+        clock_ms: 0,
+        window_bytes: 0,
         version: "",
+        wants: None,
     };
-    if protocol > HELLO_V1 {
-        let version = reader.short()?;
-        if version.len() > SOFTWARE_BYTES_MAX || !version.iter().all(u8::is_ascii_graphic) {
-            return Err(FrameFault::Text);
-        }
-        hello.version = std::str::from_utf8(version).map_err(|_| FrameFault::Text)?;
+    if protocol < PROTOCOL {
+        return Ok(hello);
+    }
+    hello.epoch = Epoch(reader.u64()?);
+    hello.instance = reader.u64()?;
+    hello.state_hash = reader.array()?;
+    hello.clock_ms = reader.u64()?;
+    hello.window_bytes = reader.u32()?;
+    let version = reader.short()?;
+    if version.len() > SOFTWARE_BYTES_MAX || !version.iter().all(u8::is_ascii_graphic) {
+        return Err(FrameFault::Text);
+    }
+    hello.version = std::str::from_utf8(version).map_err(|_| FrameFault::Text)?;
+    if protocol == PROTOCOL && !reader.is_done() {
+        let wants = Vector::decode(&mut reader, HELLO_RUNS_MAX).map_err(FrameFault::Vector)?;
+        hello.wants = Some(wants);
     }
     if reader.is_done() || protocol > PROTOCOL { Ok(hello) } else { Err(FrameFault::Trailing) }
 }

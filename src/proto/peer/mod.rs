@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! u32 length (of type and body) · u8 type · body
-//! 1 hello   u16 protocol · u8+ name · u64 epoch · u64 instance · 32 state hash ·
-//!           u64 clock · u32 window · u8+ version of the software
+//! 1 hello   u16 protocol · u8+ name · u64 epoch · u64 instance · 16 of the state hash ·
+//!           u64 clock · u32 window · u8+ version of the software · vector, if it asks for more
 //! 2 state   u8 more · vector · varint n, n × (u64 epoch · varint low) ·
 //!           varint n, n × (u64 epoch · 32 cid)
 //! 3 offer   vector                 4 pull    u8 versions · vector
@@ -38,7 +38,8 @@ pub use blob::{
 };
 pub use codec::{FrameError, FrameFault, HEADER_BYTES, PeerCodec};
 pub use frame::{
-    Credit, Frame, Hello, NAME_BYTES_MAX, PROTOCOL, RefuseCode, STATE_EPOCHS_MAX, StateFrame,
-    VECTOR_BYTES_MAX, VECTOR_RUNS_MAX, put_piece_frame, put_seal, put_update_head,
+    Credit, Frame, HELLO_HASH_BYTES, HELLO_RUNS_MAX, Hello, NAME_BYTES_MAX, PROTOCOL, RefuseCode,
+    STATE_EPOCHS_MAX, StateFrame, VECTOR_BYTES_MAX, VECTOR_RUNS_MAX, put_piece_frame, put_seal,
+    put_update_head,
 };
 pub use seal::SealFrame;
