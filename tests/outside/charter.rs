@@ -80,7 +80,9 @@ fn a_charter_opens_the_herd_to_its_members_and_closes_it_to_who_is_retired() {
     await_story(&nodes[2], "for-members");
     await_story(&nodes[1], "from-a-stranger");
     let all = [("node1", false), ("node2", false), ("node3", false)];
-    nodes.iter().for_each(|node| await_members(node, &all));
+    for node in &nodes {
+        await_members(node, &all);
+    }
 
     // Retired by a node that it has no link to, it loses the link that it has, for good.
     charter(&nodes[1], &["retire", &keys[2]]);
