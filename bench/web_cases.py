@@ -155,7 +155,8 @@ def growth(bench):
                     reached.setdefault(name, []).append(rate)
     for name, rates in reached.items():
         flat = min(rates) / max(rates)
-        what = f"growth: /hello from {counts[0]} to {counts[-1]:,} connections: {name}: least / most"
+        what = (f"growth: /hello from {counts[0]} to {counts[-1]:,} connections: "
+                f"{name}: least / most")
         is_ours = name == ours.name
         bench.aim(what, flat, "≥ 0.8" if is_ours else "for comparison",
                   flat >= 0.8 if is_ours else None)
