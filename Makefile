@@ -77,7 +77,7 @@ endif
 
 # A rival that cannot be had is named in the results, and hinders no other.
 build-rivals: deps
-	@for tool in nginx h2o redis-server innd; do \
+	@for tool in nginx h2o redis-server; do \
 	    tests/deps.sh $$tool || echo "bench: goes on without $$tool" >&2; \
 	done
 	@$(T)/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \

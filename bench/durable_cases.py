@@ -10,14 +10,20 @@ from web_cases import start_all
 
 BODY_BYTES = 1000
 FLIGHTS = (1, 64)
+IN_PLACE_BYTES = 16 << 20
 
 
 class Disk:
-    """Appends so many bodies and syncs them, again and again: the ceiling of a group commit."""
+    """Writes so many bodies and syncs them, again and again: the ceiling of a group commit.
 
-    def __init__(self, bench, group):
-        self.bench, self.group = bench, group
-        self.name = "the disk: append + fdatasync" + f" of {group} together" * (group > 1)
+    An append makes the file longer, which the file system has to write down with each sync; into
+    a file of its full length it need not: that is the higher ceiling.
+    """
+
+    def __init__(self, bench, group, grows):
+        self.bench, self.group, self.grows = bench, group, grows
+        how = "append" if grows else "write in place"
+        self.name = f"the disk: {how} + fdatasync" + f" of {group} together" * (group > 1)
         self.path = bench.folder / "sync.probe"
 
     def cpu_seconds(self):
@@ -25,10 +31,16 @@ class Disk:
 
     def load(self):
         file = os.open(self.path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
+        if not self.grows:
+            os.write(file, bytes(IN_PLACE_BYTES))
+            os.fsync(file)
+            os.lseek(file, 0, os.SEEK_SET)
         micros, start = [], time.monotonic()
         try:
             while time.monotonic() - start < self.bench.seconds:
                 before = time.monotonic()
+                if not self.grows and os.lseek(file, 0, os.SEEK_CUR) > IN_PLACE_BYTES // 2:
+                    os.lseek(file, 0, os.SEEK_SET)
                 os.write(file, b"x" * BODY_BYTES * self.group)
                 os.fdatasync(file)
                 micros.append((time.monotonic() - before) * 1e6)
@@ -48,6 +60,7 @@ def publish_rivals(bench):
         ("JetStream, sync always", "jetstream", lambda: contestants.jetstream(bench, True)),
         ("JetStream, default", "jetstream", lambda: contestants.jetstream(bench, False)),
         ("Redis, appendfsync always", "redis", lambda: contestants.redis(bench, True)),
+        ("INN", None, contestants.inn),
     ]
 
 
@@ -67,17 +80,17 @@ def publish_in_flight(bench, ours, rivals, flight):
     case = f"durable publish of 1 kB, {flight} in flight"
     options = ["--connections", flight, "--bytes", BODY_BYTES]
     path = ["--path", "/v1/topics/bench?durability=local"]
-    disk = Disk(bench, flight)
-    loads = [(ours, functools.partial(bench.load, "publish", ours.port, *options, *path)),
-             (disk, disk.load)]
+    disks = [Disk(bench, flight, grows) for grows in (True, False)]
+    loads = [(ours, functools.partial(bench.load, "publish", ours.port, *options, *path))]
+    loads += [(disk, disk.load) for disk in disks]
     loads += [(rival, functools.partial(bench.load, protocol, rival.port, *options))
               for rival, protocol in rivals]
     rates = bench.alternate(case, loads, "publishes/s")
     rows = {row.who: row for row in bench.rows if row.case == case}
     mine = rows[ours.name]
     if flight == 1:
-        times = mine.p50_us / rows[disk.name].p50_us
-        bench.aim(f"{case}: p50, times that of a raw fdatasync", times, "≤ 2", times <= 2)
+        times = mine.p50_us / min(rows[disk.name].p50_us for disk in disks)
+        bench.aim(f"{case}: p50, times that of the faster raw fdatasync", times, "≤ 2", times <= 2)
         return
     bench.aim(f"{case}: per second", mine.value, "≥ 25,000", mine.value >= 25_000)
     bench.aim(f"{case}: p99, ms", mine.p99_us / 1e3, "≤ 10", mine.p99_us <= 10_000)

@@ -2,7 +2,7 @@
 //! told), waits for their answers, checks them, and sends the next. One thread, epoll. All
 //! connections stand before the clock starts; with `--fresh` each request has one of its own.
 //!
-//! Usage: `load line|get|publish|redis|jetstream|news PORT [--connections N] [--depth D]
+//! Usage: `load line|get|publish|redis|jetstream PORT [--connections N] [--depth D]
 //! [--seconds S] [--path P] [--bytes B] [--fresh]`; prints one line of JSON: requests, errors,
 //! seconds, `per_second`, and of the D together `p50_us`, `p99_us`.
 

@@ -18,8 +18,6 @@ pub enum Protocol {
     Redis,
     /// NATS: a message to a `JetStream`, answered by its number there.
     Jetstream,
-    /// NNTP (RFC 4644): `TAKETHIS` and an article, answered by 239.
-    News,
 }
 
 pub struct Speech {
@@ -37,7 +35,6 @@ impl Protocol {
             "publish" => Self::Publish,
             "redis" => Self::Redis,
             "jetstream" => Self::Jetstream,
-            "news" => Self::News,
             _ => return None,
         })
     }
@@ -54,11 +51,6 @@ impl Speech {
                      SUB _INBOX.{number} 1\r\nPING\r\n"
                 )?;
                 await_text(stream, b"PONG\r\n")
-            }
-            Protocol::News => {
-                await_text(stream, b"\r\n")?;
-                stream.write_all(b"MODE STREAM\r\n")?;
-                await_text(stream, b"203 ")
             }
             _ => Ok(()),
         }
@@ -94,18 +86,6 @@ impl Speech {
                 self.add_body(number, now, to)?;
                 to.extend_from_slice(b"\r\n");
             }
-            Protocol::News => {
-                let id = format!("<{number}.{seconds}.{nanos:09}@load.example>");
-                write!(
-                    to,
-                    "TAKETHIS {id}\r\nPath: load.example!not-for-mail\r\n\
-                     From: load@load.example\r\nNewsgroups: bench.load\r\nSubject: load\r\n\
-                     Message-ID: {id}\r\nDate: {}\r\n\r\n",
-                    self.path
-                )?;
-                self.add_body(number, now, to)?;
-                to.extend_from_slice(b"\r\n.\r\n");
-            }
         }
         Ok(())
     }
@@ -127,7 +107,6 @@ impl Speech {
             Protocol::Redis => wrong_pairs(answer, b"$", depth),
             Protocol::Jetstream => wrong_pairs(answer, b"MSG _INBOX.", depth)
                 .map(|wrong| wrong + memmem::find_iter(answer, b"\"error\"").count()),
-            Protocol::News => wrong_starts(answer, b"239 ", depth),
         }
     }
 }
@@ -158,16 +137,8 @@ fn wrong_lines(request: &[u8], answer: &[u8], depth: usize) -> Option<usize> {
     Some(asked.zip(answers).filter(is_wrong).count())
 }
 
-/// How many lines begin otherwise; none while lines are missing.
-fn wrong_starts(answer: &[u8], start: &[u8], depth: usize) -> Option<usize> {
-    if memchr::memchr_iter(b'\n', answer).count() < depth {
-        return None;
-    }
-    let lines = answer.split_inclusive(|&byte| byte == b'\n');
-    Some(lines.filter(|line| !line.starts_with(start)).count())
-}
-
-/// The same of every second line, the first of a pair. An error of one line is wrong at once.
+/// How many pairs of lines begin otherwise; none while lines are missing. An error of one line is
+/// wrong at once.
 fn wrong_pairs(answer: &[u8], start: &[u8], depth: usize) -> Option<usize> {
     if answer.starts_with(b"-") {
         return Some(1);
