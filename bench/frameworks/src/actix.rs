@@ -1,5 +1,5 @@
 //! actix-web as its first page shows it, with one worker and the keep-alive of the system, as in
-//! its entry of TechEmpower's benchmarks.
+//! its entry of `TechEmpower`'s benchmarks.
 
 use crate::{ANSWER, BACKLOG, Fault, PATH};
 use actix_web::http::KeepAlive;

@@ -34,8 +34,6 @@ async fn converse(stream: TcpStream) {
     let _ = http.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
 }
 
-// hyper takes a service by value of its request.
-#[allow(clippy::needless_pass_by_value)]
 fn answer(request: Request<Incoming>) -> Ready<Result<Response<Full<Bytes>>, Infallible>> {
     let mut response = Response::new(Full::new(Bytes::from_static(ANSWER.as_bytes())));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
