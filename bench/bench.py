@@ -7,7 +7,6 @@ RESULTS.md and the charts in bench/ too.
 """
 
 import argparse
-import os
 import resource
 import sys
 
@@ -61,16 +60,15 @@ def main():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     bench = Bench(options)
-    bench.load_average = os.getloadavg()[0]
     names = options.cases or [name for name in CASES if name != NEEDS_BEFORE or options.before]
     is_whole_run = not options.cases and not options.smoke
     command = "make bench" + f" CASES=\"{' '.join(options.cases)}\"" * bool(options.cases)
     command += f" ROUNDS={bench.rounds} SECONDS={bench.seconds:g}"
     try:
         results.check_whole(bench, run(bench, names))
-        results.keep(bench, bench.folder, command)
+        drawn = results.keep(bench, command)
         if is_whole_run:
-            results.publish(bench, BENCH)
+            results.publish(bench, drawn, BENCH)
     except Broken as error:
         sys.exit(f"bench {error}")
     finally:

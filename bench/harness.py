@@ -202,6 +202,7 @@ class Bench:
         self.before_program = options.before
         self.rivals = self.target / "rivals/release"
         self.rows, self.aims, self.notes, self.missing = [], [], [], []
+        self.load_average = os.getloadavg()[0]
         self.folder.mkdir(parents=True, exist_ok=True)
         if len(CORES) < 2:
             self.notes.append("one core only: server and load share it, the rates mean little")

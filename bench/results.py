@@ -12,6 +12,9 @@ import charts
 import contestants
 from harness import Broken
 
+# A load average of a machine that does something else.
+BUSY_FROM = 0.7
+
 
 def number(value):
     if value is None:
@@ -57,6 +60,14 @@ def machine():
     return f"{cpu_model()}, {os.cpu_count()} cores, Linux {platform.release()}"
 
 
+def busy(bench):
+    """A warning, if others worked on the machine when the run began."""
+    if bench.load_average < BUSY_FROM:
+        return []
+    return ["", "**The machine was busy with other work: these figures are not to be relied on.**",
+            ""]
+
+
 def check_whole(bench, cases):
     """Each case gave a figure, and each figure is one."""
     for name, rows in cases.items():
@@ -86,6 +97,7 @@ def document(bench, command, drawn):
         "on one core, the load on another.",
         "",
         f"Machine: {machine()}; load average at the start {bench.load_average:.2f}.",
+        *busy(bench),
         f"Aims: {reached} reached, {missed} missed.",
         "",
     ]
@@ -101,9 +113,9 @@ def document(bench, command, drawn):
     return "\n".join(lines)
 
 
-def keep(bench, folder, command):
-    """Writes results.json, RESULTS.md and its charts to that folder, and prints the figures."""
-    drawn = charts.draw(bench.rows, folder)
+def keep(bench, command):
+    """Writes results.json, RESULTS.md and its charts, and prints the figures; what was drawn."""
+    drawn = charts.draw(bench.rows, bench.folder)
     everything = {
         "machine": machine(), "rounds": bench.rounds, "seconds": bench.seconds,
         "notes": bench.notes, "missing": bench.missing,
@@ -111,11 +123,12 @@ def keep(bench, folder, command):
         "aims": [dataclasses.asdict(aim) for aim in bench.aims],
     }
     (bench.folder / "results.json").write_text(json.dumps(everything, indent=1) + "\n")
-    (folder / "RESULTS.md").write_text(document(bench, command, drawn))
+    (bench.folder / "RESULTS.md").write_text(document(bench, command, drawn))
     print(summary(bench))
+    return drawn
 
 
-def publish(bench, folder):
-    """Copies RESULTS.md and the charts to where the sources show them."""
-    for path in (bench.folder / "RESULTS.md", *bench.folder.glob("*.svg")):
-        (folder / path.name).write_bytes(path.read_bytes())
+def publish(bench, drawn, folder):
+    """Copies RESULTS.md and its charts to where the sources show them."""
+    for name in ("RESULTS.md", *(name for name, _ in drawn)):
+        (folder / name).write_bytes((bench.folder / name).read_bytes())
