@@ -34,5 +34,7 @@ mod herd;
 mod http;
 #[path = "outside/line.rs"]
 mod line;
+#[path = "outside/load.rs"]
+mod load;
 #[path = "outside/net.rs"]
 mod net;

@@ -18,17 +18,26 @@ const NODE_VARIABLE: &str = "BELLWETHER_NODE";
 #[derive(Clone, Copy)]
 pub(crate) struct Opt {
     long: &'static str,
+    /// A letter that stands for it.
+    short: Option<char>,
     has_value: bool,
+}
+
+impl Opt {
+    /// The same, also known by a letter.
+    pub(crate) const fn or(self, letter: char) -> Self {
+        Self { short: Some(letter), ..self }
+    }
 }
 
 /// An option with a value: `--long VALUE` or `--long=VALUE`.
 pub(crate) const fn value(long: &'static str) -> Opt {
-    Opt { long, has_value: true }
+    Opt { long, short: None, has_value: true }
 }
 
 /// An option without a value.
 pub(crate) const fn flag(long: &'static str) -> Opt {
-    Opt { long, has_value: false }
+    Opt { long, short: None, has_value: false }
 }
 
 /// What a command was given.
@@ -49,33 +58,38 @@ impl Args {
         let mut parser = lexopt::Parser::from_args(given.iter().cloned());
         let mut args = Self { command, options: Vec::new(), free: Vec::new() };
         loop {
-            let long = match parser.next().map_err(|error| args.wrong(&error.to_string()))? {
+            let option = match parser.next().map_err(|error| args.wrong(&error.to_string()))? {
                 None => return Ok(args),
                 Some(lexopt::Arg::Value(word)) => {
                     args.free.push(word);
                     continue;
                 }
-                Some(lexopt::Arg::Short('h')) => return Err(Failure::Help),
-                Some(lexopt::Arg::Short(letter)) => {
-                    return Err(args.wrong(&format!("no such option: -{letter}")));
+                Some(lexopt::Arg::Short('h') | lexopt::Arg::Long("help")) => {
+                    return Err(Failure::Help);
                 }
-                Some(lexopt::Arg::Long(long)) => long.to_owned(),
-            };
-            if long == "help" {
-                return Err(Failure::Help);
-            }
-            let Some(option) = known.iter().find(|option| option.long == long) else {
-                let hint = nearest::nearest(&long, known.iter().map(|option| option.long));
-                let hint = hint.map_or(String::new(), |near| format!(": did you mean --{near}?"));
-                return Err(args.wrong(&format!("no such option: --{long}{hint}")));
+                Some(lexopt::Arg::Short(letter)) => {
+                    let option = known.iter().find(|option| option.short == Some(letter));
+                    option.ok_or_else(|| args.wrong(&format!("no such option: -{letter}")))?
+                }
+                Some(lexopt::Arg::Long(long)) => {
+                    let option = known.iter().find(|option| option.long == long);
+                    option.ok_or_else(|| args.no_such(long, known))?
+                }
             };
             let value = if option.has_value {
+                let long = option.long;
                 parser.value().map_err(|_| args.wrong(&format!("--{long} wants a value")))?
             } else {
                 OsString::new()
             };
             args.options.push((option.long, value));
         }
+    }
+
+    fn no_such(&self, long: &str, known: &[Opt]) -> Failure {
+        let hint = nearest::nearest(long, known.iter().map(|option| option.long));
+        let hint = hint.map_or(String::new(), |near| format!(": did you mean --{near}?"));
+        self.wrong(&format!("no such option: --{long}{hint}"))
     }
 
     /// A usage error of this command: `what`, and where to read on.

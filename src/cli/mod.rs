@@ -4,6 +4,7 @@
 //! To add a command: write its module with a `COMMAND`, and name it in `COMMANDS`.
 
 mod args;
+mod chart;
 mod charter;
 mod client;
 mod failure;
@@ -13,6 +14,7 @@ mod history;
 mod import;
 mod key;
 mod leash;
+mod load;
 mod logging;
 mod nearest;
 mod publish;
@@ -55,6 +57,7 @@ const COMMANDS: &[Command] = &[
     status::COMMAND,
     key::COMMAND,
     charter::COMMAND,
+    load::COMMAND,
     sim::COMMAND,
 ];
 

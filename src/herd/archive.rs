@@ -43,9 +43,27 @@ pub trait Archive: AuditSet {
     /// Updates of an epoch that are kept beside others of the same name, with their seals.
     fn exhibits_of(&self, epoch: Epoch) -> Result<Vec<(Update, Seal)>, StoreError>;
 
+    /// True when it would keep an update of this name and id beside another one of the name.
+    fn wants_exhibit(&self, dot: Dot, cid: Cid) -> bool;
+
     /// The first clock from which on it has everything that it ever had: before it, retention
     /// dropped some.
     fn whole_since(&self) -> Result<Hlc, StoreError>;
+
+    /// Updates that were here, and are to be had again: the log lost them.
+    fn lost(&self) -> Vector {
+        Vector::new()
+    }
+
+    /// True for one of those.
+    fn is_lost(&self, _dot: Dot) -> bool {
+        false
+    }
+
+    /// True when an update need not come again.
+    fn has(&self, dot: Dot) -> bool {
+        self.known().contains(dot) && !self.is_lost(dot)
+    }
 
     /// What cuts duplicates.
     fn known(&self) -> &Vector {
@@ -132,12 +150,22 @@ impl Archive for Store {
         Ok(kept.spans().next().map(|span| span.from))
     }
 
+    /// Nothing of what a withdrawal erases is handed on before it is on disk here: a stub at a
+    /// peer would outlive the withdrawal, if a crash took that back.
     fn get(&self, dot: Dot) -> Result<Option<Update>, StoreError> {
-        Self::get(self, dot)
+        if self.is_being_erased(dot) { Ok(None) } else { self.find(dot) }
     }
 
     fn seal_of(&self, dot: Dot) -> Result<Option<Seal>, StoreError> {
-        Self::seal_of(self, dot)
+        self.find_seal(dot)
+    }
+
+    fn lost(&self) -> Vector {
+        Self::lost(self)
+    }
+
+    fn is_lost(&self, dot: Dot) -> bool {
+        Self::is_lost(self, dot)
     }
 
     fn is_forked(&self, epoch: Epoch) -> bool {
@@ -145,13 +173,10 @@ impl Archive for Store {
     }
 
     fn exhibits_of(&self, epoch: Epoch) -> Result<Vec<(Update, Seal)>, StoreError> {
-        if !self.forked(epoch) {
-            return Ok(Vec::new());
-        }
-        let all: Result<Vec<(Update, Seal)>, StoreError> = self.exhibits().collect();
-        all.map(|mut exhibits| {
-            exhibits.retain(|(update, _)| update.dot().epoch == epoch);
-            exhibits
-        })
+        Self::exhibits_of(self, epoch).collect()
+    }
+
+    fn wants_exhibit(&self, dot: Dot, cid: Cid) -> bool {
+        Self::wants_exhibit(self, dot, cid)
     }
 }

@@ -1,10 +1,10 @@
 //! Audits on a relay's links: when one is begun, and what becomes of what it finds.
 
 use super::link::{Link, LinkError};
-use super::{Archive, AuditError, Audited, Auditor, AuditorSettings, Relay, Sealed};
+use super::{Archive, AuditError, Audited, Auditor, AuditorSettings, Relay};
 use crate::base::Tick;
 use crate::proto::peer::AuditName;
-use crate::update::{Cid, Dot, Hlc, Span};
+use crate::update::Hlc;
 
 /// What is younger may still be on its way, and is left out.
 const YOUNG_MS: u64 = 60_000;
@@ -60,7 +60,6 @@ impl<L: Copy + Ord> Relay<L> {
         archive: &A,
         now: Tick,
     ) -> Result<(), LinkError> {
-        let mut seal = None;
         for AuditName { dot, cid } in names {
             let Some(at) = self.links.get_mut(&link) else { return Ok(()) };
             at.has.insert(*dot);
@@ -68,9 +67,11 @@ impl<L: Copy + Ord> Relay<L> {
                 at.todo.insert(*dot);
                 continue;
             }
+            // What the log lost is found to be so by this very reading, and is asked for again;
+            // what retention dropped is not here either.
+            let Some(ours) = archive.get(*dot)? else { continue };
             let is_flagged = self.flagged.contains(&dot.epoch) || archive.is_forked(dot.epoch);
-            let ours = cid_of(*dot, archive, &mut seal)?;
-            if ours.is_some_and(|ours| ours != *cid) && !is_flagged {
+            if ours.cid() != *cid && !is_flagged {
                 at.ask_versions(dot.epoch, dot.seq, dot.seq);
                 self.wake.insert(link);
             }
@@ -147,23 +148,4 @@ impl<L: Copy + Ord> Relay<L> {
             self.wake.insert(link);
         }
     }
-}
-
-/// The id of what we hold under a name; `None` when retention dropped it. Names come in runs, so
-/// the seal of the one before is tried first.
-fn cid_of<A: Archive>(
-    dot: Dot,
-    archive: &A,
-    seal: &mut Option<Sealed>,
-) -> Result<Option<Cid>, LinkError> {
-    let alone = Span { epoch: dot.epoch, from: dot.seq, to: dot.seq };
-    if archive.first_in(alone)?.is_none() {
-        return Ok(None);
-    }
-    let known = seal.as_ref().filter(|sealed| sealed.epoch == dot.epoch);
-    if let Some(cid) = known.and_then(|sealed| sealed.seal.cid_at(dot.seq)) {
-        return Ok(Some(cid));
-    }
-    *seal = archive.seal_of(dot)?.map(Sealed::new);
-    Ok(seal.as_ref().and_then(|sealed| sealed.seal.cid_at(dot.seq)))
 }

@@ -76,7 +76,7 @@ impl<L: Copy + Ord> Relay<L> {
         let dot = Update::peek_dot(manifest.stub).map_err(LinkError::Envelope)?;
         self.pulls.came(link, dot, now);
         self.blobs.assemblies.on_manifest(link, manifest);
-        let is_known = archive.known().contains(dot) || self.gate.contains(dot);
+        let is_known = archive.has(dot) || self.gate.contains(dot);
         if is_known || !self.may_take_from(link, dot.epoch, archive) {
             self.plan(archive, now);
             return Ok(Arrival::Duplicate);
@@ -115,9 +115,13 @@ impl<L: Copy + Ord> Relay<L> {
         };
         let sealed = self.blobs.seals.remove(&piece.cid);
         let update = Update::decode(raw).map_err(LinkError::Envelope)?;
-        let is_known = archive.known().contains(update.dot());
+        let is_known = archive.has(update.dot());
         if let Some(sealed) = sealed.filter(|sealed| !is_known && sealed.covers(&update)) {
-            self.gate.put(update, sealed);
+            if archive.is_lost(update.dot()) {
+                self.restored.push_back((update, sealed));
+            } else {
+                self.gate.put(update, sealed);
+            }
         }
         self.make_room_for_later(archive, now);
         Ok(Arrival::Ready)

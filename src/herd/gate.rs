@@ -80,6 +80,13 @@ impl Gate {
         self.waiting.get(&dot).map(|(update, _)| update.cid())
     }
 
+    /// The last sequence number of an epoch that waits; 0 for none.
+    pub(super) fn last(&self, epoch: Epoch) -> u64 {
+        let upto = ..=Dot { epoch, seq: u64::MAX };
+        let last = self.waiting.range(upto).next_back();
+        last.filter(|(dot, _)| dot.epoch == epoch).map_or(0, |(dot, _)| dot.seq)
+    }
+
     /// Takes an update that its seal covers.
     pub(super) fn put(&mut self, update: Update, sealed: Arc<Sealed>) {
         let dot = update.dot();

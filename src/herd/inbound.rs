@@ -8,7 +8,7 @@ use super::relay::exhibit;
 use super::{Archive, Relay, Sealed};
 use crate::base::{OutBuf, Tick};
 use crate::proto::peer::{Frame, SealFrame, StateFrame};
-use crate::update::{Cid, Dot, EnvelopeError, Epoch, Seal, Span, Update, Vector};
+use crate::update::{Cid, Dot, EnvelopeError, Epoch, Seal, Span, Update, Vector, Word};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ impl<L: Copy + Ord> Relay<L> {
             Frame::Pong(moment) => at.on_pong(moment, now),
             Frame::Refuse { code, text } => return Ok(Arrival::Refused(code, text.to_owned())),
             Frame::State(part) => return self.on_state(link, part, archive, now, out),
+            Frame::Epoch(epoch) => return self.on_epoch(link, epoch, archive, now),
             later => {
                 if !at.is_up() {
                     return Err(LinkError::Unexpected("anything but a state"));
@@ -61,13 +62,12 @@ impl<L: Copy + Ord> Relay<L> {
             Frame::Seal(seal) => return self.on_seal(link, &seal, archive, now),
             Frame::Passed(dots) => {
                 let over = self.pulls.over(link, &dots);
-                self.gate.pass(&over);
-                self.plan(archive, now);
-                return Ok(Arrival::Ready);
+                at.on_passed(&over);
+                return Ok(Arrival::Passed);
             }
-            Frame::Held { node, urgent, dots } => {
-                at.on_held(node, &dots)?;
-                return Ok(Arrival::Held { node: node.to_owned(), urgent, dots });
+            Frame::Held { urgent, word } => {
+                at.on_held(&word)?;
+                return Ok(Arrival::Held { urgent, word: Box::new(word) });
             }
             Frame::Credit(credit) => at.on_credit(credit)?,
             Frame::Digest(digest) if at.on_digest(digest, archive, self.changes)? => {
@@ -100,8 +100,7 @@ impl<L: Copy + Ord> Relay<L> {
         if was_up && at.owes_state(now) {
             at.say_state(archive, now, self.ring.end(), out)?;
         }
-        at.todo = Vector::new();
-        at.has.beyond(archive.seen()).into_iter().for_each(|span| at.todo.insert_span(span));
+        at.look_at_what_it_has(archive);
         let is_skipped = !was_up && !self.settings.catches_up && !at.todo.is_empty();
         if is_skipped {
             self.gate.pass(&std::mem::take(&mut at.todo));
@@ -126,6 +125,30 @@ impl<L: Copy + Ord> Relay<L> {
             (false, true) => Arrival::Ready,
             (false, false) => Arrival::Nothing,
         })
+    }
+
+    /// The peer goes on under another epoch: what it has of the one before is asked of it even if
+    /// two published there, since it publishes there no longer.
+    fn on_epoch<A: Archive>(
+        &mut self,
+        link: L,
+        epoch: Epoch,
+        archive: &A,
+        now: Tick,
+    ) -> Result<Arrival, LinkError> {
+        let Some(at) = self.links.get_mut(&link) else { return Ok(Arrival::Nothing) };
+        let Some(peer) = &mut at.peer else {
+            return Err(LinkError::Unexpected("an epoch before the hello"));
+        };
+        peer.epoch = epoch;
+        if at.is_up() {
+            at.look_at_what_it_has(archive);
+            if archive.is_forked(epoch) {
+                self.show(link, archive, epoch)?;
+            }
+            self.plan(archive, now);
+        }
+        Ok(Arrival::Epoch(epoch))
     }
 
     /// Ends of epochs that both have, and that differ: two updates bear one name.
@@ -207,7 +230,7 @@ impl<L: Copy + Ord> Relay<L> {
             return Err(LinkError::Envelope(EnvelopeError::Seq));
         }
         let may_take = self.may_take_from(link, dot.epoch, archive);
-        let is_known = archive.known().contains(dot) || self.gate.contains(dot);
+        let is_known = archive.has(dot) || self.gate.contains(dot);
         let Some(at) = self.links.get_mut(&link) else { return Ok(Arrival::Nothing) };
         if at.is_over_window() {
             return Err(LinkError::Window);
@@ -246,7 +269,7 @@ impl<L: Copy + Ord> Relay<L> {
         let (first, last) = (Dot { epoch, seq: frame.from }, Dot { epoch, seq: to });
         let Some(at) = self.links.get_mut(&link) else { return Ok(Arrival::Nothing) };
         let covered: Vec<Dot> = at.hold.range(first..=last).map(|(dot, _)| *dot).collect();
-        let is_known = |dot: &Dot| archive.known().contains(*dot) || self.gate.contains(*dot);
+        let is_known = |dot: &Dot| archive.has(*dot) || self.gate.contains(*dot);
         if covered.iter().all(is_known) {
             let was_empty = covered.is_empty();
             for dot in covered {
@@ -277,11 +300,15 @@ impl<L: Copy + Ord> Relay<L> {
                 return Err(LinkError::Seal(epoch));
             }
             at.credit.bytes += update.raw().len() as u64;
-            if archive.known().contains(dot) || self.gate.contains(dot) {
+            if archive.has(dot) || self.gate.contains(dot) {
                 continue;
             }
             at.credit.news += u64::from(is_push);
-            self.gate.put(update, Arc::clone(&sealed));
+            if archive.is_lost(dot) {
+                self.restored.push_back((update, Arc::clone(&sealed)));
+            } else {
+                self.gate.put(update, Arc::clone(&sealed));
+            }
         }
         self.plan(archive, now);
         Ok(Arrival::Ready)
@@ -336,10 +363,13 @@ impl<L: Copy + Ord> Relay<L> {
     ) -> Result<Arrival, LinkError> {
         let update = Update::decode(raw.into()).map_err(LinkError::Envelope)?;
         let dot = update.dot();
-        if self.flagged.contains(&dot.epoch) || archive.is_forked(dot.epoch) {
+        if !archive.wants_exhibit(dot, update.cid()) {
             return Ok(Arrival::Nothing);
         }
-        let Some(dot) = contradicted(&update, archive)? else { return Ok(Arrival::Nothing) };
+        let is_known = self.flagged.contains(&dot.epoch) || archive.is_forked(dot.epoch);
+        // Of an epoch that is known to be forked, all that stands beside what is here is kept.
+        let contradicted = contradicted(&update, archive)?.filter(|of| !is_known || *of == dot);
+        let Some(dot) = contradicted else { return Ok(Arrival::Nothing) };
         let sealed = Sealed::new(seal);
         if !sealed.covers(&update) || !(self.settings.verify)(&sealed.seal) {
             return Err(LinkError::Seal(sealed.epoch));
@@ -364,6 +394,19 @@ fn contradicted<A: Archive>(update: &Update, archive: &A) -> Result<Option<Dot>,
 }
 
 impl Link {
+    /// Takes down what the peer has and this node lacks.
+    fn look_at_what_it_has<A: Archive>(&mut self, archive: &A) {
+        self.todo = Vector::new();
+        self.has.beyond(archive.seen()).into_iter().for_each(|span| self.todo.insert_span(span));
+        self.passed.spans().for_each(|span| self.todo.remove_span(span));
+    }
+
+    /// Of what the peer was asked for, it says that this is over.
+    fn on_passed(&mut self, over: &Vector) {
+        self.passed.merge(over);
+        over.spans().for_each(|span| self.todo.remove_span(span));
+    }
+
     /// An update that waited for its seal is dealt with; if it is still unknown, it is asked for
     /// again.
     fn release(&mut self, dot: Dot) {
@@ -384,12 +427,15 @@ impl Link {
         self.learn(&Vector::new())
     }
 
-    fn on_held(&mut self, node: &str, dots: &Vector) -> Result<(), LinkError> {
-        if self.peer.as_ref().is_none_or(|peer| peer.name != node) {
+    fn on_held(&mut self, word: &Word) -> Result<(), LinkError> {
+        if word.held.spans().any(|span| span.from != 1) {
+            return Err(LinkError::Unexpected("a disk with gaps"));
+        }
+        if self.peer.as_ref().is_none_or(|peer| peer.name != word.node) {
             return Ok(());
         }
-        self.held.merge(dots);
-        self.learn(dots)
+        self.held.merge(&word.held);
+        self.learn(&word.held)
     }
 
     /// The peer wants to see all that bears these names.

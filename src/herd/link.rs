@@ -5,13 +5,14 @@
 
 use super::meter::Yield;
 use super::outflow::Outflow;
+use super::words::{VerifyBudget, Words};
 use super::{Archive, AuditError, BlobError, Identity};
 use crate::base::{OutBuf, Tick};
 use crate::proto::peer::{
     Credit, Frame, Hello, PROTOCOL, STATE_EPOCHS_MAX, StateFrame, VECTOR_RUNS_MAX,
 };
 use crate::store::StoreError;
-use crate::update::{Cid, Dot, EnvelopeError, Epoch, Seal, Update, Vector};
+use crate::update::{Cid, Dot, EnvelopeError, Epoch, Seal, Update, Vector, Word};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -70,14 +71,17 @@ pub enum Arrival {
     Duplicate,
     /// The peer says to have more of our own epoch than we know: our log lost its end.
     Amnesia,
+    /// The peer says that some of what it was asked for is over: call
+    /// [`super::Relay::take_passed`], now and at each heartbeat.
+    Passed,
+    /// The peer publishes under another epoch from now on.
+    Epoch(Epoch),
     /// A node has this on disk.
     Held {
-        /// Which node.
-        node: String,
         /// Someone waits for it.
         urgent: bool,
-        /// What it has.
-        dots: Vector,
+        /// The node's word, not verified.
+        word: Box<Word>,
     },
     /// Two updates bear one name: keep the exhibit, and call [`super::Relay::expose`].
     Fork(Box<Fork>),
@@ -198,10 +202,15 @@ pub(super) struct Link {
     pub(super) has: Vector,
     /// What the peer has on disk, as far as it said so.
     pub(super) held: Vector,
-    /// What we said we have on disk.
-    said_held: Vector,
+    /// The peer was told all that this node said of its disk before the link came up.
+    pub(super) is_told: bool,
+    pub(super) verify_budget: VerifyBudget,
     /// What the peer has and we lack, when it was last looked at.
     pub(super) todo: Vector,
+    /// What the peer offered, and said to be over when it was asked.
+    pub(super) passed: Vector,
+    /// What the peer offered, and did not send in the longest time that it is given.
+    pub(super) unsent: Vector,
     /// The first sequence numbers that the peer has whole, of epochs that it dropped from.
     lows: BTreeMap<Epoch, u64>,
     /// The parts of a state that have come.
@@ -217,25 +226,26 @@ pub(super) struct Link {
     said_credit: Credit,
     heard_credit: Credit,
     pub(super) yields: Yield,
-    /// Kept eager, however little of what it pushes is new.
-    pub(super) is_kept: bool,
     /// What is to be asked of the peer, not yet written.
     pub(super) requests: Vec<(bool, Vector)>,
     pub(super) exhibits: VecDeque<Arc<(Update, Seal)>>,
+    /// The epoch under which this node publishes, if that is another than the peer knows.
+    pub(super) new_epoch: Option<Epoch>,
     /// Messages of an audit, not yet written: each waits for an answer to the one before.
     pub(super) audit_messages: Vec<Vec<u8>>,
     /// Counts up over all links: the least was audited least lately.
     pub(super) audit_turn: u64,
     /// Pieces go before updates next time.
     pub(super) is_piece_next: bool,
-    gossip: BTreeMap<String, (bool, Vector)>,
+    /// Words of disks to be passed on, and whether someone waits for them.
+    gossip: BTreeMap<String, (bool, Words)>,
     beats: u64,
     next_beat: Tick,
     next_digest: Tick,
     /// Digests that differed one after another, and how much had changed here at the last.
     differing: u32,
     changes: u64,
-    greeted_at: Tick,
+    pub(super) greeted_at: Tick,
     last_heard: Tick,
     /// Nothing was heard for too long, as of this turn: what came meanwhile may not be read yet.
     is_suspect: bool,
@@ -272,8 +282,11 @@ impl Link {
             peer: None,
             has: Vector::new(),
             held: Vector::new(),
-            said_held: Vector::new(),
+            is_told: false,
+            verify_budget: VerifyBudget::new(now),
             todo: Vector::new(),
+            passed: Vector::new(),
+            unsent: Vector::new(),
             lows: BTreeMap::new(),
             state: StateFrame::default(),
             stated_at: None,
@@ -284,9 +297,9 @@ impl Link {
             said_credit: Credit::default(),
             heard_credit: Credit::default(),
             yields: Yield::new(),
-            is_kept: false,
             requests: Vec::new(),
             exhibits: VecDeque::new(),
+            new_epoch: None,
             audit_messages: Vec::new(),
             audit_turn: 0,
             is_piece_next: false,
@@ -489,17 +502,20 @@ impl Link {
     }
 
     /// Something is to be passed on about what a node has on disk.
-    pub(super) fn gossip(&mut self, node: &str, urgent: bool, dots: &Vector) {
-        if self.gossip.len() >= GOSSIP_NAMES_MAX && !self.gossip.contains_key(node) {
+    pub(super) fn gossip(&mut self, urgent: bool, word: &Arc<Word>) {
+        if self.gossip.len() >= GOSSIP_NAMES_MAX && !self.gossip.contains_key(&word.node) {
             return;
         }
-        let (is_urgent, waiting) = self.gossip.entry(node.to_owned()).or_default();
+        let (is_urgent, waiting) = self.gossip.entry(word.node.clone()).or_default();
         *is_urgent |= urgent;
-        waiting.merge(dots);
+        waiting.add(word);
     }
 
     /// Writes what is small and goes before everything else.
     pub(super) fn put_small(&mut self, out: &mut OutBuf) {
+        if let Some(epoch) = self.new_epoch.take() {
+            Frame::Epoch(epoch).encode(out.tail());
+        }
         for (versions, dots) in std::mem::take(&mut self.requests) {
             for dots in parts(&dots) {
                 Frame::Pull { versions, dots }.encode(out.tail());
@@ -508,16 +524,16 @@ impl Link {
         for body in std::mem::take(&mut self.audit_messages) {
             Frame::Audit(&body).encode(out.tail());
         }
-        self.put_gossip(|urgent| urgent, out);
+        self.put_gossip(|_, urgent| urgent, out);
     }
 
-    fn put_gossip(&mut self, is_due: impl Fn(bool) -> bool, out: &mut OutBuf) {
-        self.gossip.retain(|node, (urgent, dots)| {
-            if !is_due(*urgent) {
+    fn put_gossip(&mut self, is_due: impl Fn(&str, bool) -> bool, out: &mut OutBuf) {
+        self.gossip.retain(|node, (urgent, words)| {
+            if !is_due(node, *urgent) {
                 return true;
             }
-            for dots in parts(dots) {
-                Frame::Held { node, urgent: *urgent, dots }.encode(out.tail());
+            for word in words.iter() {
+                Frame::Held { urgent: *urgent, word: Word::clone(word) }.encode(out.tail());
             }
             false
         });
@@ -528,7 +544,8 @@ impl Link {
         self.next_beat
     }
 
-    /// Judges the silence, asks for an answer, and says what has come to this node's disk.
+    /// Judges the silence, asks for an answer, and passes on what is said of disks: this node's own
+    /// word each time.
     pub(super) fn beat<A: Archive>(
         &mut self,
         me: &Identity,
@@ -557,26 +574,14 @@ impl Link {
         if may_grant {
             self.grant(true, out);
         }
-        let mut news = Vector::new();
-        archive.held().beyond(&self.said_held).into_iter().for_each(|span| news.insert_span(span));
-        self.said_held.merge(&news);
-        for dots in parts(&news) {
-            Frame::Held { node: &me.name, urgent: false, dots }.encode(out.tail());
-        }
         self.beats += 1;
-        if self.beats.is_multiple_of(GOSSIP_BEATS) {
-            self.put_gossip(|_| true, out);
-        }
+        let is_for_all = self.beats.is_multiple_of(GOSSIP_BEATS);
+        self.put_gossip(|node, _| is_for_all || node == me.name, out);
         if now >= self.next_digest {
             self.next_digest = now + self.settings.digest_ms;
             Frame::Digest(archive.hash(&archive.offered())?).encode(out.tail());
         }
         Ok(())
-    }
-
-    /// This node said at once what it has on disk: it need not be said again.
-    pub(super) fn said_held(&mut self, dots: &Vector) {
-        self.said_held.merge(dots);
     }
 
     /// The peer's digest: true when both have to say what they have. `changes` counts what has
@@ -606,7 +611,7 @@ impl Link {
             Phase::Stating | Phase::Up => "syncing",
         };
         let lag = archive.held().beyond(&self.held);
-        let is_eager = self.is_kept || self.yields.is_eager(is_calm);
+        let is_eager = self.yields.is_eager(is_calm);
         LinkView {
             state,
             mode: if is_eager { "eager" } else { "announce" },

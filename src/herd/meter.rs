@@ -66,11 +66,18 @@ pub(super) struct Yield {
     news: u64,
     is_fruitful: bool,
     is_barren: bool,
+    /// Kept eager, however little of what is pushed is new.
+    is_kept: bool,
 }
 
 impl Yield {
     pub(super) fn new() -> Self {
-        Self { pushes: 0, news: 0, is_fruitful: false, is_barren: false }
+        Self { pushes: 0, news: 0, is_fruitful: false, is_barren: false, is_kept: false }
+    }
+
+    /// Says whether the link is eager whatever comes.
+    pub(super) fn keep(&mut self, is_kept: bool) {
+        self.is_kept = is_kept;
     }
 
     pub(super) fn count(&mut self, pushes: u64, news: u64) {
@@ -103,7 +110,7 @@ impl Yield {
 
     /// True when payloads are to be pushed.
     pub(super) fn is_eager(&self, is_calm: bool) -> bool {
-        if is_calm { !self.is_barren } else { self.is_fruitful }
+        self.is_kept || if is_calm { !self.is_barren } else { self.is_fruitful }
     }
 
     /// In thousandths, to compare links by.

@@ -16,6 +16,7 @@ mod inbound;
 mod link;
 mod meter;
 mod outflow;
+mod passes;
 mod plan;
 mod pulls;
 mod reader;
@@ -26,6 +27,7 @@ mod roll;
 mod tests;
 pub mod topology;
 mod welcome;
+mod words;
 
 pub use archive::Archive;
 pub use audit::{
@@ -45,3 +47,4 @@ pub use reader::{Gap, Item, LagLimits, Reader, Verdict};
 pub use relay::{Relay, RelaySettings, Step};
 pub use roll::{Admission, Identity, Member, Roll};
 pub use welcome::{Caller, Unwelcome, welcome};
+pub use words::Words;

@@ -341,9 +341,7 @@ impl Link {
     fn is_to_be_pushed(&self, update: &Update, is_calm: bool) -> bool {
         let bytes = update.raw().len();
         let is_calm = is_calm && bytes <= SMALL_BYTES_MAX;
-        bytes <= PUSH_BYTES_MAX
-            && (self.is_kept || self.yields.is_eager(is_calm))
-            && self.knows_before(update.dot())
+        bytes <= PUSH_BYTES_MAX && self.yields.is_eager(is_calm) && self.knows_before(update.dot())
     }
 
     /// True when the peer has, or was told of, what is before this of its epoch.

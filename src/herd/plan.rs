@@ -2,7 +2,7 @@
 //! different slices of different links; what a link does not send in time is asked of the next.
 
 use super::link::Link;
-use super::pulls::{LIVE_DOTS, SLICE_DOTS};
+use super::pulls::{LIVE_DOTS, PATIENCE_MS_MAX, SLICE_DOTS};
 use super::{Archive, Relay};
 use crate::base::Tick;
 use crate::update::{Dot, Span, Vector};
@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 const AHEAD_DOTS: u64 = 8 * SLICE_DOTS;
 /// The same link is not asked again for the same before this.
 const AGAIN_MS: u64 = 2_000;
+/// Of what the log lost, so much is asked for at a time.
+const LOST_DOTS: usize = 64;
 
 impl<L: Copy + Ord> Relay<L> {
     /// Asks a link for dots.
@@ -134,6 +136,11 @@ impl<L: Copy + Ord> Relay<L> {
             return self.pulls.extend(now);
         }
         for ask in self.pulls.overdue(now) {
+            if ask.patience_ms >= PATIENCE_MS_MAX
+                && let Some(at) = self.links.get_mut(&ask.link)
+            {
+                at.unsent.merge(&ask.dots);
+            }
             let mut again = Vector::new();
             let mut elsewhere: BTreeMap<L, Vector> = BTreeMap::new();
             for span in ask.dots.beyond(archive.seen()) {
@@ -169,13 +176,41 @@ impl<L: Copy + Ord> Relay<L> {
         self.wake.insert(link);
     }
 
+    /// Asks whoever has it for what the log lost: some of it, each time of peers drawn by lot. To be
+    /// called now and then.
+    pub fn ask_for_lost<A: Archive>(&mut self, archive: &A, now: Tick) {
+        if self.is_held_back {
+            return;
+        }
+        let lost = archive.lost();
+        let dots = lost
+            .spans()
+            .flat_map(|span| (span.from..=span.to).map(move |seq| Dot { epoch: span.epoch, seq }));
+        let mut wanted: BTreeMap<L, Vector> = BTreeMap::new();
+        let waits = |dot: &Dot| !self.pulls.asked().contains(*dot) && !self.is_on_its_way(*dot);
+        let dots: Vec<Dot> = dots.filter(waits).take(LOST_DOTS).collect();
+        for dot in dots {
+            let has = |(name, link): (&L, &Link)| {
+                (link.is_up() && link.has.contains(dot)).then_some(*name)
+            };
+            let holders: Vec<L> = self.links.iter().filter_map(has).collect();
+            if !holders.is_empty() {
+                let at = self.rng.below(holders.len() as u64) as usize;
+                wanted.entry(holders[at]).or_default().insert(dot);
+            }
+        }
+        for (link, dots) in wanted {
+            self.ask(link, dots, true, now);
+        }
+    }
+
     /// Another link whose peer has this: the one with the shortest way among those that are asked
     /// for nothing, or for something.
     fn another(&self, than: L, dot: Dot) -> Option<L> {
         let others = self
             .links
             .iter()
-            .filter(|(name, link)| **name != than && link.is_up() && link.has.contains(dot));
+            .filter(|(name, link)| **name != than && link.is_up() && link.offers(dot));
         let best = others.min_by_key(|(name, link)| (self.pulls.due(**name), link.patience_ms()));
         best.map(|(name, _)| *name)
     }

@@ -16,7 +16,7 @@ const LIVE_ASKS_MAX: usize = 32;
 /// From how many links a backlog comes at a time.
 const SYNCS_IN_MAX: usize = 2;
 /// A link that nobody else can stand in for is asked again after so long at most.
-const PATIENCE_MS_MAX: u64 = 10_000;
+pub(super) const PATIENCE_MS_MAX: u64 = 10_000;
 
 /// What is asked of a link.
 #[derive(Debug)]

@@ -17,18 +17,21 @@ use super::meter::{Load, Rates};
 use super::outflow::{Outward, PUSH_BYTES_MAX};
 use super::pulls::Pulls;
 use super::ring::{Fresh, Ring, is_urgent};
+use super::words::Voice;
 use super::{Archive, AuditorSettings, BlobSettings, Identity, Sealed};
 use crate::base::{OutBuf, Rng, Tick};
 use crate::proto::peer::AskPieces;
 use crate::store::StoreError;
-use crate::update::{Dot, Epoch, Seal, Span, Update, Vector};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::update::{Dot, Epoch, Seal, SigningKey, Span, Update, Vector, Word};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// To how many links a backlog is sent at a time.
 const SYNCS_OUT_MAX: usize = 2;
 /// A peer that takes nothing for so long gives its turn to another.
 const SYNC_STALL_MS: u64 = 500;
+/// So many updates of ours are shown when an epoch turns out to be forked.
+const OWN_SHOWN_MAX: usize = 24;
 /// Withdrawals and acts of the charter that an origin may flood a second, beside all else.
 const URGENT_PER_S: u64 = 100;
 
@@ -43,6 +46,8 @@ pub struct RelaySettings {
     /// False for a node that counts as had what its peers have when a link comes up: it learns
     /// only what is new, as classic herds do.
     pub catches_up: bool,
+    /// For so long a lone peer is not believed that something is over.
+    pub alone_ms: u64,
     /// What may wait for the updates before it, in bytes.
     pub gate_bytes: usize,
     /// What is kept of what is new, for all links together, in bytes.
@@ -66,6 +71,8 @@ pub enum Step {
     Seal(Arc<Sealed>),
     /// Append this update: it is the next of its epoch.
     Append(Update),
+    /// Write this one again, under this verified seal: the log lost it.
+    Restore(Update, Arc<Sealed>),
     /// Count these as had: retention dropped them elsewhere.
     Pass(Vector),
     /// A verified update of our own epoch is not in our log: the log lost its end. Begin an epoch.
@@ -78,6 +85,7 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Relay<L> {
     pub(super) me: Identity,
+    voice: Voice,
     pub(super) settings: RelaySettings,
     pub(super) links: BTreeMap<L, Link>,
     pub(super) ring: Ring,
@@ -91,7 +99,9 @@ pub struct Relay<L> {
     /// Epochs in which two updates bear one name.
     pub(super) flagged: BTreeSet<Epoch>,
     /// By epoch, the last seal that was given out.
-    given: BTreeMap<Epoch, Span>,
+    given: BTreeMap<Epoch, Arc<Sealed>>,
+    /// Verified, and to be written again.
+    pub(super) restored: VecDeque<(Update, Arc<Sealed>)>,
     /// What follows upon the seal that was given out.
     then: Option<Update>,
     /// Who is being sent a backlog, and when that last moved.
@@ -102,13 +112,17 @@ pub struct Relay<L> {
     pub(super) is_held_back: bool,
     /// Counts what has come into the archive.
     pub(super) changes: u64,
+    /// When a second link was last seen to end.
+    pub(super) alone_since: Tick,
 }
 
 impl<L: Copy + Ord> Relay<L> {
-    /// A relay without links. `seed` draws what is left to chance.
-    pub fn new(me: Identity, settings: RelaySettings, seed: u64) -> Self {
+    /// A relay without links. `key` signs what the node says of its disk; `seed` draws what is
+    /// left to chance.
+    pub fn new(me: Identity, key: SigningKey, settings: RelaySettings, seed: u64) -> Self {
         Self {
             me,
+            voice: Voice::new(key),
             settings,
             links: BTreeMap::new(),
             ring: Ring::new(settings.ring_bytes),
@@ -121,18 +135,24 @@ impl<L: Copy + Ord> Relay<L> {
             urgent_rates: Rates::new(URGENT_PER_S),
             flagged: BTreeSet::new(),
             given: BTreeMap::new(),
+            restored: VecDeque::new(),
             then: None,
             syncing: BTreeMap::new(),
             wake: BTreeSet::new(),
             rng: Rng::new(seed),
             is_held_back: false,
             changes: 0,
+            alone_since: 0,
         }
     }
 
     /// The log began a new epoch while the node ran.
     pub fn set_epoch(&mut self, epoch: Epoch) {
         self.me.epoch = epoch;
+        for (name, link) in &mut self.links {
+            link.new_epoch = Some(epoch);
+            self.wake.insert(*name);
+        }
     }
 
     /// Says hello on a connection that has come up. `moment` is the tick and the wall clock in
@@ -180,6 +200,7 @@ impl<L: Copy + Ord> Relay<L> {
         epoch: Epoch,
     ) -> Result<(), LinkError> {
         let Some(link) = self.links.get_mut(&link) else { return Ok(()) };
+        let mut shown = BTreeSet::new();
         for (update, seal) in archive.exhibits_of(epoch)? {
             if link.exhibits.len() >= EXHIBITS_MAX {
                 break;
@@ -187,6 +208,9 @@ impl<L: Copy + Ord> Relay<L> {
             let dot = update.dot();
             for seq in dot.seq.saturating_sub(1).max(1)..=dot.seq {
                 let dot = Dot { seq, ..dot };
+                if !shown.insert(seq) {
+                    continue;
+                }
                 if let Some(ours) = archive.get(dot)?
                     && let Some(seal) = archive.seal_of(dot)?
                 {
@@ -297,8 +321,14 @@ impl<L: Copy + Ord> Relay<L> {
     ) -> Result<bool, LinkError> {
         self.ask_others(archive, now);
         self.give_up_blobs(archive, now);
+        let is_beat = self.links.get(&link).is_some_and(|link| link.due() <= now);
+        if is_beat {
+            self.say_held(archive, false);
+        }
         let Some(timed) = self.links.get_mut(&link) else { return Ok(false) };
-        let is_beat = timed.due() <= now;
+        if timed.is_up() && !std::mem::replace(&mut timed.is_told, true) {
+            self.voice.words.iter().for_each(|word| timed.gossip(false, word));
+        }
         timed.beat(&self.me, archive, (now, !self.is_held_back), out)?;
         if is_beat {
             self.keep_one_eager();
@@ -315,7 +345,7 @@ impl<L: Copy + Ord> Relay<L> {
         let up = self.links.iter().filter(|(_, link)| link.is_up());
         let best = up.max_by_key(|(_, link)| link.yields.permille()).map(|(name, _)| *name);
         for (name, link) in &mut self.links {
-            link.is_kept = Some(*name) == best;
+            link.yields.keep(Some(*name) == best);
         }
     }
 
@@ -323,6 +353,9 @@ impl<L: Copy + Ord> Relay<L> {
     pub fn lost<A: Archive>(&mut self, link: L, archive: &A, now: Tick) {
         if self.links.remove(&link).is_none() {
             return;
+        }
+        if self.links.values().any(Link::is_up) {
+            self.alone_since = now;
         }
         self.pulls.forget(link);
         self.lose_blobs(link, archive, now);
@@ -379,6 +412,9 @@ impl<L: Copy + Ord> Relay<L> {
         if let Some(update) = self.then.take() {
             return Some(Step::Append(update));
         }
+        if let Some((update, sealed)) = self.restored.pop_front() {
+            return Some(Step::Restore(update, sealed));
+        }
         let (update, sealed) = match self.gate.next(archive) {
             Some(Next::Update(update, sealed)) => (update, sealed),
             Some(Next::Passed(span)) => return Some(self.pass(span)),
@@ -401,14 +437,10 @@ impl<L: Copy + Ord> Relay<L> {
             return Some(Step::Fork(Box::new(Fork { dot, update, seal })));
         }
         self.spread(&update, &sealed, now);
-        let is_given = self.given.get(&dot.epoch).is_some_and(|span| {
-            (span.from..=span.to).contains(&dot.seq) && sealed.seal.from == span.from
-        });
-        if is_given {
+        if self.given.get(&dot.epoch).is_some_and(|given| given.covers(&update)) {
             return Some(Step::Append(update));
         }
-        let to = sealed.seal.from + sealed.seal.cids.len() as u64 - 1;
-        self.given.insert(dot.epoch, Span { epoch: dot.epoch, from: sealed.seal.from, to });
+        self.given.insert(dot.epoch, Arc::clone(&sealed));
         self.then = Some(update);
         Some(Step::Seal(sealed))
     }
@@ -424,47 +456,63 @@ impl<L: Copy + Ord> Relay<L> {
         Step::Pass(passed)
     }
 
-    /// Two updates bear one name: every peer is shown both, once.
+    /// Two updates bear one name: every peer is shown both, once. At the first of an epoch they are
+    /// shown what this node has behind it, too, since all of that may bear the names of others:
+    /// so every node comes to have both, beside each other.
     pub fn expose<A: Archive>(&mut self, fork: &Fork, archive: &A) -> Result<(), StoreError> {
         self.flagged.insert(fork.dot.epoch);
         let mut shown = vec![exhibit(fork.update.clone(), fork.seal.clone())];
-        if let Some(ours) = archive.get(fork.dot)?
-            && let Some(seal) = archive.seal_of(fork.dot)?
-        {
+        let is_first = archive.exhibits_of(fork.dot.epoch)?.len() <= 1;
+        let count = if is_first { OWN_SHOWN_MAX } else { 1 };
+        for seq in (fork.dot.seq..).take(count) {
+            let dot = Dot { seq, ..fork.dot };
+            let found = (archive.get(dot)?, archive.seal_of(dot)?);
+            let (Some(ours), Some(seal)) = found else { break };
             shown.push(exhibit(ours, seal));
         }
         for (name, link) in self.links.iter_mut().filter(|(_, link)| link.is_up()) {
-            link.exhibits.extend(shown.iter().cloned());
+            let room = EXHIBITS_MAX.saturating_sub(link.exhibits.len());
+            link.exhibits.extend(shown.iter().take(room).cloned());
             self.wake.insert(*name);
         }
         Ok(())
     }
 
-    /// Passes on what a node has on disk, to all links but the one that said so. At once when
-    /// someone waits for it; of this node itself, heartbeats say it anyway.
-    pub fn gossip(&mut self, from: Option<L>, node: &str, urgent: bool, dots: &Vector) {
+    /// Says to all what came to this node's disk since it said so last: at once when someone waits
+    /// for it, else with each link's next heartbeat.
+    pub fn say_held<A: Archive>(&mut self, archive: &A, urgent: bool) {
+        for word in self.voice.say(&self.me.name, archive.held()) {
+            self.gossip(None, urgent, &word);
+        }
+    }
+
+    /// Passes on what a node says to have on disk, to all links but the one it came from: at once
+    /// when someone waits for it.
+    pub fn gossip(&mut self, from: Option<L>, urgent: bool, word: &Arc<Word>) {
         for (name, link) in &mut self.links {
             if Some(*name) == from || !link.is_up() {
                 continue;
             }
-            if link.peer.as_ref().is_some_and(|peer| peer.name == node) {
+            if link.peer.as_ref().is_some_and(|peer| peer.name == word.node) {
                 continue;
             }
-            link.gossip(node, urgent, dots);
-            if node == self.me.name {
-                link.said_held(dots);
-            }
+            link.gossip(urgent, word);
             if urgent {
                 self.wake.insert(*name);
             }
         }
     }
 
-    /// Says to one link what a node has on disk, with its next heartbeat.
-    pub fn gossip_to(&mut self, link: L, node: &str, dots: &Vector) {
+    /// Passes it on to one link, before long.
+    pub fn gossip_to(&mut self, link: L, word: &Arc<Word>) {
         if let Some(link) = self.links.get_mut(&link).filter(|link| link.is_up()) {
-            link.gossip(node, false, dots);
+            link.gossip(false, word);
         }
+    }
+
+    /// True when one more word that came on this link may be verified now.
+    pub fn may_verify_word(&mut self, link: L, now: Tick) -> bool {
+        self.links.get_mut(&link).is_some_and(|link| link.verify_budget.take(now))
     }
 
     /// True once updates flow on a link.

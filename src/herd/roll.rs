@@ -1,10 +1,11 @@
 //! The roll of the herd as one node sees it: whom it is configured to link to, whom it met, which
 //! of two links to the same peer stays, and what each has said to have on disk.
 
-use super::{Holdings, LinkView, Unwelcome};
+use super::{Holdings, LinkView, Unwelcome, Words};
 use crate::base::Tick;
-use crate::update::{Dot, Epoch, PublicKey, Vector};
+use crate::update::{Dot, Epoch, PublicKey, Vector, Word};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Who a node is, as it says in its hello.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +46,12 @@ pub struct Member<L> {
     pub epoch: Option<Epoch>,
     /// The version of its software, as of its last hello.
     pub version: Option<String>,
+    /// The key that it proved to own, on a link or under its word.
+    pub key: Option<PublicKey>,
     /// What it has said to have on disk, directly or through others.
     pub held: Holdings,
+    /// How it said so.
+    pub words: Words,
     /// When it was last heard, in ticks of this node.
     pub last_seen: Option<Tick>,
     /// The wall clock at that moment, milliseconds since 1970.
@@ -66,13 +71,25 @@ impl<L> Default for Member<L> {
         Self {
             epoch: None,
             version: None,
+            key: None,
             held: Holdings::default(),
+            words: Words::default(),
             last_seen: None,
             last_seen_wall_ms: None,
             link: None,
             instance: 0,
             dialled: false,
             view: None,
+        }
+    }
+}
+
+impl<L> Member<L> {
+    /// Another key is another node, with another disk.
+    fn go_by(&mut self, key: Option<PublicKey>) {
+        if self.key != key {
+            self.key = key;
+            (self.held, self.words) = (Holdings::default(), Words::default());
         }
     }
 }
@@ -88,6 +105,8 @@ pub struct Roll<L> {
     counted: BTreeSet<String>,
 }
 
+/// Of what a node says to have no more runs than these are taken down.
+const HELD_RUNS_MAX: usize = 1 << 16;
 /// More strangers than this are not remembered once their link is gone.
 const STRANGERS_MAX: usize = 1024;
 
@@ -135,6 +154,9 @@ impl<L: Copy + PartialEq> Roll<L> {
         if older.is_some() && is_same_run && member.dialled != dialled && dialled != we_are_less {
             return Admission::Duplicate;
         }
+        if peer.key.is_some() {
+            member.go_by(peer.key);
+        }
         member.link = Some(link);
         member.instance = peer.instance;
         member.version = Some(peer.version.clone());
@@ -152,11 +174,44 @@ impl<L: Copy + PartialEq> Roll<L> {
         self.members.entry(name.to_owned()).or_default()
     }
 
-    /// A node has all of this on disk, as it says itself or others say of it. True when that is
-    /// more than was known.
-    pub fn on_held(&mut self, name: &str, vector: &Vector, wall_ms: u64) -> bool {
-        let held = if name == self.me.name { &mut self.held } else { &mut self.meet(name).held };
-        held.grow(vector, wall_ms)
+    /// This node has all of this on disk.
+    pub fn on_own_held(&mut self, vector: &Vector, wall_ms: u64) {
+        self.held.grow(vector, wall_ms);
+    }
+
+    /// True when a word, should it be true, says more than is known.
+    pub fn is_news(&self, word: &Word) -> bool {
+        let member = self.members.get(&word.node).filter(|member| member.key == Some(word.key));
+        member.is_none_or(|member| !member.held.vector().covers(&word.held))
+    }
+
+    /// A node has this on disk, by its word, which was found to be its own. True when that is more
+    /// than was known.
+    pub fn on_word(&mut self, word: &Arc<Word>, wall_ms: u64) -> bool {
+        let member = self.meet(&word.node);
+        member.go_by(Some(word.key));
+        if member.held.vector().runs() + word.held.runs() > HELD_RUNS_MAX {
+            return false;
+        }
+        let is_more = member.held.grow(&word.held, wall_ms);
+        if is_more {
+            member.words.add(word);
+        }
+        is_more
+    }
+
+    /// The key that the node of this name last proved to own.
+    pub fn key_of(&self, name: &str) -> Option<PublicKey> {
+        self.members.get(name).and_then(|member| member.key)
+    }
+
+    /// What the owners of such keys said to have on disk counts no more.
+    pub fn forget_held(&mut self, is_gone: impl Fn(&PublicKey) -> bool) {
+        for member in self.members.values_mut() {
+            if member.key.as_ref().is_some_and(&is_gone) {
+                member.go_by(None);
+            }
+        }
     }
 
     /// What a member, or this node, is known to have on disk.
@@ -171,6 +226,20 @@ impl<L: Copy + PartialEq> Roll<L> {
     /// in milliseconds since 1970.
     pub fn holders(&self, dot: Dot) -> impl Iterator<Item = (&str, u64)> {
         self.members().filter_map(move |(name, member)| Some((name, member.held.since(dot)?)))
+    }
+
+    /// A linked peer publishes under another epoch from now on.
+    pub fn goes_on_under(&mut self, link: L, epoch: Epoch) {
+        if let Some(member) = self.members.values_mut().find(|m| m.link == Some(link)) {
+            member.epoch = Some(epoch);
+        }
+    }
+
+    /// Up to which sequence number of an epoch any other node than the peer of this link, or this
+    /// one, says to have; `None` when no other node is known.
+    pub fn attested_beside(&self, link: L, epoch: Epoch) -> Option<u64> {
+        let others = self.members.values().filter(|member| member.link != Some(link));
+        others.map(|member| member.held.last(epoch)).max()
     }
 
     /// Only the disks of these count from now on: the herd has a charter. None of them: all that
@@ -249,7 +318,7 @@ impl<L: Copy + PartialEq> Roll<L> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::update::Span;
+    use crate::update::{SigningKey, Span};
 
     fn identity(name: &str, instance: u64) -> Identity {
         Identity {
@@ -267,15 +336,39 @@ mod tests {
         vector
     }
 
+    fn key(name: &str) -> SigningKey {
+        SigningKey::from_seed([name.as_bytes()[0]; 32])
+    }
+
+    fn roll_held(roll: &mut Roll<u64>, name: &str, held: &Vector, wall_ms: u64) -> bool {
+        roll.on_word(&Arc::new(Word::sign(&key(name), name, held.clone())), wall_ms)
+    }
+
+    #[test]
+    fn who_comes_back_under_another_key_has_another_disk() {
+        let mut roll = Roll::new(identity("a", 1), []);
+        let word = Arc::new(Word::sign(&key("b"), "b", upto(1, 9)));
+        assert!(roll.is_news(&word) && roll.on_word(&word, 1) && !roll.is_news(&word));
+        let other = Arc::new(Word::sign(&key("x"), "b", upto(1, 5)));
+        assert!(roll.is_news(&other) && roll.on_word(&other, 2));
+        assert_eq!(roll.spread_to(Epoch(1), 1), 5);
+        roll.forget_held(|gone| *gone == key("x").public());
+        assert_eq!((roll.spread_to(Epoch(1), 1), roll.key_of("b")), (0, None));
+        // What it proves on a link stands for it, too.
+        let peer = Identity { key: Some(key("b").public()), ..identity("b", 2) };
+        roll.admit(1, &peer, true);
+        assert_eq!(roll.key_of("b"), Some(key("b").public()));
+    }
+
     #[test]
     fn an_update_has_spread_as_far_as_the_nodes_say_and_the_herd_is_who_is_known() {
         let configured = ["b", "c", "d", "e"].map(str::to_owned);
         let mut roll: Roll<u64> = Roll::new(identity("a", 1), configured);
         assert_eq!(roll.majority(), 2, "three of five");
-        assert!(roll.on_held("b", &upto(1, 9), 1_000));
-        assert!(roll.on_held("c", &upto(1, 5), 2_000));
-        assert!(!roll.on_held("c", &upto(1, 4), 3_000), "nothing new");
-        assert!(roll.on_held("a", &upto(1, 9), 500), "this node is no other node");
+        assert!(roll_held(&mut roll, "b", &upto(1, 9), 1_000));
+        assert!(roll_held(&mut roll, "c", &upto(1, 5), 2_000));
+        assert!(!roll_held(&mut roll, "c", &upto(1, 4), 3_000), "nothing new");
+        roll.on_own_held(&upto(1, 9), 500);
         let of = |n| (0..6).map(|nodes| roll.spread_to(Epoch(n), nodes)).collect::<Vec<_>>();
         assert_eq!(of(1), [u64::MAX, 9, 5, 0, 0, 0]);
         assert_eq!(of(2), [u64::MAX, 0, 0, 0, 0, 0]);
@@ -287,7 +380,7 @@ mod tests {
             Some(500)
         );
         // Who is only heard of counts as well.
-        assert!(roll.on_held("f", &upto(1, 9), 4_000));
+        assert!(roll_held(&mut roll, "f", &upto(1, 9), 4_000));
         assert_eq!(roll.majority(), 3, "four of six");
         let dot = Dot { epoch: Epoch(1), seq: 9 };
         assert!(roll.has_spread(dot, 2) && !roll.has_spread(dot, 3));

@@ -2,7 +2,7 @@
 //! links it ends.
 
 use super::Node;
-use crate::herd::{Act, Charter, Signed};
+use crate::herd::{Act, Charter, Signed, Standing};
 use crate::news::Shelf;
 use crate::reactor::{ConnId, Ctx};
 use crate::store::{Direction, StoreError};
@@ -44,6 +44,8 @@ impl Node {
                     log::info!("charter: {members} members by {} acts", charter.epoch());
                     self.roll.set_counted(charter.members().map(str::to_owned));
                     self.charter = charter;
+                    let charter = &self.charter;
+                    self.roll.forget_held(|key| charter.standing(key) == Standing::Retired);
                 }
             }
             Err(error) => log::error!("the charter can't be read: {error}"),
@@ -59,7 +61,7 @@ impl Node {
         let mut acts = Vec::new();
         for (_, dot) in rows {
             let Some(dot) = dot_of(&dot) else { continue };
-            let found = (self.store.get(dot)?, self.store.seal_of(dot)?);
+            let found = (self.store.find(dot)?, self.store.find_seal(dot)?);
             let (Some(update), Some(seal)) = found else { continue };
             if let Ok(act) = Act::decode(update.payload()) {
                 acts.push(Signed { author: seal.key, cid: update.cid(), act });

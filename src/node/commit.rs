@@ -223,7 +223,15 @@ impl Node {
         if !was_frozen && self.store.is_frozen() {
             self.retention.checkpoint_began();
         }
-        let Some(checkpoint) = taken else { return };
+        let Some(checkpoint) = taken else {
+            // What left no trace in the index needs no checkpoint to be dropped.
+            if self.store.is_index_saved() {
+                self.retention.checkpoint_began();
+                self.retention.checkpoint_ended();
+                self.retire_forgotten(cx);
+            }
+            return;
+        };
         self.commits.jobs.is_checkpointing = true;
         self.run_job(cx, move || {
             let done = checkpoint.run();

@@ -56,8 +56,11 @@ pub(super) fn replay(store: &mut Store) -> Result<(), StoreError> {
 }
 
 impl Node {
-    /// The update as it is to be handed on.
+    /// The update as it is to be handed on: a stub only once what erases it is on disk.
     pub(super) fn as_stands(&self, update: &Update) -> Update {
+        if self.store.is_being_erased(update.dot()) {
+            return update.clone();
+        }
         self.store.as_stands(update.clone())
     }
 

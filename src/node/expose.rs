@@ -24,6 +24,8 @@ pub(super) struct Figures {
     /// Audits that came to their end, and what they found: updates that one of the two lacked.
     pub(super) audits: u64,
     pub(super) audit_differences: u64,
+    /// Updates that the log had lost, and has again.
+    pub(super) restored: u64,
     /// From the start of each group written to the log to its end, in nanoseconds.
     pub(super) fsync_ns: Histogram,
 }
@@ -38,6 +40,7 @@ impl Default for Figures {
             flooded: 0,
             audits: 0,
             audit_differences: 0,
+            restored: 0,
             fsync_ns,
         }
     }
@@ -137,11 +140,15 @@ pub(super) fn expose(node: &Node, cx: &Ctx<'_, Node>, out: &mut Exposition) {
 }
 
 fn expose_audits(node: &Node, out: &mut Exposition) {
-    let Figures { audits, audit_differences, .. } = &node.figures;
+    let Figures { audits, audit_differences, restored, .. } = &node.figures;
     let help = "Comparisons of all that is held here with a peer that came to their end.";
     out.counter("bellwether_audits_total", help, &[], *audits);
     let help = "Updates that these found at one of the two only.";
     out.counter("bellwether_audit_differences_total", help, &[], *audit_differences);
+    let help = "Updates that can't be read, as the log is damaged there; peers are asked for them.";
+    out.gauge("bellwether_log_lost_updates", help, &[], node.store.lost().count());
+    let help = "Updates that the log had lost and peers gave back.";
+    out.counter("bellwether_log_restored_updates_total", help, &[], *restored);
 }
 
 /// Under the names that Prometheus' own clients use.

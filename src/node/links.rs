@@ -2,7 +2,7 @@
 
 use super::{Node, audits};
 use crate::base::ClientEndpoint;
-use crate::config::{Config, PeerKind};
+use crate::config::{Config, Peer as ConfiguredPeer, PeerKind};
 use crate::herd::{
     Admission, Backoff, BlobSettings, Caller, Fork, Identity, LinkSettings, LinkView, Relay,
     RelaySettings, Sealed, Standing, Step, Unwelcome, welcome,
@@ -10,7 +10,7 @@ use crate::herd::{
 use crate::reactor::{Class, ConnId, ConnectError, ConnectOptions, Ctx, Factory, Peer, Protocol};
 use crate::serve::peer::{HerdDesk, PeerConnection};
 use crate::store::{Apply, Birth, Store, StoreError, Unsealed};
-use crate::update::{Dot, Seal, Update, Vector};
+use crate::update::{Dot, Epoch, PublicKey, Seal, Update, Word};
 use std::sync::Arc;
 
 /// The first dials of a herd that starts at once are spread over this time.
@@ -116,10 +116,11 @@ impl Node {
         cx.call_later(wait_ms, move |cx, node| node.dial(cx, index));
     }
 
-    /// From now on seals are verified in this way: for a process that runs many nodes, each of
-    /// which would verify the same ones.
-    pub fn verify_seals_by(&mut self, verify: fn(&Seal) -> bool) {
-        self.relay.verify_by(verify);
+    /// From now on seals and words are verified in this way: for a process that runs many nodes,
+    /// each of which would verify the same ones.
+    pub fn verify_by(&mut self, seals: fn(&Seal) -> bool, words: fn(&Word) -> bool) {
+        self.relay.verify_by(seals);
+        self.verify_word = words;
     }
 
     /// The bounds of this node's links.
@@ -133,6 +134,7 @@ impl Node {
                 silence_ms: limits.peer_silence_ms,
                 digest_ms: limits.digest_ms,
             },
+            alone_ms: ALONE_SILENCES * limits.peer_silence_ms,
             catches_up: config.catch_up,
             gate_bytes: limits.gate_bytes,
             blobs: BlobSettings::default(),
@@ -227,6 +229,7 @@ impl Node {
                 self.spread.note_arrival(&update);
                 self.index(&update);
             }
+            Step::Restore(update, sealed) => self.restore(&update, &sealed.seal)?,
             Step::Pass(dots) => self.store.pass(&dots),
             Step::Amnesia => {
                 log::error!(
@@ -256,6 +259,28 @@ impl Node {
 }
 
 impl Node {
+    fn herd_peers(&self) -> impl Iterator<Item = &ConfiguredPeer> {
+        self.config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd)
+    }
+
+    /// True when this is the key of the node of this name, as far as this node can know: the
+    /// charter's, else the configured one, else the one that it proved to own on a link of this
+    /// node. A key of which neither says anything is nobody's.
+    pub(super) fn is_key_of(&self, key: &PublicKey, name: &str) -> bool {
+        match self.charter.standing(key) {
+            Standing::Member(member) => member == name,
+            Standing::Retired => false,
+            Standing::Stranger if self.charter.members().any(|member| member == name) => false,
+            Standing::Stranger | Standing::Unchartered => {
+                self.configured_key(name).or_else(|| self.roll.key_of(name)) == Some(*key)
+            }
+        }
+    }
+
+    fn configured_key(&self, name: &str) -> Option<PublicKey> {
+        self.herd_peers().filter(|peer| peer.name == name).find_map(|peer| peer.key)
+    }
+
     /// Whether a peer that says this name may link.
     pub(super) fn judge(
         &self,
@@ -265,13 +290,27 @@ impl Node {
     ) -> Result<(), Unwelcome> {
         let transport = cx.transport_of(conn);
         let (key, is_local) = (transport.peer_key(), transport.peer().is_local());
-        let herd = self.config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd);
-        let configured = herd.filter(|peer| peer.name == name).find_map(|peer| peer.key);
+        let configured = self.configured_key(name);
         let standing = match &key {
             Some(key) => self.charter.standing(key),
             None => Standing::Unchartered,
         };
         welcome(Caller { name, key, is_local }, standing, configured)
+    }
+}
+
+/// What a lone peer says to be over counts as had once nobody else was there for so many times the
+/// silence after which a link ends.
+const ALONE_SILENCES: u64 = 2;
+
+impl Node {
+    /// Counts as had what is over, as far as anyone but a liar may have said so.
+    fn take_passed(&mut self, cx: &mut Ctx<'_, Self>) {
+        let roll = &self.roll;
+        let attested = |link, epoch| roll.attested_beside(link, epoch);
+        if self.relay.take_passed(&self.store, cx.now(), attested) {
+            self.take_steps(cx);
+        }
     }
 }
 
@@ -284,6 +323,25 @@ impl HerdDesk for Node {
         (&mut self.relay, &self.store)
     }
 
+    fn may_greet(
+        &self,
+        cx: &mut Ctx<'_, Self>,
+        conn: ConnId,
+        dialled: Option<&str>,
+    ) -> Result<(), Unwelcome> {
+        if let Some(name) = dialled {
+            return self.judge(cx, conn, name);
+        }
+        // It has said no name yet: any that its key may go by.
+        let key = cx.transport_of(conn).peer_key();
+        let named = key.and_then(|key| match self.charter.standing(&key) {
+            Standing::Member(name) => Some(name),
+            _ => self.herd_peers().find(|peer| peer.key == Some(key)).map(|peer| &peer.name[..]),
+        });
+        // No node has the empty name.
+        self.judge(cx, conn, named.unwrap_or_default())
+    }
+
     fn admit(
         &mut self,
         cx: &mut Ctx<'_, Self>,
@@ -294,7 +352,8 @@ impl HerdDesk for Node {
         if let Err(why) = self.judge(cx, conn, &peer.name) {
             return Admission::Unwelcome(why);
         }
-        let admission = self.roll.admit(conn, peer, dialled);
+        let key = cx.transport_of(conn).peer_key();
+        let admission = self.roll.admit(conn, &Identity { key, ..peer.clone() }, dialled);
         if let Admission::Replaces(older) = admission {
             cx.transport_of(older).close();
         }
@@ -329,12 +388,23 @@ impl HerdDesk for Node {
         self.begin_epoch(cx);
     }
 
+    fn passed(&mut self, cx: &mut Ctx<'_, Self>) {
+        self.take_passed(cx);
+    }
+
+    fn goes_on_under(&mut self, conn: ConnId, epoch: Epoch) {
+        self.roll.goes_on_under(conn, epoch);
+    }
+
     fn forked(&mut self, cx: &mut Ctx<'_, Self>, fork: &Fork) {
+        let (dot, origin) = (fork.dot, fork.update.origin());
+        let is_known = self.store.forked(dot.epoch);
         if !self.store.append_exhibit(&fork.update, &fork.seal) {
             return;
         }
-        let (dot, origin) = (fork.dot, fork.update.origin());
-        log::error!(
+        let level = if is_known { log::Level::Info } else { log::Level::Error };
+        log::log!(
+            level,
             "{origin} published two updates as {dot}: both are kept, and its epoch is taken from \
              its links no longer. One of them is {}",
             fork.update.cid()
@@ -349,15 +419,8 @@ impl HerdDesk for Node {
         self.wake_links(cx);
     }
 
-    fn heard_held(
-        &mut self,
-        cx: &mut Ctx<'_, Self>,
-        conn: ConnId,
-        node: &str,
-        urgent: bool,
-        dots: &Vector,
-    ) {
-        self.note_held(cx, conn, node, urgent, dots);
+    fn heard_held(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, urgent: bool, word: Word) {
+        self.note_held(cx, conn, urgent, word);
     }
 
     fn note(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, view: LinkView) {
@@ -366,6 +429,7 @@ impl HerdDesk for Node {
         if is_first {
             self.tell_all_held(conn);
         }
+        self.take_passed(cx);
     }
 
     fn attend_link(&mut self, conn: ConnId) {

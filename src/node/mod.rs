@@ -30,7 +30,7 @@ use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
 use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
 use crate::store::{Apply, Store};
-use crate::update::{Clock, Cursor, Dot, Draft, Epoch, Kind, SigningKey, Update};
+use crate::update::{Clock, Cursor, Dot, Draft, Epoch, Kind, SigningKey, Update, Vector, Word};
 use audience::Audience;
 use commit::Commits;
 use expose::Figures;
@@ -54,6 +54,8 @@ pub struct Node {
     clock: Clock,
     roll: Roll<ConnId>,
     relay: Relay<ConnId>,
+    /// How the words of others are verified.
+    verify_word: fn(&Word) -> bool,
     /// Own updates that were shown from memory, and have yet to be sealed and handed on.
     early: Vec<Update>,
     /// The epoch that began in this run, when one did.
@@ -69,6 +71,8 @@ pub struct Node {
     writing: BTreeMap<String, Ticket>,
     reports: Reports,
     retention: Retention,
+    /// What was known to be lost when that was last looked at.
+    known_lost: Vector,
     rendered: Rendered,
     tally: Tally,
     figures: Figures,
@@ -108,7 +112,8 @@ impl Node {
         let herd = config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd);
         let configured: Vec<String> = herd.map(|peer| peer.name.clone()).collect();
         Self {
-            relay: Relay::new(me.clone(), Self::relay_settings(&config), instance),
+            relay: Relay::new(me.clone(), key.clone(), Self::relay_settings(&config), instance),
+            verify_word: Word::verify,
             roll: Roll::new(me, configured),
             tls_server: TlsServer::of_node(key),
             tls_client: TlsClient::of_node(key),
@@ -127,6 +132,7 @@ impl Node {
             commits: Commits::default(),
             writing: BTreeMap::new(),
             retention,
+            known_lost: Vector::new(),
             reports: Reports::default(),
             rendered: Rendered::default(),
             tally: Tally::default(),

@@ -23,6 +23,8 @@ pub struct Probe {
     pub audits: u64,
     /// What they found at one of the two only.
     pub audit_differences: u64,
+    /// Updates that the log had lost, and has again.
+    pub restored: u64,
     /// A batch is on its way to the disk.
     pub is_committing: bool,
     /// So many bytes may wait for the disk at most.
@@ -48,6 +50,7 @@ impl Node {
             spread_ended: (self.spread.met, self.spread.unmet),
             audits: self.figures.audits,
             audit_differences: self.figures.audit_differences,
+            restored: self.figures.restored,
             is_committing: self.commits.is_out(),
             pending_bytes_max: self.config.limits.pending_bytes * windows,
         }

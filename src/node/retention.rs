@@ -94,34 +94,46 @@ impl Retention {
         all.into_iter().any(|dots| dots.contains(dot))
     }
 
-    /// Drops an update, unless others build upon it.
+    /// Drops an update, unless others build upon it. The last of an epoch is what the epoch goes on
+    /// from, and a proof of how far it came: of a revision a stub stays then, or else all that ever
+    /// followed it would have to stay, too.
     fn forget(&mut self, store: &mut Store, update: &Update) -> Result<(), StoreError> {
-        if !self.is_forgotten(update.dot()) && self.may_go(store, update)? {
-            if update.kind() == Kind::Revision {
-                news::forget(store.index_mut(), update)?;
-            }
-            self.forgotten.insert(update.dot());
+        let dot = update.dot();
+        let is_last = dot.seq >= store.held().last(dot.epoch);
+        let is_revision = update.kind() == Kind::Revision;
+        if self.is_forgotten(dot) || (is_last && !is_revision) {
+            return Ok(());
         }
+        if update.is_erased() {
+            // A crash may have left its rows.
+            return if is_revision { news::forget(store.index_mut(), update) } else { Ok(()) };
+        }
+        if !self.may_go(store, update)? {
+            return Ok(());
+        }
+        if is_revision {
+            news::forget(store.index_mut(), update)?;
+        }
+        if is_last {
+            return store.erase(&[dot]);
+        }
+        self.forgotten.insert(dot);
         Ok(())
     }
 
     /// True when nothing builds upon an update: it is no head of a story and no newest report, no
-    /// withdrawal, stub or act of the charter, and not the last of its epoch. A revision stays for
-    /// as long as one that it follows is here, so that a peer never gets that one without it, and
-    /// takes it for a head.
+    /// withdrawal and no act of the charter. A revision stays for as long as one that it follows is
+    /// here, so that a peer never gets that one without it, and takes it for a head.
     fn may_go(&self, store: &Store, update: &Update) -> Result<bool, StoreError> {
-        let dot = update.dot();
-        if update.is_erased() || dot.seq >= store.held().last(dot.epoch) {
-            return Ok(false);
-        }
         match update.kind() {
             Kind::Withdrawal | Kind::Charter => Ok(false),
             Kind::Data => Ok(true),
             Kind::Report => Ok(!news::is_newest(store.index(), update)?),
             Kind::Revision => {
-                let is_here = |dot| store.contains(dot) && !self.is_forgotten(dot);
                 for parent in update.parents() {
-                    if store.dot_of(parent)?.is_some_and(is_here) {
+                    let dot = store.dot_of(parent)?.filter(|dot| !self.is_forgotten(*dot));
+                    let parent = dot.map_or(Ok(None), |dot| store.find(dot))?;
+                    if parent.is_some_and(|parent| !parent.is_erased()) {
                         return Ok(false);
                     }
                 }

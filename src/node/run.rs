@@ -112,6 +112,7 @@ impl Node {
         self.checkpoint_for_ever(cx);
         self.rewrite_for_ever(cx);
         self.retain_for_ever(cx);
+        self.mend_for_ever(cx);
         self.dial_all(cx);
         self.dial_foreign_all(cx);
         Ok(Running { name: self.config.name.clone(), bound })
@@ -122,7 +123,7 @@ impl Node {
     fn catch_up_clock(&mut self, wall_ms: u64) -> Result<(), StoreError> {
         let last: Vec<Span> = self.store.held().spans().collect();
         for Span { epoch, to, .. } in last {
-            if let Some(update) = self.store.get(Dot { epoch, seq: to })? {
+            if let Some(update) = self.store.find(Dot { epoch, seq: to })? {
                 self.clock.observe(update.clock(), wall_ms);
                 self.note_origin(&update);
             }

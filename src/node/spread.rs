@@ -13,8 +13,9 @@ use crate::herd::Holdings;
 use crate::reactor::{ConnId, Ctx, TimerId};
 use crate::serve::peer::HerdDesk;
 use crate::serve::{Holder, Ticket};
-use crate::update::{Dot, Epoch, Update, Vector};
+use crate::update::{Dot, Epoch, Update, Vector, Word};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// In a herd of more nodes a new link does not begin with what all of them have.
 const TOLD_MAX: usize = 64;
@@ -136,24 +137,40 @@ impl Node {
         names.map(|name| Holder { node: name.to_owned(), at_ms: since(name) }).collect()
     }
 
-    /// A node has this on disk, as it said itself or another said of it on a link. What was not
-    /// known is passed on to the other links.
+    /// A node says to have this on disk, on its own link or by way of another. What was not known
+    /// is passed on to the other links.
     pub(super) fn note_held(
         &mut self,
         cx: &mut Ctx<'_, Self>,
         link: ConnId,
-        name: &str,
         urgent: bool,
-        vector: &Vector,
+        word: Word,
     ) {
-        // Of this disk nobody else knows better.
-        let is_news = name != self.roll.me().name
-            && self.roll.on_held(name, vector, cx.wall_ns() / 1_000_000);
-        if is_news {
-            self.relay.gossip(Some(link), name, urgent, vector);
+        if !self.is_believed(cx, link, &word) {
+            return;
+        }
+        let word = Arc::new(word);
+        if self.roll.on_word(&word, cx.wall_ns() / 1_000_000) {
+            self.relay.gossip(Some(link), urgent, &word);
             self.wake_links(cx);
             self.look_at_spread(cx);
         }
+    }
+
+    /// A word counts on the link of the node that it speaks of, or under that node's signature;
+    /// that is looked at last, and only of what is new. Of a node whose key is not known nothing
+    /// counts: nobody could tell its word from anyone's.
+    fn is_believed(&mut self, cx: &mut Ctx<'_, Self>, link: ConnId, word: &Word) -> bool {
+        // Of this disk nobody else knows better.
+        let may_count = word.node != self.roll.me().name
+            && self.is_key_of(&word.key, &word.node)
+            && self.roll.is_news(word);
+        if !may_count {
+            return false;
+        }
+        let is_its_own = self.roll.name_of(link) == Some(&word.node[..])
+            && cx.transport_of(link).peer_key() == Some(word.key);
+        is_its_own || self.relay.may_verify_word(link, cx.now()) && (self.verify_word)(word)
     }
 
     /// A link has come up: its peer hears what is known of all the others, which grows on from
@@ -162,8 +179,8 @@ impl Node {
         if self.roll.members().count() > TOLD_MAX {
             return;
         }
-        for (name, member) in self.roll.members().filter(|(_, member)| member.link != Some(link)) {
-            self.relay.gossip_to(link, name, member.held.vector());
+        for (_, member) in self.roll.members().filter(|(_, member)| member.link != Some(link)) {
+            member.words.iter().for_each(|word| self.relay.gossip_to(link, word));
         }
     }
 
@@ -176,9 +193,9 @@ impl Node {
         for span in self.store.held().beyond(known.unwrap_or(&Vector::new())) {
             news.insert_span(span);
         }
-        self.roll.on_held(&name, &news, cx.wall_ns() / 1_000_000);
+        self.roll.on_own_held(&news, cx.wall_ns() / 1_000_000);
         if self.spread.take_awaited(self.store.held()) {
-            self.relay.gossip(None, &name, true, &news);
+            self.relay.say_held(&self.store, true);
             self.wake_links(cx);
         }
         let due = cx.now() + self.config.limits.spread_ms;

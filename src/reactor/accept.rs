@@ -1,4 +1,4 @@
-//! Step 8: takes waiting connections in, within its budget and the limits; rests when descriptors
+//! Step 7: takes waiting connections in, within its budget and the limits; rests when descriptors
 //! run out, and sheds those that wait meanwhile.
 
 use super::backend::{AcceptError, Backend, Close};
@@ -112,12 +112,15 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         conn.idle_ms = options.idle_ms;
         conn.listener = Some(id);
         conn.flags.set(Flags::WRITABLE);
+        // Its first bytes mostly came with it: a read now spares it a turn.
+        conn.flags.set(Flags::READABLE);
         let Some(conn) = self.install(conn, socket, Role::Up(protocol)) else {
             self.core.board.stats.refused += 1;
             return;
         };
         self.count_accepted(&peer);
         self.came_up(conn, state);
+        self.core.board.enqueue(conn);
     }
 
     /// Its protocol is made when the handshake is over.

@@ -22,6 +22,9 @@ pub trait Ground {
 
     /// Wall-clock nanoseconds since 1970.
     fn wall_ns(&self) -> u64;
+
+    /// Monotonic nanoseconds since the backend was made.
+    fn now_ns(&self) -> u64;
 }
 
 /// A world to run a loop in.
@@ -31,9 +34,6 @@ pub trait Ground {
 pub trait Backend: Ground {
     /// One connected or connecting stream.
     type Socket;
-
-    /// Monotonic nanoseconds since the backend was made.
-    fn now_ns(&self) -> u64;
 
     /// A number that other loops do not get.
     fn seed(&mut self) -> u64;

@@ -34,6 +34,12 @@ impl<S> Ctx<'_, S> {
         ns
     }
 
+    /// Nanoseconds of the loop's monotonic clock, read at this call: for measuring. What is due is
+    /// decided by [`now`](Self::now).
+    pub fn now_ns(&self) -> u64 {
+        self.ground.now_ns()
+    }
+
     /// The loop's random numbers.
     pub fn rng(&mut self) -> &mut Rng {
         &mut self.core.rng

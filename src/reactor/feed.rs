@@ -1,4 +1,4 @@
-//! Step 7: a visit to one connection that is ready. Reads once, offers the input to the protocol,
+//! Step 8: a visit to one connection that is ready. Reads once, offers the input to the protocol,
 //! tells of the end of input, and sees that the connection is visited again if it must be.
 
 use std::io;

@@ -38,6 +38,10 @@ const KEEPALIVE_TIME: Duration = Duration::from_mins(1);
 /// Between its questions. How many go unanswered before the connection is lost is the system's.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
+/// Whether a connection has its listener's options from the start: a system call or four less for
+/// each. Not everywhere is all of them promised.
+const OPTIONS_ARE_INHERITED: bool = cfg!(target_os = "linux");
+
 // Error numbers that `io::ErrorKind` does not tell apart; Linux and the BSDs share them.
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
@@ -153,6 +157,10 @@ impl Ground for OsBackend {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         since.as_nanos() as u64
     }
+
+    fn now_ns(&self) -> u64 {
+        self.began.elapsed().as_nanos() as u64
+    }
 }
 
 fn bind_tcp(addr: SocketAddr, backlog: u32) -> io::Result<Socket> {
@@ -163,6 +171,7 @@ fn bind_tcp(addr: SocketAddr, backlog: u32) -> io::Result<Socket> {
         socket.set_only_v6(true)?;
     }
     socket.bind(&addr.into())?;
+    set_options(&SockRef::from(&socket));
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket)
 }
@@ -191,10 +200,6 @@ fn bind_unix(path: &Path, mode: u32, backlog: u32) -> io::Result<Socket> {
 
 impl Backend for OsBackend {
     type Socket = OsSocket;
-
-    fn now_ns(&self) -> u64 {
-        self.began.elapsed().as_nanos() as u64
-    }
 
     fn seed(&mut self) -> u64 {
         getrandom::u64().unwrap_or_else(|_| self.wall_ns())
@@ -229,7 +234,9 @@ impl Backend for OsBackend {
             }
             _ => AcceptError::Again(error),
         })?;
-        set_options(&socket);
+        if !OPTIONS_ARE_INHERITED && let OsSocket::Tcp(stream) = &socket {
+            set_options(&SockRef::from(stream));
+        }
         Ok((socket, peer))
     }
 
@@ -248,7 +255,9 @@ impl Backend for OsBackend {
             Target::Tcp(addr) => OsSocket::Tcp(TcpStream::connect(*addr)?),
             Target::Unix(path) => OsSocket::Unix(UnixStream::connect(path)?),
         };
-        set_options(&socket);
+        if let OsSocket::Tcp(stream) = &socket {
+            set_options(&SockRef::from(stream));
+        }
         Ok(socket)
     }
 
@@ -349,13 +358,12 @@ fn pending(signals: &mut Signals) -> Vec<Event> {
 
 /// Replies are written whole, one write a turn: waiting for more would only add delay. And a
 /// connection that is silent for good reason is told from one whose network vanished.
-fn set_options(socket: &OsSocket) {
-    let OsSocket::Tcp(stream) = socket else { return };
-    if let Err(error) = stream.set_nodelay(true) {
+fn set_options(socket: &SockRef<'_>) {
+    if let Err(error) = socket.set_tcp_nodelay(true) {
         log::debug!("TCP_NODELAY: {error}");
     }
     let probes = TcpKeepalive::new().with_time(KEEPALIVE_TIME).with_interval(KEEPALIVE_INTERVAL);
-    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&probes) {
+    if let Err(error) = socket.set_tcp_keepalive(&probes) {
         log::debug!("SO_KEEPALIVE: {error}");
     }
 }

@@ -26,7 +26,7 @@ pub(super) type StopHandler<S> = Box<dyn FnMut(&mut Ctx<'_, S>, &mut S)>;
 /// number of loops live in one process; each may be set up and run again after it ended.
 ///
 /// One turn: wait for events until the next timer · read the clock once · note what is ready ·
-/// calls and job ends from other threads · timers · read and feed what is ready · accept · flush
+/// calls and job ends from other threads · timers · accept · read and feed what is ready · flush
 /// what was written · connect · reap. Each step does a bounded amount and leaves the rest to the
 /// next turn.
 pub struct Reactor<B: Backend, S> {
@@ -181,8 +181,8 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         self.heed_signals(state);
         self.open_letters(state);
         self.fire_timers(state);
-        self.visit_ready(state);
         self.accept(state);
+        self.visit_ready(state);
         self.flush_dirty();
         self.start_dials(state);
         self.drain(state);
@@ -345,7 +345,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         self.core.board.rearm(id);
     }
 
-    /// Step 7: those ready at the start, one read and one feed each; the rest of a long input goes
+    /// Step 8: those ready at the start, one read and one feed each; the rest of a long input goes
     /// to the tail of the queue.
     fn visit_ready(&mut self, state: &mut S) {
         for _ in 0..self.core.board.ready.len() {

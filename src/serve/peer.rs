@@ -3,11 +3,11 @@
 
 use super::Desk;
 use crate::base::{InBuf, Tick};
-use crate::herd::{Admission, Arrival, Fork, Identity, LinkView, Relay};
+use crate::herd::{Admission, Arrival, Fork, Identity, LinkView, Relay, Unwelcome};
 use crate::proto::peer::{Frame, PeerCodec, RefuseCode, VECTOR_BYTES_MAX};
 use crate::reactor::{Class, ConnId, Ctx, Lost, Outcome, Protocol};
 use crate::store::Store;
-use crate::update::Vector;
+use crate::update::{Epoch, Word};
 
 /// Vectors are what is longest: large payloads come in pieces. With the type of the frame.
 const FRAME_BYTES_MAX: usize = VECTOR_BYTES_MAX + 1;
@@ -23,6 +23,15 @@ pub trait HerdDesk: Desk {
 
     /// All links of the node, and the archive that they read.
     fn herd(&mut self) -> (&mut Relay<ConnId>, &Store);
+
+    /// Whether the other end of a connection may hear who this node is, by the key that it proved
+    /// to own; `dialled` as in [`HerdDesk::link_lost`].
+    fn may_greet(
+        &self,
+        cx: &mut Ctx<'_, Self>,
+        conn: ConnId,
+        dialled: Option<&str>,
+    ) -> Result<(), Unwelcome>;
 
     /// Judges a peer's hello, and closes the older link that this one replaces.
     fn admit(
@@ -45,18 +54,17 @@ pub trait HerdDesk: Desk {
     /// A peer holds an update of this node's own epoch that this node does not know.
     fn amnesia(&mut self, cx: &mut Ctx<'_, Self>);
 
+    /// A peer says that what it was asked for is over.
+    fn passed(&mut self, cx: &mut Ctx<'_, Self>);
+
+    /// The peer of a link publishes under another epoch from now on.
+    fn goes_on_under(&mut self, conn: ConnId, epoch: Epoch);
+
     /// Two updates bear one name.
     fn forked(&mut self, cx: &mut Ctx<'_, Self>, fork: &Fork);
 
-    /// A peer says what a node has on disk.
-    fn heard_held(
-        &mut self,
-        cx: &mut Ctx<'_, Self>,
-        conn: ConnId,
-        node: &str,
-        urgent: bool,
-        dots: &Vector,
-    );
+    /// A peer says what a node has on disk, perhaps another one. Nothing of it is verified.
+    fn heard_held(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, urgent: bool, word: Word);
 
     /// Takes down a link's figures.
     fn note(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, view: LinkView);
@@ -100,10 +108,15 @@ impl PeerConnection {
             Arrival::Ready => desk.arrived(cx),
             Arrival::Duplicate => desk.duplicate(),
             Arrival::Amnesia => desk.amnesia(cx),
-            Arrival::Fork(fork) => desk.forked(cx, &fork),
-            Arrival::Held { node, urgent, dots } => {
+            Arrival::Passed => desk.passed(cx),
+            Arrival::Epoch(epoch) => {
                 let conn = cx.id();
-                desk.heard_held(cx, conn, &node, urgent, &dots);
+                desk.goes_on_under(conn, epoch);
+            }
+            Arrival::Fork(fork) => desk.forked(cx, &fork),
+            Arrival::Held { urgent, word } => {
+                let conn = cx.id();
+                desk.heard_held(cx, conn, urgent, *word);
             }
             Arrival::Refused(code, text) => {
                 let level = match code {
@@ -184,6 +197,10 @@ impl PeerConnection {
 impl<D: HerdDesk> Protocol<D> for PeerConnection {
     fn made(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
         let (conn, moment) = (cx.id(), (cx.now(), cx.wall_ns() / 1_000_000));
+        if let Err(why) = desk.may_greet(cx, conn, self.dialled.as_deref()) {
+            self.refuse(cx, RefuseCode::Key, &why.to_string());
+            return Ok(());
+        }
         let (relay, store) = desk.herd();
         let mut transport = cx.transport();
         transport.set_class(Class::Peer);

@@ -52,8 +52,9 @@ pub(super) struct Backup {
     pub(super) promised: Vector,
     /// The epoch that was published under.
     pub(super) epoch: Epoch,
-    /// All of the machine was copied: nobody can tell, the next time, that it is another disk.
-    pub(super) is_snapshot: bool,
+    /// Two updates may come to bear one name: all of the machine was copied, so that nobody can
+    /// tell, the next time, that it is another disk; or the copy has what was never promised.
+    pub(super) may_fork: bool,
 }
 
 /// What the runs of a node have counted.
@@ -139,7 +140,7 @@ impl Host {
         let settings = Node::settings(&self.config);
         let disk = Arc::new(self.disk.clone());
         let mut node = Node::open(self.config.clone(), &key(&self.name), disk, seed)?;
-        node.verify_seals_by(seals::verify);
+        node.verify_by(seals::verify, seals::verify_word);
         let (epoch, visible) = (node.store().epoch(), node.store().seen().clone());
         let began = (visible.count(), epoch, visible.last(epoch));
         let mut sim = SimLoop::new(net, &self.name, settings, node).map_err(NodeError::Loop)?;

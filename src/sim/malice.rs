@@ -6,11 +6,13 @@ use crate::base::Rng;
 use crate::herd::prove;
 use crate::proto::peer::{Frame, Manifest, put_seal};
 use crate::update::{
-    Cid, Clock, Dot, Draft, Epoch, Hlc, Kind, Seal, SigningKey, Span, Update, Vector,
+    Cid, Clock, Dot, Draft, Epoch, Hlc, Kind, Seal, SigningKey, Span, Update, Vector, Word,
 };
 
 /// Runs of a vector that lies.
 const RUNS: u64 = 300;
+/// No sequence number that is meant seriously.
+const FAR: u64 = 1 << 20;
 const LARGE_BYTES: usize = 80_000;
 
 /// Publishes under its own key.
@@ -115,6 +117,11 @@ impl Forger {
         (update.raw().to_vec(), seal)
     }
 
+    /// What a node has on disk, signed by this one.
+    pub(super) fn word(&self, node: &str, held: Vector) -> Word {
+        Word::sign(&self.key, node, held)
+    }
+
     /// The manifest of an update, with pieces that are not its own.
     pub(super) fn large(&mut self) -> Vec<u8> {
         let update = self.draft(self.seq + 1, self.tips[0], LARGE_BYTES);
@@ -141,5 +148,14 @@ pub(super) fn lie_of_runs(heard: &Vector, rng: &mut Rng, own: Epoch) -> Vector {
         lie.insert(Dot { epoch: own, seq: 2 * run + 1 });
     }
     lie.insert_span(Span { epoch: Epoch(rng.next_u64()), from: 1, to: 1 << 40 });
+    lie
+}
+
+/// All that there is, and somewhat more of it.
+pub(super) fn lie_of_ends(heard: &Vector, rng: &mut Rng) -> Vector {
+    let mut lie = Vector::new();
+    for span in heard.spans().filter(|span| span.to < FAR) {
+        lie.insert_span(Span { from: 1, to: span.to + rng.below(50), ..span });
+    }
     lie
 }

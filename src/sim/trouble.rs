@@ -4,6 +4,7 @@ use super::host::{Backup, Host, Up};
 use super::laws::{Breach, Kept, Law};
 use super::plan::Misfortune;
 use super::world::World;
+use crate::serve::Desk;
 use crate::store::Fault;
 use std::ops::RangeInclusive;
 
@@ -110,10 +111,10 @@ impl World {
         if self.take_down(host)?.is_none() {
             return Ok(());
         }
-        let Backup { disk, promised, epoch, is_snapshot } = backup;
+        let Backup { disk, promised, epoch, may_fork } = backup;
         let others = self.hosts.iter().enumerate().filter(|(number, _)| *number != host);
         self.ledger.set_back(&promised, others.map(|(_, other)| &other.promised));
-        if is_snapshot {
+        if may_fork {
             self.ledger.doubt(epoch, &promised);
         }
         let restored = &mut self.hosts[host];
@@ -128,9 +129,15 @@ impl World {
         let is_snapshot = self.rng.chance(1, 3);
         let copied = &mut self.hosts[host];
         let Some(epoch) = copied.up.as_ref().map(Up::epoch) else { return };
+        // What was on its way to the disk may be in the copy, and its name be given to another
+        // update if a crash loses it here.
+        let is_writing = copied
+            .node()
+            .is_some_and(|node| node.store().seen().last(epoch) > node.store().held().last(epoch));
         let disk = if is_snapshot { copied.disk.kill() } else { copied.disk.copied() };
         let promised = copied.promised.clone();
-        copied.backup = Some(Backup { disk, promised, epoch, is_snapshot });
+        let may_fork = is_snapshot || is_writing;
+        copied.backup = Some(Backup { disk, promised, epoch, may_fork });
     }
 
     /// The disk takes a few more calls and then none, and a while later the node is gone: so a

@@ -4,7 +4,7 @@
 //! nothing, and sends more than it may.
 
 use super::host::{PEER_PORT, key};
-use super::malice::{Forger, lie_of_runs};
+use super::malice::{Forger, lie_of_ends, lie_of_runs};
 use crate::base::{ClientEndpoint, InBuf, Rng};
 use crate::proto::peer::{Credit, Frame, Hello, PROTOCOL, PeerCodec, Piece, StateFrame};
 use crate::reactor::{
@@ -187,12 +187,32 @@ impl Villain {
         }
     }
 
+    /// Says of its disk, and of those of others, what is not so.
     fn claim_disks(&mut self, at: ConnId) {
-        let dots = lie_of_runs(&self.heard, &mut self.rng, self.forger.epoch());
-        let node = format!("nobody{}", self.rng.below(1 << 20));
-        let node = if self.rng.chance(1, 2) { NAME } else { &node };
+        let another = self.targets[self.rng.below(self.targets.len() as u64) as usize].clone();
+        let nobody = format!("nobody{}", self.rng.below(1 << 20));
+        let all = lie_of_ends(&self.heard, &mut self.rng);
+        let mut word = match self.rng.below(8) {
+            0 => {
+                let gaps = lie_of_runs(&self.heard, &mut self.rng, self.forger.epoch());
+                self.forger.word(NAME, gaps)
+            }
+            1 => self.forger.word(&nobody, all),
+            2..=4 => self.forger.word(NAME, all),
+            _ => self.forger.word(&another, all),
+        };
+        if word.node == another && self.rng.chance(2, 3) {
+            word.key = key(&another).public();
+        }
         let urgent = self.rng.chance(1, 2);
-        self.say(at, &Frame::Held { node, urgent, dots });
+        self.say(at, &Frame::Held { urgent, word });
+    }
+
+    /// What it is asked for is over, it says, or nothing at all.
+    fn on_pull(&mut self, at: ConnId, dots: &Vector) {
+        if self.rng.chance(1, 2) {
+            self.say(at, &Frame::Passed(dots.clone()));
+        }
     }
 
     /// Updates without a seal: a few, or more than its credit.
@@ -214,6 +234,7 @@ impl Villain {
         match frame {
             Frame::Hello(_) => self.lie_at_first(at),
             Frame::Ping(moment) => self.say(at, &Frame::Pong(*moment)),
+            Frame::Pull { versions: false, dots } => self.on_pull(at, dots),
             Frame::State(state) => self.heard.merge(&state.offers),
             Frame::AskPieces(ask) => {
                 let piece = Piece { cid: ask.cid, index: ask.pieces[0], bytes: b"not what it was" };

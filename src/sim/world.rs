@@ -448,20 +448,23 @@ impl World {
         self.checks.hold(Law::Convergence, true, String::new)
     }
 
-    /// True when nobody holds a withdrawal that somebody may have acted upon.
+    /// True when nobody holds a withdrawal that somebody may have acted upon: it was on a disk, and
+    /// all disks that had it were set back. One that only memory had leaves no trace.
     fn lost_a_withdrawal(&self) -> bool {
         let is_held = |dot| {
             self.hosts
                 .iter()
                 .any(|host| host.node().is_some_and(|node| node.store().held().contains(dot)))
         };
-        self.ledger.withdrawn.iter().any(|(dot, _)| !is_held(*dot))
+        let was_on_disk =
+            |dot| !self.has_witnesses || self.ledger.disks.values().any(|held| held.contains(dot));
+        self.ledger.withdrawn.keys().any(|dot| was_on_disk(*dot) && !is_held(*dot))
     }
 
     /// Everyone shows the same, nothing that was acknowledged is missing, and the readers have all.
     pub(super) fn judge(&mut self) -> Kept {
         self.look()?;
-        // A withdrawal that was lost with the only disks that had it may have left stubs elsewhere.
+        // A withdrawal that disks had which were set back since may have left stubs elsewhere.
         let is_split = self.judge_forks()? || self.lost_a_withdrawal();
         let mut first = None;
         for host in &self.hosts {

@@ -62,7 +62,8 @@ impl Store {
             let update = body::read_update(kind, catch_up.scan.body().into(), 0);
             let update = update.ok_or_else(|| catch_up.scan.damaged())?;
             if self.gone().contains(update.dot()) {
-                self.chores.drop(place.segment(), 1, Place::START);
+                let bytes = spot.place.0.saturating_sub(place.0);
+                self.chores.drop(place.segment(), bytes, Place::START);
                 continue;
             }
             let is_known = place <= catch_up.known && self.index.place_of(update.dot())?.is_some();

@@ -21,6 +21,11 @@ impl Store {
         self.index.is_frozen()
     }
 
+    /// True when the index's file says all that the index does.
+    pub fn is_index_saved(&self) -> bool {
+        self.index.is_empty()
+    }
+
     /// The next checkpoint to run. The first call freezes the overlay; a checkpoint comes out once
     /// the log is on disk as far as the overlay tells of it: call again after each batch. `None`
     /// also while one is out, when nothing is new, and while the disk is failing.

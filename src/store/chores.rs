@@ -34,16 +34,24 @@ pub(super) struct Chores {
 #[derive(Clone, Debug, Default)]
 struct Chore {
     erase: Vector,
-    /// How many of its updates were dropped.
+    /// How many bytes its updates had that were dropped.
     dropped: u64,
+    /// Something in it is not whole, and is to be left out.
+    mends: bool,
     /// Not before the log is on disk to here.
     after: Place,
 }
 
 impl Chore {
+    /// What was withdrawn leaves the disk soon; and what is broken should not be met at a start.
+    fn cannot_wait(&self) -> bool {
+        self.mends || !self.erase.is_empty()
+    }
+
     fn merge(&mut self, other: &Self) {
         self.erase.merge(&other.erase);
         self.dropped += other.dropped;
+        self.mends |= other.mends;
         self.after = self.after.max(other.after);
     }
 }
@@ -58,7 +66,7 @@ struct Out {
 }
 
 impl Chores {
-    /// Segments that hold updates which were dropped, and how many.
+    /// Segments that hold updates which were dropped, and the bytes of these.
     pub(super) fn dropped(&self) -> BTreeMap<u32, u64> {
         let mut dropped = BTreeMap::new();
         let out = self.out.iter().map(|out| (out.segment, &out.chore));
@@ -70,21 +78,36 @@ impl Chores {
         dropped
     }
 
-    /// Some updates of a segment were dropped; the log says so before `after`.
-    pub(super) fn drop(&mut self, segment: u32, count: u64, after: Place) {
+    /// Updates of so many bytes in a segment were dropped; the log says so before `after`.
+    pub(super) fn drop(&mut self, segment: u32, bytes: u64, after: Place) {
         let chore = self.segments.entry(segment).or_default();
-        chore.merge(&Chore { dropped: count, after, ..Chore::default() });
+        chore.merge(&Chore { dropped: bytes, after, ..Chore::default() });
     }
 
-    fn erase(&mut self, segment: u32, dot: Dot) {
-        self.segments.entry(segment).or_default().erase.insert(dot);
+    /// The payload of a dot is to be erased in a segment; the log says why before `after`.
+    fn erase(&mut self, segment: u32, dot: Dot, after: Place) {
+        let chore = self.segments.entry(segment).or_default();
+        chore.erase.insert(dot);
+        chore.after = chore.after.max(after);
     }
 
-    /// What is pending was laid out anew, up to `end`.
+    /// Something in a segment is not whole; the log says what it has told before `after`.
+    pub(super) fn mend(&mut self, segment: u32, after: Place) {
+        let chore = self.segments.entry(segment).or_default();
+        chore.merge(&Chore { mends: true, after, ..Chore::default() });
+    }
+
+    /// True when a segment is to be mended already.
+    pub(super) fn mends(&self, segment: u32) -> bool {
+        self.segments.get(&segment).is_some_and(|chore| chore.mends)
+    }
+
+    /// What is pending was laid out anew, up to `end`: without summaries.
     pub(super) fn laid_out(&mut self, durable_end: Place, end: Place) {
         let waiting = |chore: &&mut Chore| chore.after > durable_end;
         for chore in self.segments.values_mut().filter(waiting) {
             chore.after = end;
+            chore.mends = false;
         }
         self.summarized = 0;
     }
@@ -97,9 +120,10 @@ impl Chores {
 
 impl Store {
     /// Erases the payloads of these updates: from now on they are read as stubs, and the next
-    /// batch says so for good. From the disk they go with [`Store::take_rewrite`], and with a
-    /// checkpoint behind it, which makes the index's file anew. Nothing happens to updates that are
-    /// not here.
+    /// batch says so for good. Only once that is on disk, and so is all that was appended before
+    /// this call, may anyone else learn of it ([`Store::is_being_erased`]), and do they go from
+    /// the disk, with [`Store::take_rewrite`], and with a checkpoint behind it, which makes the
+    /// index's file anew. Nothing happens to updates that are not here.
     pub fn erase(&mut self, dots: &[Dot]) -> Result<(), StoreError> {
         let mut new = Vector::new();
         for dot in dots {
@@ -110,8 +134,8 @@ impl Store {
         }
         if !new.is_empty() {
             self.told.erased.merge(&new);
+            self.pending.push(Said::Erased(new.clone()));
             self.want_erased(&new)?;
-            self.pending.push(Said::Erased(new));
         }
         Ok(())
     }
@@ -119,14 +143,14 @@ impl Store {
     /// Finds the segments in which payloads stand. Those that are not on disk yet are found when
     /// they are.
     pub(super) fn want_erased(&mut self, dots: &Vector) -> Result<(), StoreError> {
-        let durable_end = self.pending.durable_end();
+        let (durable_end, after) = (self.pending.durable_end(), self.log_end());
         for Span { epoch, from, to } in dots.spans() {
             for seq in from..=to {
                 let dot = Dot { epoch, seq };
                 let places = self.told.forks.places_of(dot);
                 for place in places.into_iter().chain(self.index.place_of(dot)?) {
                     if place < durable_end {
-                        self.chores.erase(place.segment(), dot);
+                        self.chores.erase(place.segment(), dot, after);
                     }
                 }
             }
@@ -137,13 +161,19 @@ impl Store {
     /// An update or an exhibit has come to the disk.
     pub(super) fn landed(&mut self, dot: Dot, place: Place) {
         if self.told.erased.contains(dot) {
-            self.chores.erase(place.segment(), dot);
+            self.chores.erase(place.segment(), dot, self.log_end());
         }
     }
 
     /// The update as it is to be read: a stub while its payload is on its way out.
     pub fn as_stands(&self, update: Update) -> Update {
         if self.told.erased.contains(update.dot()) { update.erase() } else { update }
+    }
+
+    /// True from an erasure until it, and what it follows from, is on disk: a crash may take it
+    /// back, so neither the payload nor the stub is to be handed to anyone.
+    pub fn is_being_erased(&self, dot: Dot) -> bool {
+        self.told.erased.contains(dot) && !self.held.erased.contains(dot)
     }
 
     /// Drops these updates, payloads and envelopes: they can't be read any more, but stay in
@@ -168,12 +198,12 @@ impl Store {
                 passed.tips.push((*epoch, cid));
             }
         }
-        let counts = self.count_places(&passed.dots)?;
+        let sizes = self.sizes_of(&passed.dots)?;
         self.told.pass(&passed);
         self.pending.push(Said::Passed(passed));
         let after = self.log_end();
-        for (segment, count) in counts {
-            self.chores.drop(segment, count, after);
+        for (segment, bytes) in sizes {
+            self.chores.drop(segment, bytes, after);
         }
         Ok(())
     }
@@ -189,14 +219,16 @@ impl Store {
         held
     }
 
-    /// How many of these dots stand in which segments.
-    fn count_places(&self, dots: &Vector) -> Result<BTreeMap<u32, u64>, StoreError> {
-        let mut counts = BTreeMap::new();
+    /// How many bytes of which segments these dots take.
+    fn sizes_of(&self, dots: &Vector) -> Result<BTreeMap<u32, u64>, StoreError> {
+        let mut sizes = BTreeMap::new();
+        let durable_end = self.pending.durable_end();
         for Span { epoch, mut from, to } in dots.spans() {
             loop {
                 let found = self.index.places(epoch, (from, to), PLACES_AT_ONCE)?;
                 for (_, place, _) in &found {
-                    *counts.entry(place.segment()).or_default() += 1;
+                    let bytes = self.segments.frame_bytes(*place, durable_end)?;
+                    *sizes.entry(place.segment()).or_default() += bytes;
                 }
                 match found.last() {
                     Some((last, ..)) if found.len() == PLACES_AT_ONCE => from = last + 1,
@@ -204,13 +236,13 @@ impl Store {
                 }
             }
         }
-        Ok(counts)
+        Ok(sizes)
     }
 
     /// Dots that count as gone were read in the log: what stands under them is to be dropped.
     pub(super) fn want_dropped(&mut self, dots: &Vector) -> Result<(), StoreError> {
-        for (segment, count) in self.count_places(dots)? {
-            self.chores.drop(segment, count, Place::START);
+        for (segment, bytes) in self.sizes_of(dots)? {
+            self.chores.drop(segment, bytes, Place::START);
         }
         Ok(())
     }
@@ -232,14 +264,12 @@ impl Store {
         let last = durable_end.segment().min(self.chores.settled);
         let ready = |chore: &Chore| chore.after <= durable_end;
         let erasable = |at: u32, chore: &Chore| {
-            at < durable_end.segment() && ready(chore) && !chore.erase.is_empty()
+            at < durable_end.segment() && ready(chore) && chore.cannot_wait()
         };
         let droppable = |at: u32, chore: &Chore| at < last && ready(chore) && chore.dropped > 0;
-        let all = || self.chores.segments.iter().map(|(at, chore)| (*at, chore));
-        let most = all().filter(|(at, chore)| droppable(*at, chore));
-        let first = all().find(|(at, chore)| erasable(*at, chore)).map(|(at, _)| at);
-        let found = first.or_else(|| most.max_by_key(|(_, chore)| chore.dropped).map(|(at, _)| at));
-        let Some(segment) = found else {
+        let mut all = self.chores.segments.iter().map(|(at, chore)| (*at, chore));
+        let first = all.find(|(at, chore)| erasable(*at, chore)).map(|(at, _)| at);
+        let Some(segment) = first.or_else(|| self.worth_dropping(droppable)) else {
             self.leave_tail();
             return None;
         };
@@ -250,20 +280,28 @@ impl Store {
         let is_droppable = droppable(segment, &chore);
         let drop = if is_droppable { self.held.gone.clone() } else { Vector::new() };
         if drop.is_empty() && chore.dropped > 0 {
-            let later = Chore { erase: Vector::new(), ..chore.clone() };
+            let later = Chore { erase: Vector::new(), mends: false, ..chore.clone() };
             self.chores.segments.insert(segment, later);
             chore.dropped = 0;
         }
         let (end, erase) = (Place::new(segment, end), chore.erase.clone());
-        Some(self.hand_out(segment, chore, Task::Write { end, erase, drop }))
+        let mends = chore.mends;
+        Some(self.hand_out(segment, chore, Task::Write { end, erase, drop, mends }))
     }
 
-    /// Has the log go on elsewhere when something is to be erased in the segment it goes on in.
+    /// The segment of which most was dropped.
+    fn worth_dropping(&self, droppable: impl Fn(u32, &Chore) -> bool) -> Option<u32> {
+        let may_go = self.chores.segments.iter().filter(|(at, chore)| droppable(**at, chore));
+        may_go.max_by_key(|(_, chore)| chore.dropped).map(|(at, _)| *at)
+    }
+
+    /// Has the log go on elsewhere when something is to be erased or mended in the segment it goes
+    /// on in.
     /// What is only dropped there may wait longer.
     fn leave_tail(&mut self) {
         let tail = self.pending.tail().spot.place.segment();
         let chore = self.chores.segments.get(&tail);
-        if chore.is_some_and(|chore| !chore.erase.is_empty()) {
+        if chore.is_some_and(Chore::cannot_wait) {
             self.pending.leave(tail);
         }
     }
@@ -338,6 +376,9 @@ impl Store {
             }
             Err(error) => {
                 self.take_back(&out);
+                if matches!(error, StoreError::Damaged { .. }) && !out.chore.mends {
+                    self.mend(out.segment);
+                }
                 Err(error)
             }
         }
@@ -376,6 +417,7 @@ impl Store {
         for chore in self.chores.segments.values() {
             self.told.erased.merge(&chore.erase);
         }
+        self.held.erased.clone_from(&self.told.erased);
         self.look_at_first();
         Ok(())
     }
@@ -383,6 +425,7 @@ impl Store {
     /// A checkpoint has made the index's file anew: nothing is left of these.
     pub(super) fn forget_erased(&mut self, dots: &Vector) {
         self.told.erased = without(&self.told.erased, dots);
+        self.held.erased = without(&self.held.erased, dots);
         self.chores.erased = without(&self.chores.erased, dots);
     }
 

@@ -75,7 +75,8 @@ impl Store {
             Said::Early(epoch) => self.early |= epoch == self.birth.epoch,
             Said::Exhibit(both) => self.landed(both.0.dot(), entry.place),
             Said::Summary(told) => self.held.first_needed = told.first_needed,
-            Said::Epoch(_) | Said::Clean | Said::Erased(_) => {}
+            Said::Erased(dots) => self.held.erased.merge(&dots),
+            Said::Epoch(_) | Said::Clean => {}
         }
     }
 

@@ -5,9 +5,10 @@ use super::frame::Place;
 use crate::update::{Cid, Dot, Epoch, Reader, Truncated, put_varint};
 use std::collections::BTreeMap;
 
-/// How many exhibits are kept of one epoch. One is proof; the bound keeps a liar from filling the
-/// log.
-const OF_EPOCH_MAX: usize = 4;
+/// How many exhibits are kept of one epoch. One is proof; the others are what the honest owner of a
+/// disk that was set back published under names that it gave again. The bound keeps a liar from
+/// filling the log.
+const OF_EPOCH_MAX: usize = 24;
 
 /// Where the exhibits stand.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -52,6 +53,12 @@ impl Forks {
 
     pub(super) fn find(&self, cid: Cid) -> Option<(Dot, Place)> {
         self.places.get(&cid).copied()
+    }
+
+    /// Where those of an epoch stand.
+    pub(super) fn places_in(&self, epoch: Epoch) -> impl Iterator<Item = Place> + '_ {
+        let places = self.places.values();
+        places.filter(move |(dot, _)| dot.epoch == epoch).map(|(_, place)| *place)
     }
 
     pub(super) fn places(&self) -> impl Iterator<Item = Place> + '_ {

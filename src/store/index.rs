@@ -8,7 +8,7 @@
 use super::engine::{Checkpoint, CheckpointDone, Engine};
 use super::error::StoreError;
 use super::frame::Place;
-use crate::update::{Cid, Dot, Epoch, Hlc, Span, Update};
+use crate::update::{Cid, Dot, Epoch, Hlc, SEAL_UPDATES_MAX, Span, Update};
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::ops::Bound;
@@ -163,14 +163,6 @@ impl Overlay {
         }
     }
 
-    /// The entries of seals whose last dot lies in the range, as they stand in the file.
-    fn range_of_seals(&self, from: Dot, to: Dot) -> impl Iterator<Item = Item> + '_ {
-        let row = |(last, (place, from)): (&Dot, &(Place, u64))| {
-            Ok((seal_key(*last).to_vec(), Some(pair(place.0, *from).to_vec())))
-        };
-        self.seals.range(from..=to).map(row)
-    }
-
     /// The entries of dots, as they stand in the file.
     fn range_of_dots(&self, from: Dot, to: Dot) -> impl Iterator<Item = Item> + '_ {
         let row = |(dot, place): (&Dot, &(Place, Hlc))| {
@@ -295,26 +287,40 @@ impl Index {
         self.overlay.renews
     }
 
-    /// Seals whose last dot is one of these: their dots and places, ascending.
-    pub(super) fn seals(&self, within: Span) -> Result<Vec<(Span, Place)>, StoreError> {
-        let Span { epoch, from, to } = within;
-        let (from, to) = (Dot { epoch, seq: from }, Dot { epoch, seq: to });
-        let frozen = self.frozen.as_ref().map_or(&self.empty, |frozen| &*frozen.overlay);
-        let mut overlay = self.overlay.range_of_seals(from, to);
-        let mut frozen = frozen.range_of_seals(from, to);
-        let (from, to) = (seal_key(from), seal_key(to));
-        let bounds = (Bound::Included(&from[..]), Bound::Included(&to[..]));
-        let found = self.engine.scan(bounds, Direction::Up, |file| {
-            merge([&mut overlay, &mut frozen, file], usize::MAX, Direction::Up)
-        })?;
-        found
-            .iter()
-            .map(|(key, value)| {
-                let (_, to) = read_pair(&key[1..])?;
-                let (place, from) = read_pair(value)?;
-                Ok((Span { epoch, from, to }, Place(place)))
-            })
-            .collect()
+    /// Shows the places of seals that cover the whole span, until `is_it` says yes; says whether it
+    /// did.
+    pub(super) fn any_seal_over(
+        &self,
+        span: Span,
+        mut is_it: impl FnMut(Place) -> Result<bool, StoreError>,
+    ) -> Result<bool, StoreError> {
+        let first = Dot { epoch: span.epoch, seq: span.to };
+        let furthest = span.from.saturating_add(SEAL_UPDATES_MAX as u64 - 1);
+        let last = Dot { epoch: span.epoch, seq: furthest.max(span.to) };
+        for (depth, overlay) in self.overlays().enumerate() {
+            for (end, (place, from)) in overlay.seals.range(first..=last) {
+                let is_hidden =
+                    self.overlays().take(depth).any(|over| over.seals.contains_key(end));
+                if *from <= span.from && !is_hidden && is_it(*place)? {
+                    return Ok(true);
+                }
+            }
+        }
+        let (first, last) = (seal_key(first), seal_key(last));
+        let bounds = (Bound::Included(&first[..]), Bound::Included(&last[..]));
+        self.engine.scan(bounds, Direction::Up, |file| {
+            for row in file {
+                let (key, Some(value)) = row? else { continue };
+                let (_, seq) = read_pair(&key[1..])?;
+                let (place, from) = read_pair(&value)?;
+                let end = Dot { epoch: span.epoch, seq };
+                let is_hidden = self.overlays().any(|over| over.seals.contains_key(&end));
+                if from <= span.from && !is_hidden && is_it(Place(place))? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
     }
 
     /// The overlays, the newer one first.

@@ -31,6 +31,7 @@ mod forks;
 mod frame;
 mod home;
 mod index;
+mod lost;
 mod pending;
 mod read;
 mod recover;
@@ -70,7 +71,7 @@ use pending::Pending;
 use recover::CatchUp;
 use seals::Run;
 use segment::Segments;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use told::{Extent, Told};
@@ -168,6 +169,8 @@ pub struct Store {
     held_hash: Cell<Option<[u8; 32]>>,
     /// Appended, but not to be seen before it is on disk.
     hidden: Vector,
+    /// Had, and not to be read any more.
+    lost: RefCell<Vector>,
     /// Own updates that no seal covers.
     unsealed: Vec<Run>,
     chores: Chores,
@@ -209,6 +212,7 @@ impl Store {
             told,
             held_hash: Cell::new(None),
             hidden: Vector::new(),
+            lost: RefCell::default(),
             unsealed: Vec::new(),
             chores: Chores::default(),
             frozen_settled: recovered.settled,

@@ -6,15 +6,20 @@ use super::{Place, Store};
 use crate::update::{Cid, Dot, Epoch, Seal, Update};
 
 impl Store {
-    /// True when the update can be read: it is in the log, and not an own one that waits for the
-    /// disk before it may be seen.
+    /// True when the update can be read: it is in the log, nothing is known to have happened to it
+    /// there, and it is not an own one that waits for the disk before it may be seen.
     pub fn contains(&self, dot: Dot) -> bool {
+        self.is_kept(dot) && !self.is_lost(dot)
+    }
+
+    fn is_kept(&self, dot: Dot) -> bool {
         self.told.vector.contains(dot) && !self.hidden.contains(dot) && !self.gone().contains(dot)
     }
 
-    /// The update of a dot.
+    /// The update of a dot. An error when the log has it no more and should: it then is one of
+    /// [`Store::lost`].
     pub fn get(&self, dot: Dot) -> Result<Option<Update>, StoreError> {
-        if !self.contains(dot) {
+        if !self.is_kept(dot) {
             return Ok(None);
         }
         let read = match self.index.place_of(dot)? {
@@ -22,12 +27,14 @@ impl Store {
             None if self.catch_up.is_some() => return Ok(None),
             None => Err(StoreError::IndexBroken),
         };
-        // Whichever of the two is damaged: making the index again reads the whole log, and says.
-        if matches!(
-            read,
-            Err(StoreError::BadPlace(_) | StoreError::Damaged { .. } | StoreError::IndexBroken)
-        ) {
-            self.index.condemn();
+        match read {
+            Err(StoreError::Damaged { .. }) => self.note_lost(dot),
+            // Whichever of the two is wrong: making the index again reads the whole log, and says.
+            Err(StoreError::BadPlace(_) | StoreError::IndexBroken) => {
+                self.note_lost(dot);
+                self.index.condemn();
+            }
+            _ => {}
         }
         read
     }
@@ -67,6 +74,20 @@ impl Store {
         self.told.forks.places().map(|place| self.exhibit_at(place))
     }
 
+    /// Those of an epoch.
+    pub fn exhibits_of(
+        &self,
+        epoch: Epoch,
+    ) -> impl Iterator<Item = Result<(Update, Seal), StoreError>> + '_ {
+        self.told.forks.places_in(epoch).map(|place| self.exhibit_at(place))
+    }
+
+    /// True when an update of this name and id would be kept beside another one of the name: it is
+    /// not kept yet, and not enough are of its epoch.
+    pub fn wants_exhibit(&self, dot: Dot, cid: Cid) -> bool {
+        self.told.forks.wants(dot, cid)
+    }
+
     /// True when there is an exhibit of this epoch: its origin said two things under one dot.
     pub fn forked(&self, epoch: Epoch) -> bool {
         self.told.forks.has(epoch)
@@ -87,7 +108,7 @@ impl Store {
     /// The first update at or behind `place`, and the place to go on from; `None` at the end: ask
     /// again from the same place. A place before the log's start is the start.
     ///
-    /// Passes by what is gone, and by own updates that wait for the disk:
+    /// Passes by what is gone or damaged, and by own updates that wait for the disk:
     /// [`Committed`](super::Committed) hands them over. After
     /// [`CommitFailed`](super::CommitFailed) a place beyond its `durable_end` must be set back to
     /// it.

@@ -18,7 +18,12 @@ use super::told::Told;
 use super::{Birth, StoreOptions};
 use crate::update::Epoch;
 use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
+
+/// How much is written again at a time.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// An opened log with its index.
 pub(super) struct Recovered {
@@ -29,7 +34,7 @@ pub(super) struct Recovered {
     pub(super) birth: Birth,
     /// What all of the log tells, with every id resolved.
     pub(super) told: Told,
-    /// Segments with updates that were dropped, as far as the index knows.
+    /// Segments with updates that were dropped, and their bytes, as far as the index knows.
     pub(super) dropped: BTreeMap<u32, u64>,
     /// The index needs nothing of what is before this segment.
     pub(super) settled: u32,
@@ -109,6 +114,9 @@ pub(super) fn recover(
         at_file(&segment_name(last), file.set_len(offset))?;
         cut = Some(Cut { segment: last, offset, bytes: walked.cut_bytes });
     }
+    let known_end = covered.as_ref().map(|covered| covered.last_end);
+    let in_last = known_end.filter(|known| known.segment() == last).map_or(0, Place::offset);
+    at_file(&segment_name(last), write_again(&*file, u64::from(in_last)..offset))?;
     // Frames may have been written, and the segment made, without a sync before the process was
     // killed: from here on they count.
     at_file(&segment_name(last), file.sync_data())?;
@@ -129,6 +137,23 @@ pub(super) fn recover(
         home::settle(disk)?;
     }
     Ok(recovered)
+}
+
+/// Writes bytes of a file where they stand. Those whose sync failed in an earlier life can be read
+/// and are not on disk, and no sync saves what the system takes for written.
+fn write_again(file: &dyn DiskFile, range: Range<u64>) -> io::Result<()> {
+    let mut piece = vec![0; PIECE_BYTES];
+    let mut at = range.start;
+    while at < range.end {
+        let wanted = (range.end - at).min(PIECE_BYTES as u64) as usize;
+        let count = file.read_at(at, &mut piece[..wanted])?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        file.write_at(at, &piece[..count])?;
+        at += count as u64;
+    }
+    Ok(())
 }
 
 /// Opens the index and reads what it covers. A damaged one is made anew.

@@ -63,7 +63,7 @@ impl Replay {
             let update = Self::read(store, place, Dot { epoch, seq })?;
             self.heads.pop();
             self.idle.push(index);
-            // One that was dropped meanwhile is passed by.
+            // One that was dropped meanwhile, or is lost, is passed by.
             if update.is_some() {
                 return Ok(update);
             }
@@ -76,7 +76,7 @@ impl Replay {
         }
         match store.read(place, dot) {
             // A failed batch gives pending updates new places.
-            Err(StoreError::BadPlace(_) | StoreError::Damaged { .. }) => store.get(dot),
+            Err(StoreError::BadPlace(_) | StoreError::Damaged { .. }) => store.find(dot),
             read => read,
         }
     }

@@ -7,7 +7,9 @@
 use super::body;
 use super::disk::{Disk, DiskFile, DiskLock};
 use super::error::{StoreError, at_file, caught};
-use super::frame::{FrameKind, HEADER_BYTES, LINK_BYTES, Place, put_amended, segment_name};
+use super::frame::{
+    FrameKind, HEAD_BYTES, HEADER_BYTES, LINK_BYTES, Place, put_amended, segment_name,
+};
 use super::scan::{Found, Scan, Spot};
 use super::segment::Segments;
 use crate::update::{Cid, Dot, Seal, Span, Update, Vector};
@@ -23,8 +25,9 @@ const CACHE_BYTES: usize = 64 * 1024;
 /// What is to be done with one segment.
 #[derive(Debug)]
 pub(super) enum Task {
-    /// Erase the payloads of some dots, and leave out the updates of others.
-    Write { end: Place, erase: Vector, drop: Vector },
+    /// Erase the payloads of some dots, leave out the updates of others, and, to mend it, what is
+    /// not whole.
+    Write { end: Place, erase: Vector, drop: Vector, mends: bool },
     /// Nothing is left in it.
     Remove,
 }
@@ -63,7 +66,7 @@ impl Rewrite {
     /// Reads, writes and syncs; blocks for as long as the disk takes.
     pub fn run(self) -> RewriteDone {
         let work = || match &self.task {
-            Task::Write { end, erase, drop } => self.write(*end, erase, drop),
+            Task::Write { end, erase, drop, mends } => self.write(*end, (erase, drop), *mends),
             Task::Remove => self.remove(),
         };
         let worked = at_file(&segment_name(self.segment), caught(|| Ok(work())));
@@ -80,7 +83,12 @@ impl Rewrite {
         at_file("", self.disk.sync_dir()).map(|()| Rewritten::default())
     }
 
-    fn write(&self, end: Place, erase: &Vector, drop: &Vector) -> Result<Rewritten, StoreError> {
+    fn write(
+        &self,
+        end: Place,
+        (erase, drop): (&Vector, &Vector),
+        mends: bool,
+    ) -> Result<Rewritten, StoreError> {
         let segments = Segments::new(Arc::clone(&self.disk), self.segment, CACHE_BYTES);
         let header = segments.header(self.segment)?;
         let new = self.disk.open(REWRITE_NAME, true);
@@ -89,6 +97,7 @@ impl Rewrite {
             salt: header.salt,
             erase,
             drop,
+            mends,
             gone: None,
             rewritten: Rewritten::default(),
         };
@@ -115,6 +124,8 @@ struct Copy<'a> {
     salt: u32,
     erase: &'a Vector,
     drop: &'a Vector,
+    /// What is not whole is left out. Otherwise it is an error.
+    mends: bool,
     gone: Option<Gone>,
     rewritten: Rewritten,
 }
@@ -148,16 +159,19 @@ impl Copy<'_> {
         let mut scan = Scan::from_start(segments, end)?;
         loop {
             let before = scan.spot().check;
-            let (place, kind) = match scan.next(segments)? {
-                Found::Frame(place, kind) => (place, kind),
-                Found::End => break,
-                Found::Torn { .. } => return Err(scan.damaged()),
+            let (place, kind) = match scan.next(segments) {
+                Ok(Found::Frame(place, kind)) => (place, kind),
+                Ok(Found::End) => break,
+                Ok(Found::Torn { .. }) | Err(StoreError::Damaged { .. }) => {
+                    self.leave_out_damage(&mut scan, segments)?;
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             let Spot { place: next, check: link } = scan.spot();
             let fate = self.fate(kind, scan.body()).ok_or_else(|| scan.damaged())?;
             if let Fate::Gone = fate {
-                let first = self.gone.map_or((place, before), |gone| (gone.at, gone.before));
-                self.gone = Some(Gone { at: first.0, before: first.1, end: next, link });
+                self.leave_out((place, before), (next, link));
                 continue;
             }
             at_new(self.end_gone())?;
@@ -178,6 +192,30 @@ impl Copy<'_> {
         at_new(self.out.flush())?;
         // What is gone at the end is a hole, too.
         at_new(self.out.file.set_len(u64::from(end.offset())))
+    }
+
+    /// From one place to another nothing is left; with each, the check of the frame before it.
+    fn leave_out(&mut self, (at, before): (Place, u32), (end, link): (Place, u32)) {
+        let (at, before) = self.gone.map_or((at, before), |gone| (gone.at, gone.before));
+        self.gone = Some(Gone { at, end, before, link });
+    }
+
+    /// What is not whole at the scan's position is to be left out.
+    fn leave_out_damage(&mut self, scan: &mut Scan, segments: &Segments) -> Result<(), StoreError> {
+        let (from, damaged) = (scan.spot(), scan.damaged());
+        if !self.mends {
+            return Err(damaged);
+        }
+        scan.skip_damage(segments)?;
+        let to = scan.spot();
+        self.leave_out((from.place, from.check), (to.place, to.check));
+        // There must be room for a frame that says so.
+        let first = self.gone.map_or(from.place, |gone| gone.at);
+        if ((to.place.0 - first.0) as usize) < HEAD_BYTES + LINK_BYTES {
+            return Err(damaged);
+        }
+        self.rewritten.has_changed = true;
+        Ok(())
     }
 
     /// `None` for a body that no writer makes.

@@ -109,6 +109,15 @@ impl Scan {
         Ok(Found::Torn { bytes: self.limit - self.offset() })
     }
 
+    /// Goes on behind what is damaged at the position, with the next whole frame of the segment, or
+    /// at its end.
+    pub(super) fn skip_damage(&mut self, segments: &Segments) -> Result<(), StoreError> {
+        let end = Place::new(self.spot.place.segment(), self.limit as u32);
+        let place = segments.whole_behind(self.spot.place, end)?;
+        self.spot = Spot { place, check: segments.before(place, end)? };
+        Ok(())
+    }
+
     /// The position, named as damage.
     pub(super) fn damaged(&self) -> StoreError {
         StoreError::Damaged { segment: self.spot.place.segment(), offset: self.offset() }

@@ -70,11 +70,9 @@ impl Store {
         let is_own = self.unsealed.iter().any(|run| run.birth.epoch == span.epoch);
         // A crash may have kept a seal and lost the updates behind it, and others came since:
         // of a fork each has a seal of its own.
-        let mut is_known = false;
-        for (known, place) in self.index.seals(Span { from: span.to, ..span })? {
-            is_known |= known.from <= span.from && self.says_the_same(place, seal)?;
-        }
-        if is_own || !is_known {
+        let is_known =
+            !is_own && self.index.any_seal_over(span, |place| self.says_the_same(place, seal))?;
+        if !is_known {
             self.push_seal(seal.clone(), span.epoch);
         }
         Ok(())
@@ -127,18 +125,16 @@ impl Store {
         if self.gone().contains(dot) {
             return Ok(None);
         }
-        let furthest = dot.seq.saturating_add(SEAL_UPDATES_MAX as u64 - 1);
-        let within = Span { epoch: dot.epoch, from: dot.seq, to: furthest };
-        let mut seals = self.index.seals(within)?;
-        seals.retain(|(span, _)| span.from <= dot.seq);
         let mut found = None;
-        for (_, place) in &seals {
-            let seal = self.seal_at(*place)?;
-            if seals.len() == 1 || self.dot_of_cid(seal.cid_at(dot.seq))? == Some(dot) {
-                return Ok(Some(seal));
-            }
-            found = Some(seal);
-        }
+        self.index.any_seal_over(
+            Span { epoch: dot.epoch, from: dot.seq, to: dot.seq },
+            |place| {
+                let seal = self.seal_at(place)?;
+                let is_of_it = self.dot_of_cid(seal.cid_at(dot.seq))? == Some(dot);
+                found = Some(seal);
+                Ok(is_of_it)
+            },
+        )?;
         Ok(found)
     }
 

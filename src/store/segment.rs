@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 const BLOCK_BYTES: u64 = 16 * 1024;
 const FILES_OPEN_MAX: usize = 32;
+/// Where a frame is not whole, so much is looked at at a time for the next one that is.
+const SEARCH_BYTES: usize = 64 * 1024;
 /// What an update costs in the cache beside its bytes.
 const UPDATE_COST_BYTES: usize = 200;
 
@@ -188,7 +190,12 @@ impl Segments {
             match self.find_update(place, durable_end) {
                 Ok((Some(update), next)) => return Ok(Some((update, next))),
                 Ok((None, next)) => place = next,
-                Err(error) => place = self.frame_behind(place, durable_end, error)?,
+                Err(error) => {
+                    place = match self.frame_behind(place, durable_end, error) {
+                        Err(StoreError::Damaged { .. }) => self.whole_behind(place, durable_end)?,
+                        found => found?,
+                    }
+                }
             }
         }
         Ok(None)
@@ -214,6 +221,58 @@ impl Segments {
             start = start.plus(Head::parse(&head).ok_or(damaged_at(start))?.frame_bytes());
         }
         if start == place { Err(error) } else { Ok(start) }
+    }
+
+    /// Where the first whole frame behind a damaged one starts: the segment's end, if there is none.
+    pub(super) fn whole_behind(
+        &self,
+        place: Place,
+        durable_end: Place,
+    ) -> Result<Place, StoreError> {
+        let number = place.segment();
+        let end = self.end_of(number, durable_end)?;
+        let mut window = vec![0; SEARCH_BYTES];
+        let mut at = place.offset() + 1;
+        while at < end && end - at >= HEAD_BYTES as u32 {
+            window.resize(SEARCH_BYTES.min((end - at) as usize), 0);
+            self.read_file(number, u64::from(at), &mut window)?;
+            for (skip, head) in window.windows(HEAD_BYTES).enumerate() {
+                let may_be = head.first_chunk().and_then(Head::parse).is_some();
+                let place = Place::new(number, at + skip as u32);
+                if may_be && self.frame_at(place, durable_end).is_ok() {
+                    return Ok(place);
+                }
+            }
+            at += (window.len() - HEAD_BYTES + 1) as u32;
+        }
+        Ok(Place::new(number, end))
+    }
+
+    /// What the frame at `place`, or the segment behind its end there, carries as the check of the
+    /// frame before.
+    pub(super) fn before(&self, place: Place, durable_end: Place) -> Result<u32, StoreError> {
+        if place.offset() >= self.end_of(place.segment(), durable_end)? {
+            return Ok(self.header(place.segment() + 1)?.before_check);
+        }
+        Ok(self.frame_at(place, durable_end)?.head.before)
+    }
+
+    /// How long the frame at `place` is; 0 where there is none any more.
+    pub(super) fn frame_bytes(&self, place: Place, durable_end: Place) -> Result<u64, StoreError> {
+        match self.frame_at(place, durable_end) {
+            Ok(frame) => Ok(frame.head.frame_bytes() as u64),
+            Err(StoreError::Damaged { .. } | StoreError::BadPlace(_)) => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// True when a whole frame of an update starts at `place`.
+    pub(super) fn is_whole(&self, place: Place, durable_end: Place) -> Result<bool, StoreError> {
+        match self.frame_at(place, durable_end) {
+            Ok(frame) => Ok(frame.head.kind.is_update()),
+            Err(StoreError::Damaged { .. } | StoreError::BadPlace(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The frame at `place`: its update, unless it is of another kind; and where the next starts.

@@ -18,6 +18,8 @@ const SECTOR_BYTES: usize = 512;
 pub enum Fault {
     /// No write may make a file longer (ENOSPC); a write fails after a part of it was done.
     Full,
+    /// Whoever writes panics.
+    Panic,
     /// Writes fail after a part of them was done (EIO).
     Write,
     /// Syncs fail (EIO). What was to be synced is forgotten, or not, and no later sync saves it.
@@ -141,8 +143,9 @@ impl SimFile {
     }
 
     fn sync(&mut self) {
-        self.synced = self.live.clone();
-        self.changes.clear();
+        for change in self.changes.drain(..) {
+            self.synced.apply(&change);
+        }
     }
 
     /// A sync that fails: some of the changes reach the disk, the rest never will by themselves.
@@ -393,6 +396,10 @@ impl DiskFile for Handle {
         let mut guard = self.disk.world();
         let world = &mut *guard;
         world.call()?;
+        if world.fault == Some(Fault::Panic) {
+            drop(guard);
+            panic!("the simulated disk's code panics on purpose");
+        }
         let file = &mut world.files[self.file];
         let grows = at + bytes.len() as u64 > file.live.len;
         let failure = match world.fault {

@@ -1,7 +1,7 @@
-//! What an audit compares: names, clocks and content ids of all that can be read, out of the index
-//! and the seals, without reading an update.
+//! What an audit compares: names, clocks and content ids of all that can be read. They are those of
+//! the index and the seals, but each update's frame is read: what the log lost has none.
 
-use super::{Store, StoreError};
+use super::{Place, Store, StoreError};
 use crate::update::{Cid, Dot, Hlc, Seal, Span};
 
 /// The name of an update, its clock and its id.
@@ -20,10 +20,10 @@ impl Store {
                 let found = self.index.places(rest.epoch, (rest.from, rest.to), room)?;
                 let is_whole = found.len() < room;
                 let Some((last, ..)) = found.last().copied() else { break };
-                for (seq, _, clock) in found {
+                for (seq, place, clock) in found {
                     let dot = Dot { epoch: rest.epoch, seq };
                     // What was dropped leaves the index some time later.
-                    if !self.contains(dot) {
+                    if !self.contains(dot) || !self.is_whole(dot, place)? {
                         continue;
                     }
                     if let Some(cid) = self.cid_by_seal(dot, &mut seal)? {
@@ -50,11 +50,21 @@ impl Store {
         if let Some(cid) = known.and_then(|(_, seal)| seal.cid_at(dot.seq)) {
             return Ok(Some(cid));
         }
-        *seal = self.seal_of(dot)?.map(|seal| (dot, seal));
+        *seal = self.find_seal(dot)?.map(|seal| (dot, seal));
         match seal.as_ref().and_then(|(_, seal)| seal.cid_at(dot.seq)) {
             Some(cid) => Ok(Some(cid)),
-            None => Ok(self.get(dot)?.map(|update| update.cid())),
+            None => Ok(self.find(dot)?.map(|update| update.cid())),
         }
+    }
+
+    /// True when the frame of an update is whole; takes note that it is lost otherwise.
+    fn is_whole(&self, dot: Dot, place: Place) -> Result<bool, StoreError> {
+        let durable_end = self.durable_end();
+        let is_whole = place >= durable_end || self.segments.is_whole(place, durable_end)?;
+        if !is_whole {
+            self.note_lost(dot);
+        }
+        Ok(is_whole)
     }
 
     /// The first clock from which on everything is here that ever was: what retention dropped of an

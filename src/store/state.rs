@@ -24,7 +24,7 @@ pub(super) struct Covered {
     /// As told by the log through `last`, with every id resolved; but its vector has only the
     /// dots that are in the index.
     pub(super) told: Told,
-    /// The segments that hold updates which were dropped, and how many.
+    /// The segments that hold updates which were dropped, and the bytes of these.
     pub(super) dropped: BTreeMap<u32, u64>,
 }
 

@@ -12,6 +12,7 @@ mod key;
 mod seal;
 mod vector;
 mod wire;
+mod word;
 
 pub use cursor::{Cursor, CursorError};
 pub use envelope::{
@@ -22,6 +23,7 @@ pub use key::{BadKey, PublicKey, Signature, SigningKey};
 pub use seal::{SEAL_UPDATES_MAX, Seal};
 pub use vector::{Span, Vector, VectorError, state_hash};
 pub use wire::{Reader, Truncated, put_varint};
+pub use word::Word;
 
 use std::fmt;
 use std::str::FromStr;

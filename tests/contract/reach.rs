@@ -46,13 +46,14 @@ impl<B: Backend> Ground for Liar<B> {
     fn wall_ns(&self) -> u64 {
         self.ground.wall_ns()
     }
+
+    fn now_ns(&self) -> u64 {
+        self.ground.now_ns()
+    }
 }
 
 impl<B: Backend> Backend for Liar<B> {
     type Socket = B::Socket;
-    fn now_ns(&self) -> u64 {
-        self.ground.now_ns()
-    }
     fn seed(&mut self) -> u64 {
         self.ground.seed()
     }

@@ -139,7 +139,8 @@ impl Common<'_> {
     }
 }
 
-/// Sees that each node has a key, and tells each the keys of its peers.
+/// Sees that each node has a key, and tells each the keys of all: of its peers, to link to them; of
+/// the others, to know their word when it comes by way of third ones.
 pub(super) fn exchange_keys(nodes: &mut [NodePlan]) -> Result<(), Failure> {
     let mut keys = BTreeMap::new();
     for node in nodes.iter() {
@@ -149,6 +150,14 @@ pub(super) fn exchange_keys(nodes: &mut [NodePlan]) -> Result<(), Failure> {
     }
     for peer in nodes.iter_mut().flat_map(|node| &mut node.config.peers) {
         peer.key = keys.get(&peer.name).copied();
+    }
+    for NodePlan { name, config, .. } in nodes {
+        for (other, key) in &keys {
+            if other != name && config.peers.iter().all(|peer| peer.name != *other) {
+                let (name, key) = (other.clone(), Some(*key));
+                config.peers.push(Peer { name, endpoint: None, kind: PeerKind::Herd, key });
+            }
+        }
     }
     Ok(())
 }
@@ -276,13 +285,19 @@ kind = \"herd\"
     fn nodes_know_the_keys_of_their_peers() {
         let dir = tempfile::tempdir().unwrap();
         let planned = || {
-            let args = Args::parse("herd", super::super::OPTIONS, &["--nodes=3".into()]).unwrap();
+            let args = Args::parse(
+                "herd",
+                super::super::OPTIONS,
+                &["--nodes=4".into(), "--topology=line".into()],
+            )
+            .unwrap();
             let mut nodes = nodes(&args, dir.path()).unwrap();
             exchange_keys(&mut nodes).unwrap();
             nodes
         };
         let nodes = planned();
         for node in &nodes {
+            assert_eq!(node.config.peers.len(), 3, "of some only the key");
             for peer in &node.config.peers {
                 let key = load_or_make_key(&dir.path().join(&peer.name)).unwrap();
                 assert_eq!(peer.key, Some(key.public()));

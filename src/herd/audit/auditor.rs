@@ -7,8 +7,8 @@ use crate::proto::peer::{AuditMessage, AuditName, AuditStop};
 use crate::store::StoreError;
 use crate::update::Hlc;
 
-/// How many updates are read in one step.
-const PAGE_UPDATES: usize = 1024;
+/// How many updates are read in one step, off the disk.
+const PAGE_UPDATES: usize = 256;
 
 /// When to audit.
 #[derive(Clone, Copy, Debug)]

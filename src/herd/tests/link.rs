@@ -264,7 +264,7 @@ fn a_frame_at_the_wrong_time_ends_the_link() {
     net.run(10);
     let hello = net.nodes[0].archive.hash(&Vector::new()).expect("memory is read");
     let again = Frame::Hello(crate::proto::peer::Hello {
-        protocol: 2,
+        protocol: crate::proto::peer::PROTOCOL,
         name: "node1",
         epoch: Epoch(1),
         instance: 1,
@@ -479,7 +479,17 @@ fn two_updates_of_one_name_are_found_by_the_ends_of_equal_vectors_and_shown_to_a
         net.settle(2_000);
         net.run(1_000);
         for node in &net.nodes {
-            assert_eq!(node.forks.first(), Some(&Dot { epoch: one.epoch(), seq: 3 }), "{extra}");
+            let forked = Dot { epoch: one.epoch(), seq: 3 };
+            assert_eq!(node.forks.first(), Some(&forked), "{extra}");
+            let beside = node.archive.exhibits.iter().map(|(update, _)| update);
+            let mut cids: Vec<Cid> = beside
+                .chain(node.archive.updates.values())
+                .filter(|update| update.dot() == forked)
+                .map(Update::cid)
+                .collect();
+            cids.sort_unstable();
+            cids.dedup();
+            assert_eq!(cids.len(), 2, "{} has both", node.name);
             assert!(node.archive.exhibits.iter().all(|(update, seal)| {
                 seal.verify() && seal.cid_of(update.dot()) == Some(update.cid())
             }));
@@ -497,13 +507,15 @@ fn a_node_that_publishes_under_a_forked_epoch_is_told_and_begins_another() {
     // The same node, restored from a backup that knew nothing, said something else.
     let mut again = Net::new(2, 1, SETTINGS);
     again.nodes[1].archive = std::mem::take(&mut net.nodes[1].archive);
-    again.nodes[0].write(&payloads(1, 200));
+    again.nodes[0].write(&payloads(3, 200));
     let before = again.nodes[0].epoch();
     assert_eq!(before, seal.epoch());
     again.link(0, 1, 5);
     again.run(1_000);
     assert_ne!(again.nodes[0].epoch(), before);
-    assert_eq!(again.nodes[1].forks.len(), 1);
+    assert_eq!(again.nodes[1].forks.first(), Some(&Dot { epoch: before, seq: 1 }));
+    // On the link that stands, it is no longer taken for who publishes there.
+    assert_eq!(again.has(1).last(before), 3);
 }
 
 #[test]
@@ -556,6 +568,49 @@ fn a_pass_that_was_not_asked_for_changes_nothing() {
     dots.insert_span(Span { epoch: Epoch(9), from: 1, to: 1_000 });
     give(&mut net, a, &[Frame::Passed(dots)]).unwrap();
     assert!(net.has(0).is_empty());
+}
+
+/// Says on a link that it offers these, and, when it is asked, that they are over.
+fn offer_and_pass(net: &mut Net, link: usize, dots: &Vector) {
+    give(net, link, &[Frame::Offer(dots.clone())]).unwrap();
+    net.pump(0, link);
+    give(net, link, &[Frame::Passed(dots.clone())]).unwrap();
+}
+
+#[test]
+fn what_another_offers_is_not_over_because_one_peer_says_so() {
+    let mut net = Net::new(3, 1, SETTINGS);
+    let (a, _) = net.link(0, 1, 5);
+    let (b, _) = net.link(0, 2, 5);
+    net.run(50);
+    let written = net.nodes[2].write(&payloads(1, 100));
+    let dot = written[0].0.dot();
+    let mut dots = Vector::new();
+    dots.insert(dot);
+    net.nodes[2].relay.publish(&written[0].0, &written[0].1, net.now);
+    give(&mut net, a, &[Frame::Offer(dots.clone())]).unwrap();
+    give(&mut net, b, &[Frame::Offer(dots.clone())]).unwrap();
+    give(&mut net, a, &[Frame::Passed(dots)]).unwrap();
+    assert!(!net.has(0).contains(dot));
+    net.wake(0);
+    net.run(200);
+    assert_eq!(net.nodes[0].archive.log, [dot]);
+}
+
+#[test]
+fn nobody_can_say_that_something_of_our_own_is_over() {
+    let mut net = Net::new(2, 1, SETTINGS);
+    let (a, _) = net.link(0, 1, 5);
+    net.run(50);
+    let mut dots = Vector::new();
+    dots.insert_span(Span { epoch: net.nodes[0].epoch(), from: 1, to: 9 });
+    offer_and_pass(&mut net, a, &dots);
+    assert!(net.has(0).is_empty());
+    // Of another it is believed: nobody else is there to know better.
+    let mut dots = Vector::new();
+    dots.insert_span(Span { epoch: Epoch(9), from: 1, to: 9 });
+    offer_and_pass(&mut net, a, &dots);
+    assert_eq!(net.has(0), &dots);
 }
 
 #[test]

@@ -135,4 +135,10 @@ impl Archive for Memory {
         let of = |exhibit: &&(Update, Seal)| exhibit.0.dot().epoch == epoch;
         Ok(self.exhibits.iter().filter(of).cloned().collect())
     }
+
+    fn wants_exhibit(&self, dot: Dot, cid: Cid) -> bool {
+        let of = |(kept, _): &&(Update, Seal)| kept.dot().epoch == dot.epoch;
+        let kept = || self.exhibits.iter().filter(of);
+        kept().count() < 24 && kept().all(|(kept, _)| kept.cid() != cid)
+    }
 }

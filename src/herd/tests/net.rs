@@ -23,6 +23,7 @@ pub(super) const SETTINGS: RelaySettings = RelaySettings {
         silence_ms: 5_000,
         digest_ms: 30_000,
     },
+    alone_ms: 0,
     gate_bytes: 8 << 20,
     blobs: BlobSettings { assemblies_max: 4, bytes_max: 64 << 20, asks_max: 4, idle_ms: 30_000 },
     audits: AuditorSettings {
@@ -121,7 +122,7 @@ impl Node {
         let mut node = Self {
             name: format!("node{at}"),
             salt: 1,
-            relay: Relay::new(identity(at, Epoch(0)), settings, at as u64),
+            relay: Relay::new(identity(at, Epoch(0)), key.clone(), settings, at as u64),
             archive: Memory::default(),
             key,
             ends: BTreeMap::new(),
@@ -314,8 +315,16 @@ impl Net {
                 }
             }
             Arrival::Ready => self.steps(at),
-            Arrival::Nothing | Arrival::Duplicate | Arrival::Held { .. } | Arrival::Refused(..) => {
+            Arrival::Passed => {
+                if node.relay.take_passed(&node.archive, now, |_, _| Some(u64::MAX)) {
+                    self.steps(at);
+                }
             }
+            Arrival::Nothing
+            | Arrival::Duplicate
+            | Arrival::Epoch(_)
+            | Arrival::Held { .. }
+            | Arrival::Refused(..) => {}
         }
         Ok(())
     }
@@ -334,6 +343,7 @@ impl Net {
                     node.when.insert(update.dot(), now);
                 }
                 Step::Pass(dots) => node.archive.pass(&dots),
+                Step::Restore(update, _) => panic!("{update:?} was not lost"),
                 Step::Amnesia => node.begin_epoch(),
                 Step::Fork(fork) => {
                     node.forks.push(fork.dot);
@@ -488,6 +498,7 @@ pub(super) fn name_of(frame: &Frame<'_>) -> &'static str {
         Frame::AskPieces(_) => "ask",
         Frame::Piece(_) => "piece",
         Frame::Exhibit { .. } => "exhibit",
+        Frame::Epoch(_) => "epoch",
         Frame::Ping(_) => "ping",
         Frame::Pong(_) => "pong",
         Frame::Refuse { .. } => "refuse",

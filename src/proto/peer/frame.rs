@@ -5,13 +5,14 @@ use super::{
     PIECE_BYTES, Piece, SealFrame, seal,
 };
 use crate::update::{
-    Cid, Epoch, ORIGIN_BYTES_MAX, Reader, Seal, Truncated, Vector, VectorError, put_varint,
+    Cid, Epoch, ORIGIN_BYTES_MAX, PublicKey, Reader, Seal, Signature, Truncated, Vector,
+    VectorError, Word, put_varint,
 };
 use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The version of the link protocol that this program speaks.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 3;
 /// The longest name of a node, in bytes.
 pub const NAME_BYTES_MAX: usize = ORIGIN_BYTES_MAX;
 /// The most runs that a vector of one frame may hold; each costs the receiver 16 bytes and more.
@@ -170,14 +171,12 @@ pub enum Frame<'a> {
     Seal(SealFrame<'a>),
     /// Of what was asked for, this is over: retention dropped it.
     Passed(Vector),
-    /// What a node has on disk, more than was said before.
+    /// What a node has on disk.
     Held {
-        /// Which node.
-        node: &'a str,
         /// Someone waits for it: pass it on at once.
         urgent: bool,
-        /// What it has.
-        dots: Vector,
+        /// Its word, not verified.
+        word: Word,
     },
     /// What became of the updates that were sent.
     Credit(Credit),
@@ -203,6 +202,8 @@ pub enum Frame<'a> {
         /// Its seal, not verified.
         seal: Seal,
     },
+    /// From now on the sender publishes under this epoch, not the one that its hello named.
+    Epoch(Epoch),
     /// Asks for a pong with the same number.
     Ping(u64),
     /// Answers a ping.
@@ -234,6 +235,7 @@ const PING: u8 = 15;
 const PONG: u8 = 16;
 const REFUSE: u8 = 17;
 const PIECE: u8 = 18;
+const EPOCH: u8 = 19;
 
 /// A hello without its name and version.
 const HELLO_REST_BYTES: usize = 2 + 1 + 8 + 8 + 32 + 8 + 4 + 1;
@@ -252,7 +254,8 @@ const PIECE_HEAD_BYTES: usize = 32 + 2;
 pub(super) fn body_bytes(kind: u8) -> Option<RangeInclusive<usize>> {
     Some(match kind {
         HELLO => HELLO_REST_BYTES - 1..=HELLO_BYTES_MAX,
-        STATE | HELD => 4..=VECTOR_BYTES_MAX,
+        STATE => 4..=VECTOR_BYTES_MAX,
+        HELD => 4 + 32 + 64..=VECTOR_BYTES_MAX,
         OFFER | PASSED => 1..=VECTOR_BYTES_MAX,
         PULL => 2..=VECTOR_BYTES_MAX,
         UPDATE => 1..=usize::MAX,
@@ -264,7 +267,7 @@ pub(super) fn body_bytes(kind: u8) -> Option<RangeInclusive<usize>> {
         ASK_PIECES => 8 + 1 + 32 + 2..=8 + 10 + 32 + 2 * ASK_PIECES_MAX,
         PIECE => PIECE_HEAD_BYTES..=PIECE_HEAD_BYTES + PIECE_BYTES,
         EXHIBIT => 4 + SEAL_BYTES_MIN..=usize::MAX,
-        PING | PONG => 8..=8,
+        EPOCH | PING | PONG => 8..=8,
         REFUSE => 2..=2 + 255,
         _ => return None,
     })
@@ -287,10 +290,12 @@ impl<'a> Frame<'a> {
             }
             Self::Update(raw) => out.extend_from_slice(raw),
             Self::Seal(seal) => seal.encode(out),
-            Self::Held { node, urgent, dots } => {
+            Self::Held { urgent, word } => {
                 out.push(u8::from(*urgent));
-                put_name(out, node);
-                dots.encode(out);
+                put_name(out, &word.node);
+                out.extend_from_slice(&word.key.0);
+                out.extend_from_slice(&word.signature.0);
+                word.held.encode(out);
             }
             Self::Credit(credit) => {
                 for number in [credit.bytes, credit.updates, credit.news] {
@@ -314,7 +319,7 @@ impl<'a> Frame<'a> {
                 out.extend_from_slice(raw);
                 seal.encode(out);
             }
-            Self::Ping(number) | Self::Pong(number) => {
+            Self::Epoch(Epoch(number)) | Self::Ping(number) | Self::Pong(number) => {
                 out.extend_from_slice(&number.to_be_bytes());
             }
             Self::Refuse { code, text } => {
@@ -343,6 +348,7 @@ impl<'a> Frame<'a> {
             Self::AskPieces(_) => ASK_PIECES,
             Self::Piece(_) => PIECE,
             Self::Exhibit { .. } => EXHIBIT,
+            Self::Epoch(_) => EPOCH,
             Self::Ping(_) => PING,
             Self::Pong(_) => PONG,
             Self::Refuse { .. } => REFUSE,
@@ -363,11 +369,13 @@ impl<'a> Frame<'a> {
             UPDATE => return Ok(Self::Update(body)),
             SEAL => Self::Seal(SealFrame::decode(&mut reader)?),
             PASSED => Self::Passed(decode_vector(&mut reader)?),
-            HELD => Self::Held {
-                urgent: decode_bool(&mut reader)?,
-                node: decode_name(reader.short()?)?,
-                dots: decode_vector(&mut reader)?,
-            },
+            HELD => {
+                let urgent = decode_bool(&mut reader)?;
+                let node = decode_name(reader.short()?)?.to_owned();
+                let (key, signature) = (PublicKey(reader.array()?), Signature(reader.array()?));
+                let held = decode_vector(&mut reader)?;
+                Self::Held { urgent, word: Word { key, node, held, signature } }
+            }
             CREDIT => Self::Credit(Credit {
                 bytes: reader.u64()?,
                 updates: reader.u64()?,
@@ -386,6 +394,7 @@ impl<'a> Frame<'a> {
                 let bytes = reader.u32()? as usize;
                 Self::Exhibit { raw: reader.bytes(bytes)?, seal: Seal::decode(&mut reader)? }
             }
+            EPOCH => Self::Epoch(Epoch(reader.u64()?)),
             PING => Self::Ping(reader.u64()?),
             PONG => Self::Pong(reader.u64()?),
             REFUSE => {

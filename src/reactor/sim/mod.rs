@@ -180,14 +180,14 @@ impl Ground for SimBackend {
         let off_ms = self.net.borrow().hosts[self.host].clock_off_ms;
         (WALL_START_NS + self.now_ns()).saturating_add_signed(off_ms * 1_000_000)
     }
-}
-
-impl Backend for SimBackend {
-    type Socket = SimSocket;
 
     fn now_ns(&self) -> u64 {
         self.net.borrow().now * 1_000_000
     }
+}
+
+impl Backend for SimBackend {
+    type Socket = SimSocket;
 
     fn seed(&mut self) -> u64 {
         self.net.borrow_mut().rng.next_u64()

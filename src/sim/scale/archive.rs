@@ -114,4 +114,8 @@ impl Archive for View<'_> {
     fn exhibits_of(&self, _: Epoch) -> Result<Vec<(Update, Seal)>, StoreError> {
         Ok(Vec::new())
     }
+
+    fn wants_exhibit(&self, _: Dot, _: Cid) -> bool {
+        false
+    }
 }

@@ -95,6 +95,7 @@ fn settings(limits: &Limits, is_tight: bool) -> RelaySettings {
     RelaySettings {
         verify: seals::verify,
         catches_up: true,
+        alone_ms: 2 * link.silence_ms,
         link,
         gate_bytes: if is_tight { 256 << 10 } else { limits.gate_bytes },
         ring_bytes: if is_tight { 16 << 10 } else { RING_BYTES },
@@ -399,7 +400,12 @@ impl World {
             Arrival::Amnesia => Err(LinkError::Unexpected("more than its origin published")),
             Arrival::Fork(_) => Err(LinkError::Unexpected("a fork")),
             Arrival::Refused(..) => Err(LinkError::Unexpected("a refusal")),
-            Arrival::Nothing | Arrival::Ready | Arrival::Duplicate | Arrival::Held { .. } => Ok(()),
+            Arrival::Passed => Err(LinkError::Unexpected("what retention dropped")),
+            Arrival::Nothing
+            | Arrival::Ready
+            | Arrival::Duplicate
+            | Arrival::Epoch(_)
+            | Arrival::Held { .. } => Ok(()),
         }
     }
 
@@ -413,7 +419,7 @@ impl World {
                 None => break,
                 Some(Step::Seal(sealed)) => node.shelf.sealed.insert_span(sealed.seal.span()),
                 Some(Step::Append(update)) => self.append(at, &update)?,
-                Some(Step::Pass(_) | Step::Amnesia | Step::Fork(_)) => {
+                Some(Step::Pass(_) | Step::Restore(..) | Step::Amnesia | Step::Fork(_)) => {
                     let what = format!("{} forgot, or saw a fork", name(at));
                     return Err(Breach::new(Law::Life, what));
                 }
@@ -530,7 +536,7 @@ impl Node {
             key: None,
         };
         Self {
-            relay: Relay::new(me, settings, rng.next_u64()),
+            relay: Relay::new(me, key(at), settings, rng.next_u64()),
             shelf: Shelf { own, seen: Vector::new(), sealed: Vector::new() },
             woken: BTreeSet::new(),
             is_turning: false,

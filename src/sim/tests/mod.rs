@@ -1,6 +1,7 @@
 //! Herds of many seeds, each through all that may befall it.
 
 mod durable;
+mod keeping;
 mod planted;
 mod regressions;
 mod scale;

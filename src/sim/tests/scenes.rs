@@ -227,6 +227,65 @@ fn audits_of_a_herd_that_agrees_find_no_difference() {
 }
 
 #[test]
+fn what_a_damaged_segment_lost_comes_back_from_the_neighbours_and_readers_are_told_of_a_gap() {
+    let mut world = herd(3, Shape::Line);
+    let says: Vec<Receipt> = (0..60)
+        .map(|n| {
+            let receipt = with(&mut world, n % 3, |cx, node| say(cx, node, Durability::Local));
+            world.run(20).unwrap();
+            receipt
+        })
+        .collect();
+    world.settle(2_000).unwrap();
+    world.run(3_000).unwrap();
+    let up = world.take_down(1).unwrap().expect("it was up");
+    up.close().unwrap();
+    // Behind the header and the first frames of a log whose end the index knows.
+    let disk = &world.hosts[1].disk;
+    for at in (2_000..4_000).step_by(7) {
+        disk.flip("log-0000000001.seg", at, 0x55).unwrap();
+    }
+    world.hosts[1].config.limits.audit_ms = 1_000;
+    world.start_all().unwrap();
+    let store = node(&world, 1).store();
+    let mut feed = crate::herd::Feed::after(store, Vector::new());
+    let mut given = 0;
+    while feed.next(store).unwrap().is_some() {
+        given += 1;
+    }
+    let gone = feed.take_gone().count();
+    assert!(gone > 0 && given + gone == store.visible().count(), "{given} given, {gone} gone");
+    world.run(90_000).unwrap();
+    let probe = node(&world, 1).probe();
+    assert!(probe.restored >= gone, "{} of {gone} came back", probe.restored);
+    assert!(node(&world, 1).store().lost().is_empty());
+    for receipt in &says {
+        let found = node(&world, 1).store().get(receipt.dot).unwrap().expect("it is there");
+        assert_eq!(found.cid(), receipt.cid);
+    }
+    world.settle(2_000).unwrap();
+    world.judge().unwrap();
+}
+
+#[test]
+fn a_disk_whose_code_panics_refuses_a_write_and_the_next_one_goes_through() {
+    let mut world = herd(1, Shape::Line);
+    world.hosts[0].disk.fail_writes(Fault::Panic);
+    let refused = with(&mut world, 0, |cx, node| say(cx, node, Durability::Local));
+    world.run(5_000).unwrap();
+    assert_eq!(node(&world, 0).settled(refused.ticket.unwrap()), Some(Settled::Refused));
+    assert!(node(&world, 0).unready().is_some(), "it says that it can't write");
+    world.hosts[0].disk.heal();
+    world.run(3_000).unwrap();
+    let taken = with(&mut world, 0, |cx, node| say(cx, node, Durability::Local));
+    world.run(1_000).unwrap();
+    assert_eq!(node(&world, 0).settled(taken.ticket.unwrap()), Some(Settled::Done));
+    assert_eq!(node(&world, 0).unready(), None);
+    world.run(5_000).unwrap();
+    world.judge().unwrap();
+}
+
+#[test]
 fn a_stop_whose_time_is_over_leaves_no_story_out_of_the_index() {
     let mut world = herd(1, Shape::Line);
     world.net.set_job_ms(0, Some(5_000..=5_000));

@@ -328,3 +328,24 @@ fn a_rewrite_that_fails_or_is_dropped_changes_nothing_and_is_taken_again() {
         assert_eq!(read_all(&store), erased(&all, &dots));
     }
 }
+
+#[test]
+fn nothing_is_erased_from_the_disk_or_known_to_others_before_the_log_says_why_for_good() {
+    let sim = SimDisk::new(1);
+    let (mut store, ..) = open(&sim, 5).unwrap();
+    let all: Vec<Update> = (1..=60).map(|seq| relayed(&mut store, seq, &"x".repeat(100))).collect();
+    settle(&mut store);
+    relayed(&mut store, 61, "a withdrawal");
+    let dot = all[3].dot();
+    store.erase(&[dot]).unwrap();
+    assert!(store.get(dot).unwrap().unwrap().is_erased(), "at once, for who reads here");
+    assert!(store.is_being_erased(dot) && store.take_rewrite().is_none());
+    let batch = batch(&mut store).unwrap();
+    assert!(store.take_rewrite().is_none(), "it is on its way");
+    let (after_crash, ..) = open(&sim.kill(), 6).unwrap();
+    assert_eq!(after_crash.get(dot).unwrap().as_ref(), Some(&all[3]));
+    store.finish(batch.run()).unwrap();
+    assert!(!store.is_being_erased(dot));
+    assert!(settle(&mut store) > 0);
+    assert!(store.get(dot).unwrap().unwrap().is_erased() && !store.is_being_erased(dot));
+}

@@ -3,6 +3,7 @@
 mod basic;
 mod damage;
 mod erase;
+mod lost;
 mod model;
 mod panics;
 mod seals;

@@ -1,0 +1,166 @@
+//! What the log lost is passed by, comes back from others, and is then as it was.
+
+use super::super::engine::INDEX_NAME;
+use super::super::frame::{HEAD_BYTES, segment_name};
+use super::super::{FileDisk, Place, Replay};
+use super::*;
+use crate::update::{Seal, Span};
+
+/// A log of several segments, all of it in the index, and each update with its seal.
+fn written(disk: &Arc<dyn Disk>) -> Vec<(Update, Seal)> {
+    let (mut store, _) = Store::open(Arc::clone(disk), options(5)).unwrap();
+    replay_all(&mut store).unwrap();
+    let mut all = Vec::new();
+    for n in 1..=40 {
+        all.push(own(&mut store, &"x".repeat(n * 7 % 97), Apply::OnCommit));
+        if n % 3 == 0 {
+            commit(&mut store);
+        }
+    }
+    commit(&mut store);
+    assert!(checkpoint(&mut store) && store.log_end().segment() >= 4);
+    let seal = |update: &Update| store.seal_of(update.dot()).unwrap().unwrap();
+    let sealed = all.iter().map(|update| (update.clone(), seal(update))).collect();
+    store.close().unwrap();
+    sealed
+}
+
+fn opened(disk: &Arc<dyn Disk>, epoch: u64) -> Store {
+    let (mut store, report) = Store::open(Arc::clone(disk), options(epoch)).unwrap();
+    assert_eq!(report.cut, None);
+    replay_all(&mut store).unwrap();
+    store
+}
+
+/// Writes zeros over an update in the log: over its whole frame, or from within it.
+fn damage(disk: &Arc<dyn Disk>, update: &Update, skip: u32) {
+    let store = opened(disk, 6);
+    let place = store.index.place_of(update.dot()).unwrap().unwrap();
+    store.close().unwrap();
+    let file = disk.open(&segment_name(place.segment()), false).unwrap();
+    let zeros = vec![0; HEAD_BYTES + update.raw().len() - skip as usize];
+    file.write_at(u64::from(place.offset() + skip), &zeros).unwrap();
+    file.sync_data().unwrap();
+}
+
+fn by_dot(mut updates: Vec<Update>) -> Vec<Update> {
+    updates.sort_by_key(Update::dot);
+    updates
+}
+
+fn loses_and_restores(disk: &Arc<dyn Disk>) {
+    let all = written(disk);
+    let whole: Vec<Update> = all.iter().map(|(update, _)| update.clone()).collect();
+    for (at, skip) in [(3, 0), (4, 20), (20, 0)] {
+        damage(disk, &whole[at], skip);
+    }
+    let lost: Vec<&(Update, Seal)> = [3, 4, 20].iter().map(|at| &all[*at]).collect();
+    let mut store = opened(disk, 6);
+    let left = read_all(&store);
+    assert_eq!(left.len(), 37, "who reads the log passes by what is not whole");
+    let (epoch, to) = (whole[0].dot().epoch, 40);
+    let mut replay = Replay::new(vec![Span { epoch, from: 1, to }]);
+    let replayed = std::iter::from_fn(|| replay.next(&store).unwrap());
+    assert_eq!(replayed.collect::<Vec<_>>(), left, "and so does who reads by dots");
+    assert_eq!(store.stamps(None, 1_000).unwrap().len(), 37);
+    assert_eq!(store.lost().count(), 3);
+    assert!(matches!(store.get(whole[3].dot()), Err(StoreError::Damaged { .. })));
+    assert_eq!(store.find(whole[3].dot()).unwrap(), None);
+    assert!(!store.contains(whole[3].dot()) && store.held().contains(whole[3].dot()));
+
+    let false_one = update(whole[3].dot(), 9, "another");
+    let false_seal = Seal::sign(&key(), 5, 4, vec![false_one.cid()]);
+    assert!(!store.restore(&false_one, &false_seal).unwrap(), "it is not what was there");
+    assert!(!store.restore(&all[5].0, &all[5].1).unwrap(), "it is there");
+    for (update, seal) in &lost {
+        assert!(store.restore(update, seal).unwrap());
+        assert!(!store.restore(update, seal).unwrap(), "once is enough");
+        assert_eq!(store.get(update.dot()).unwrap().as_ref(), Some(update));
+    }
+    commit(&mut store);
+    assert!(store.lost().is_empty());
+    assert_eq!(by_dot(read_all(&store)), whole);
+
+    // The broken frames leave the log, which can then be read from its start.
+    let mut rewritten = 0;
+    loop {
+        commit(&mut store);
+        checkpoint(&mut store);
+        let Some(rewrite) = store.take_rewrite() else { break };
+        store.finish_rewrite(rewrite.run()).unwrap();
+        rewritten += 1;
+    }
+    assert!((1..=3).contains(&rewritten), "{rewritten}");
+    store.close().unwrap();
+    disk.remove(INDEX_NAME).unwrap();
+    let store = opened(disk, 7);
+    assert_eq!(by_dot(read_all(&store)), whole);
+    for (update, seal) in &all {
+        assert_eq!(store.get(update.dot()).unwrap().as_ref(), Some(update));
+        assert_eq!(store.seal_of(update.dot()).unwrap().as_ref(), Some(seal));
+    }
+}
+
+#[test]
+fn what_is_broken_in_the_log_is_passed_by_and_comes_back_from_others() {
+    loses_and_restores(&disk(&SimDisk::new(3)));
+}
+
+#[test]
+fn what_is_broken_in_a_real_folder_comes_back_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(FileDisk::new(dir.path().to_path_buf()));
+    loses_and_restores(&disk);
+}
+
+#[test]
+fn an_update_whose_seal_is_broken_comes_back_with_it() {
+    let disk = disk(&SimDisk::new(3));
+    let all = written(&disk);
+    let (update, seal) = &all[7];
+    let span = seal.span();
+    let store = opened(&disk, 6);
+    let mut place = Place::START;
+    let note = |at| {
+        place = at;
+        Ok(true)
+    };
+    assert!(store.index.any_seal_over(span, note).unwrap());
+    store.close().unwrap();
+    let file = disk.open(&segment_name(place.segment()), false).unwrap();
+    file.write_at(u64::from(place.offset()) + 20, &[0; 16]).unwrap();
+    file.sync_data().unwrap();
+    let mut store = opened(&disk, 6);
+    assert!(store.find_seal(update.dot()).unwrap().is_none());
+    assert!(store.is_lost(update.dot()), "it can't be handed on");
+    assert!(store.restore(update, seal).unwrap());
+    commit(&mut store);
+    for seq in span.from..=span.to {
+        let dot = Dot { seq, ..update.dot() };
+        assert_eq!(store.find_seal(dot).unwrap().as_ref(), Some(seal), "one seal is for all of it");
+    }
+}
+
+#[test]
+fn a_broken_segment_is_mended_before_what_was_withdrawn_leaves_it() {
+    let disk = disk(&SimDisk::new(3));
+    let all = written(&disk);
+    damage(&disk, &all[3].0, 0);
+    let mut store = opened(&disk, 6);
+    store.erase(&[all[2].0.dot(), all[5].0.dot()]).unwrap();
+    commit(&mut store);
+    let mut failed = 0;
+    while let Some(rewrite) = store.take_rewrite() {
+        failed += usize::from(store.finish_rewrite(rewrite.run()).is_err());
+        commit(&mut store);
+    }
+    assert_eq!(failed, 1, "the damage was not known before");
+    for at in [2, 5] {
+        assert_eq!(store.get(all[at].0.dot()).unwrap(), Some(all[at].0.erase()));
+    }
+    store.close().unwrap();
+    disk.remove(INDEX_NAME).unwrap();
+    let store = opened(&disk, 7);
+    assert!(store.held().contains(all[3].0.dot()), "its name is never free again");
+    assert_eq!(read_all(&store).len(), 39);
+}
