@@ -210,7 +210,10 @@ impl Fanout {
         let mut missing = self.readers.len();
         while missing > 0 {
             if start.elapsed() > PATIENCE {
-                return Err(format!("{missing} readers did not get {mark} in time").into());
+                let mut told = [0; 512];
+                let count = self.publisher.read(&mut told)?;
+                let told = String::from_utf8_lossy(&told[..count]);
+                return Err(format!("{missing} readers lack {mark}; the publisher: {told}").into());
             }
             events.clear();
             epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&tick))?;
