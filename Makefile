@@ -5,16 +5,18 @@ T := $(or $(CARGO_TARGET_DIR),target)
 CARGO ?= cargo
 HERD_DIR ?= herd-data
 ROUNDS ?= 5
-SECONDS ?= 3
+SECONDS ?= 2
 STOPPED ?= 30
 MINUTES ?= 10
 TARGETS ?= $(notdir $(wildcard fuzz/corpus/*))
 FUZZ := $(T)/tools/bin/cargo-fuzz
 FUZZED := -s none --fuzz-dir fuzz --target-dir $(T)/fuzz
 RIVALS := --locked --manifest-path bench/rivals/Cargo.toml --target-dir $(T)/rivals
+FRAMEWORKS := --locked --manifest-path bench/frameworks/Cargo.toml --target-dir $(T)/frameworks
+CASE ?= hello
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check sim soak bench bench-smoke build-bench fuzz fuzz-keep fmt clean deps
+.PHONY: help run test check sim soak bench bench-smoke build-bench build-rivals flame fuzz fuzz-keep fmt clean deps
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -32,6 +34,7 @@ test: deps ## install what the tests need, then run them all
 check: deps ## all that has to hold before a change lands: format, lints, docs, tests, benches
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path bench/rivals/Cargo.toml
+	$(CARGO) fmt --check --manifest-path bench/frameworks/Cargo.toml
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy $(RIVALS) --all-targets -- -D warnings
@@ -50,12 +53,18 @@ soak: ## simulate herds in a storm from fresh seeds on, for MINUTES=10
 	@seed=$$(date +%s)000; echo "seeds from $$seed on"; \
 	$(T)/release/bellwether sim --nodes 5-12 --faults storm --seed $$seed --minutes $(MINUTES)
 
-bench: build-bench ## measure beside the rivals: ROUNDS=5 SECONDS=3, CASES="hello publish", BEFORE=REVISION
+bench: build-bench build-rivals ## measure beside all rivals: ROUNDS=5 SECONDS=2, CASES="hello publish", BEFORE=REVISION
 	$(T)/venv/bin/python bench/bench.py --target $(T) --rounds $(ROUNDS) --seconds $(SECONDS) \
 	    --stopped-seconds $(STOPPED) $(if $(BEFORE),--before $(T)/before/release/bellwether) $(CASES)
 
 bench-smoke: build-bench ## run each bench for a moment: it must give figures, not good ones
 	$(T)/venv/bin/python bench/bench.py --target $(T) --smoke $(CASES)
+
+flame: deps ## where the time goes in one case, as target/bench/flame-CASE.svg: CASE=hello
+	tests/deps.sh perf wrk taskset
+	CARGO_PROFILE_RELEASE_STRIP=none $(CARGO) build --release --locked
+	$(CARGO) build --release $(RIVALS)
+	$(T)/venv/bin/python bench/flame.py --target $(T) $(CASE)
 
 build-bench: deps $(T)/.deps-bench
 	$(CARGO) build --release --locked
@@ -65,6 +74,15 @@ ifdef BEFORE
 	git archive $(BEFORE) | tar -x -C $(T)/before/src
 	$(CARGO) build --release --locked --manifest-path $(T)/before/src/Cargo.toml --target-dir $(T)/before
 endif
+
+# A rival that cannot be had is named in the results, and hinders no other.
+build-rivals: deps
+	@for tool in nginx h2o redis-server; do \
+	    tests/deps.sh $$tool || echo "bench: goes on without $$tool" >&2; \
+	done
+	@$(T)/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	    --requirement bench/requirements.txt || echo "bench: goes on without nats-server" >&2
+	@$(CARGO) build --release $(FRAMEWORKS) || echo "bench: goes on without the frameworks" >&2
 
 fuzz: MINUTES = 5
 fuzz: $(FUZZ) ## look for inputs that break a promise: MINUTES=5 each, TARGETS="peer line"
@@ -89,6 +107,7 @@ $(FUZZ):
 fmt: ## format the sources
 	$(CARGO) fmt
 	$(CARGO) fmt --manifest-path bench/rivals/Cargo.toml
+	$(CARGO) fmt --manifest-path bench/frameworks/Cargo.toml
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
 
 clean: ## remove what was built and installed (not the herd's data in herd-data/)

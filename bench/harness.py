@@ -10,6 +10,7 @@ import shutil
 import socket
 import statistics
 import subprocess
+import sys
 import time
 
 BENCH = pathlib.Path(__file__).resolve().parent
@@ -21,6 +22,10 @@ START_SECONDS_MAX = 20
 
 class Broken(Exception):
     """A server or a load that did not do what it should: no figure can be had."""
+
+
+class Missing(Exception):
+    """A rival that is not installed, or not built."""
 
 
 def pinned(core, command):
@@ -40,17 +45,31 @@ def cpu_seconds(pid):
     return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
-class Server:
-    """A server process on its core (None: on any), from its `ready` line on."""
+def process_and_children(pid):
+    pids = [pid]
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            pids += process_and_children(int(child))
+    return pids
 
-    def __init__(self, name, command, port, folder, core=SERVER_CORE):
+
+class Server:
+    """A server process on its core (None: on any), from its `ready` line on.
+
+    One that says nothing is ready when its port takes a connection.
+    """
+
+    def __init__(self, name, command, port, folder, core=SERVER_CORE, says_ready=True):
         self.name, self.port = name, port
         self.log = folder / f"{name.replace(' ', '-')}.log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 pinned(core, command), stdout=subprocess.PIPE, stderr=log)
         try:
-            self.await_ready()
+            if says_ready:
+                self.await_ready()
+            else:
+                self.await_port()
         except BaseException:
             self.stop()
             raise
@@ -68,11 +87,27 @@ class Server:
                 raise Broken(f"{self.name} ended at its start: see {self.log}")
             output += chunk
 
+    def await_port(self):
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                if self.process.poll() is not None:
+                    raise Broken(f"{self.name} ended at its start: see {self.log}") from None
+                if time.monotonic() > deadline:
+                    raise Broken(f"{self.name} takes no connection: see {self.log}") from None
+                time.sleep(0.02)
+
     def cpu_seconds(self):
-        """User and system time of all its threads."""
-        stat = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
-        fields = stat.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """User and system time of all its threads and of its processes."""
+        ticks = 0
+        for pid in process_and_children(self.process.pid):
+            stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+            fields = stat.rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / TICKS
 
     def rss_bytes(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
@@ -93,6 +128,23 @@ class Server:
         self.stop()
 
 
+class Group:
+    """Servers that are one contestant."""
+
+    def __init__(self, name, members):
+        self.name, self.members = name, members
+
+    def cpu_seconds(self):
+        return sum(member.cpu_seconds() for member in self.members)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for member in self.members:
+            member.stop()
+
+
 @dataclasses.dataclass
 class Row:
     """What one contestant reached in one case: medians over the rounds."""
@@ -103,16 +155,17 @@ class Row:
     value: float
     cpu_s_per_million: float | None = None
     p99_us: float | None = None
-    rate_ratio: float | None = None  # to the case's last contestant
+    p50_us: float | None = None
+    rate_ratio: float | None = None  # the case's first contestant, which is ours, to this one
     cpu_ratio: float | None = None
 
 
 def medians(samples):
-    """Of rate, CPU and p99; none where a load cannot say."""
+    """Of rate, CPU, p99 and p50; none where a load cannot say."""
     def median(key):
-        values = [sample[key] for sample in samples if sample[key] is not None]
+        values = [sample[key] for sample in samples if sample.get(key) is not None]
         return statistics.median(values) if values else None
-    return [median(key) for key in ("per_second", "cpu", "p99_us")]
+    return [median(key) for key in ("per_second", "cpu", "p99_us", "p50_us")]
 
 
 @dataclasses.dataclass
@@ -123,6 +176,22 @@ class Aim:
     value: float
     wanted: str
     reached: bool | None  # None: the aim does not apply here
+
+
+def measured(case, server, load):
+    """One sample, with the server's CPU seconds per million requests."""
+    before = server.cpu_seconds()
+    sample = load()
+    cpu = server.cpu_seconds() - before
+    if not sample["requests"]:
+        raise Broken(f"{case}: {server.name} answered nothing")
+    return {"cpu": cpu / sample["requests"] * 1e6, **sample}
+
+
+def percentile_us(text, percent):
+    """Of wrk's latency distribution; none where it is zero."""
+    number, scale = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)", text).groups()
+    return float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[scale] or None
 
 
 class Bench:
@@ -138,8 +207,9 @@ class Bench:
         self.bellwether_program = options.bellwether or self.target / "release/bellwether"
         self.before_program = options.before
         self.rivals = self.target / "rivals/release"
-        self.rows, self.aims, self.notes = [], [], []
+        self.rows, self.aims, self.notes, self.missing = [], [], [], []
         self.shared, self.endings = {}, []  # what one case leaves to later ones, and how it ends
+        self.load_average = os.getloadavg()[0]
         self.folder.mkdir(parents=True, exist_ok=True)
         if len(CORES) < 2:
             self.notes.append("one core only: server and load share it, the rates mean little")
@@ -171,51 +241,80 @@ endpoint = "tcp:{line}:interface=127.0.0.1"
         """Loads each contestant in turn, round by round.
 
         A contestant is a server and a function that loads it and returns {requests, per_second,
-        p99_us}. Keeps the medians, each beside the last contestant's; returns those of the rates.
+        p99_us}. Ours comes first; a rival that fails is out, loudly. Keeps the medians, each
+        beside the first contestant's; returns those of the rates.
         """
         samples = {server.name: [] for server, _ in contestants}
+        ours = contestants[0][0].name
         for _ in range(self.rounds):
             for server, load in contestants:
-                before = server.cpu_seconds()
-                sample = load()
-                cpu = server.cpu_seconds() - before
-                if not sample["requests"]:
-                    raise Broken(f"{case}: {server.name} answered nothing")
-                samples[server.name].append({**sample, "cpu": cpu / sample["requests"] * 1e6})
+                if server.name not in samples:
+                    continue
+                try:
+                    samples[server.name].append(measured(case, server, load))
+                except Broken as error:
+                    if server.name == ours:
+                        raise
+                    self.miss(case, server.name, error)
+                    del samples[server.name]
         rows = [Row(case, name, unit, *medians(taken)) for name, taken in samples.items()]
-        for row in rows[:-1]:
-            row.rate_ratio = row.value / rows[-1].value
-            if rows[-1].cpu_s_per_million:
-                row.cpu_ratio = row.cpu_s_per_million / rows[-1].cpu_s_per_million
+        for row in rows[1:]:
+            row.rate_ratio = rows[0].value / row.value
+            if row.cpu_s_per_million and rows[0].cpu_s_per_million:
+                row.cpu_ratio = rows[0].cpu_s_per_million / row.cpu_s_per_million
         self.rows += rows
         return {row.who: row.value for row in rows}
 
+    def miss(self, case, who, why):
+        """Says that a rival is not in the figures; in a smoke run that is a failure."""
+        line = f"{case}: NOT MEASURED: {who}: {why}"
+        if self.smoke:
+            raise Broken(line)
+        print(f"*** {line}", file=sys.stderr, flush=True)
+        self.missing.append(line)
+
+    def beat(self, case, rates, ours, rival, least, strictly=False):
+        """An aim: ours at so many times that rival, if it was there."""
+        if rival not in rates:
+            return
+        ratio = rates[ours] / rates[rival]
+        reached = ratio > least if strictly else ratio >= least
+        sign = ">" if strictly else "≥"
+        self.aim(f"{case}: {ours} / {rival}", ratio, f"{sign} {least:g}", reached)
+
     def load(self, mode, port, *options):
         """Runs the load generator on its core."""
-        command = [self.rivals / "load", mode, port, "--seconds", self.seconds, *options]
+        return self.client("load", [mode, port, "--seconds", self.seconds, *options])
+
+    def client(self, program, options):
+        command = [self.rivals / program, *options]
         done = subprocess.run(pinned(LOAD_CORE, command), capture_output=True, text=True)
+        what = f"{program} {options[0]}"
         if done.returncode:
-            raise Broken(f"load {mode} failed: {done.stderr.strip()}")
+            raise Broken(f"{what} failed: {done.stderr.strip()}")
         sample = json.loads(done.stdout)
         if sample["errors"]:
-            raise Broken(f"load {mode}: {sample['errors']} wrong answers: {done.stderr.strip()}")
+            raise Broken(f"{what}: {sample['errors']} wrong answers: {done.stderr.strip()}")
         return sample
 
-    def wrk(self, port, *options):
-        """Runs wrk at 64 connections against /hello."""
+    def fanout(self, protocol, ports, *options):
+        """Runs the fan-out's readers and publisher on the load's core."""
+        return self.client("fanout", [protocol, *ports, *options])
+
+    def wrk(self, port, *options, path="/hello", connections=64):
+        """Runs wrk on the load's core."""
         seconds = max(1, round(self.seconds))
-        command = ["wrk", "-t1", "-c64", f"-d{seconds}s", "--latency", *options,
-                   f"http://127.0.0.1:{port}/hello"]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *options,
+                   f"http://127.0.0.1:{port}{path}"]
         done = subprocess.run(pinned(LOAD_CORE, command), capture_output=True, text=True)
         text = done.stdout
         if done.returncode or "Socket errors" in text or "Non-2xx" in text:
             raise Broken(f"wrk: {text.strip()} {done.stderr.strip()}")
-        number, scale = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
-        p99_us = float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[scale]
         return {
             "requests": int(re.search(r"(\d+) requests in", text)[1]),
             "per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
-            "p99_us": p99_us or None,  # wrk has none for pipelined requests
+            # wrk has none for pipelined requests.
+            "p50_us": percentile_us(text, 50), "p99_us": percentile_us(text, 99),
         }
 
     def at_end(self, ending):

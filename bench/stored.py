@@ -157,4 +157,4 @@ def is_taken(answers):
     return True
 
 
-STORED_CASES = {"growth": growth, "start": start, "memory": memory}
+STORED_CASES = {"stored": growth, "start": start, "memory": memory}

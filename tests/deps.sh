@@ -7,6 +7,7 @@ PATH=$PATH:/usr/sbin:/sbin # where Debian keeps some tools from those who are no
 present() {
     case $1 in
     venv) python3 -c 'import venv, ensurepip' 2>/dev/null ;;
+    perf) perf --version >/dev/null 2>&1 ;; # Debian's is a script that may find no program
     *) command -v "$1" >/dev/null ;;
     esac
 }
@@ -15,6 +16,8 @@ package() {
     case $1 in
     venv) echo python3-venv ;;
     c++) echo g++ ;;
+    nginx) echo nginx-light ;;
+    perf) echo linux-perf ;;
     node) echo nodejs ;;
     ip) echo iproute2 ;;
     taskset | nsenter) echo util-linux ;;

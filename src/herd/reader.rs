@@ -73,8 +73,11 @@ pub struct Reader {
     lag: LagLimits,
     /// In the feed's vector, but not told yet: the cursor leaves it out.
     missed: Vector,
-    /// When it was last at the log's end; `None` before the first time.
-    live_at: Option<Tick>,
+    /// It has been at the log's end.
+    is_live: bool,
+    /// When it was first found with something to read since it was last at the log's end. Not
+    /// since when it was there: nothing to read is no lag, however long.
+    behind_since: Option<Tick>,
     /// Set while it gets only the newest: up to this place.
     newest_until: Option<Place>,
     /// How often it was found to lag.
@@ -84,7 +87,15 @@ pub struct Reader {
 impl Reader {
     /// A reader at the beginning of its feed.
     pub fn new(feed: Feed, lag: LagLimits) -> Self {
-        Self { feed, lag, missed: Vector::new(), live_at: None, newest_until: None, lagged: 0 }
+        Self {
+            feed,
+            lag,
+            missed: Vector::new(),
+            is_live: false,
+            behind_since: None,
+            newest_until: None,
+            lagged: 0,
+        }
     }
 
     /// Asks for the newest only, from where it is to the log's present end, as a laggard gets it.
@@ -94,15 +105,15 @@ impl Reader {
 
     /// Finds out whether it lags: to be called before reading, at the time of the turn.
     pub fn look_at_lag(&mut self, store: &Store, now: Tick) {
-        let Some(live_at) = self.live_at else { return };
-        if self.newest_until.is_some() {
+        if !self.is_live || self.newest_until.is_some() {
             return;
         }
         if self.feed.is_at_end(store) {
-            self.live_at = Some(now);
+            self.behind_since = None;
             return;
         }
-        let is_late = now.saturating_sub(live_at) > self.lag.ms;
+        let since = *self.behind_since.get_or_insert(now);
+        let is_late = now.saturating_sub(since) > self.lag.ms;
         if is_late || self.behind(store) > self.lag.updates {
             self.lagged += 1;
             self.want_newest(store);
@@ -121,11 +132,10 @@ impl Reader {
     }
 
     /// The next step; `None` at the log's end. `judge` says what is to be done with an update, and
-    /// hears whether only the newest of each story is to be given. `now` is the time of the turn.
+    /// hears whether only the newest of each story is to be given.
     pub fn next(
         &mut self,
         store: &Store,
-        now: Tick,
         judge: impl FnOnce(&Update, bool) -> Result<Verdict, StoreError>,
     ) -> Result<Option<Item>, StoreError> {
         let is_past = self.newest_until.is_some() && !self.wants_newest();
@@ -140,7 +150,8 @@ impl Reader {
         let found = self.feed.next(store)?;
         self.missed.merge(&self.feed.take_gone());
         let Some(update) = found else {
-            self.live_at = Some(now);
+            self.is_live = true;
+            self.behind_since = None;
             self.newest_until = None;
             return Ok(self.settle().map(Item::Gap));
         };

@@ -25,7 +25,7 @@ impl Person {
         let after: After = self.cursor.parse().expect("a node gave it");
         let mut reader = Reader::new(Feed::go_on(store, &after).unwrap(), LAG);
         for _ in 0..steps {
-            let item = reader.next(store, 0, |_, _| Ok(Verdict::Give)).unwrap();
+            let item = reader.next(store, |_, _| Ok(Verdict::Give)).unwrap();
             match item {
                 Some(Item::Update(update)) => self.get(update.dot()),
                 Some(Item::Gap(gap)) => {
@@ -148,7 +148,7 @@ fn what_another_node_has_dropped_is_a_gap_for_who_can_not_prove_to_have_it() {
     let after: After = person.cursor.parse().unwrap();
     let mut reader = Reader::new(Feed::go_on(&there, &after).unwrap(), LAG);
     let mut told = Vector::new();
-    while let Some(item) = reader.next(&there, 0, |_, _| Ok(Verdict::Give)).unwrap() {
+    while let Some(item) = reader.next(&there, |_, _| Ok(Verdict::Give)).unwrap() {
         if let Item::Gap(gap) = item {
             gap.to.0.beyond(&gap.from.0).into_iter().for_each(|span| told.insert_span(span));
         }

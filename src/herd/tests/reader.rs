@@ -1,7 +1,6 @@
 //! Readers: gaps are told once and exactly, laggards get the newest, and nobody else is spared.
 
 use super::*;
-use crate::base::Tick;
 use crate::herd::{Feed, Gap, Item, LagLimits, Reader, Verdict};
 use crate::update::{Cursor, Span, Vector};
 
@@ -23,11 +22,10 @@ fn has(spans: &[(u64, u64, u64)]) -> Vector {
 fn rest_by(
     reader: &mut Reader,
     store: &Store,
-    now: Tick,
     judge: impl Fn(&Update, bool) -> Verdict,
 ) -> (Vec<Dot>, Vec<Gap>) {
     let (mut dots, mut gaps) = (Vec::new(), Vec::new());
-    while let Some(item) = reader.next(store, now, |u, newest| Ok(judge(u, newest))).unwrap() {
+    while let Some(item) = reader.next(store, |u, newest| Ok(judge(u, newest))).unwrap() {
         match item {
             Item::Update(update) => dots.push(update.dot()),
             Item::Gap(gap) => gaps.push(gap),
@@ -41,7 +39,6 @@ fn rest(reader: &mut Reader, store: &Store) -> (Vec<Dot>, Vec<Gap>) {
     rest_by(
         reader,
         store,
-        0,
         |update, _| {
             if update.is_erased() { Verdict::LeaveOut } else { Verdict::Give }
         },
@@ -95,7 +92,7 @@ fn a_reader_cut_at_any_point_is_told_all_in_the_end_and_nothing_twice() {
         loop {
             let mut reader = reader(&store, cursor.0.clone());
             let steps: Vec<Item> = (0..stop)
-                .map_while(|_| reader.next(&store, 0, |_, _| Ok(Verdict::Give)).unwrap())
+                .map_while(|_| reader.next(&store, |_, _| Ok(Verdict::Give)).unwrap())
                 .collect();
             for item in &steps {
                 match item {
@@ -135,7 +132,7 @@ fn what_is_dropped_while_it_is_read_is_told_too() {
     let mut live = reader(&store, store.visible());
     assert_eq!(rest(&mut live, &store), (vec![], vec![]));
     for _ in 0..5 {
-        replaying.next(&store, 0, |_, _| Ok(Verdict::Give)).unwrap();
+        replaying.next(&store, |_, _| Ok(Verdict::Give)).unwrap();
     }
     drop_rows(&mut store, (50..=80).map(|seq| dot(9, seq)));
     let (dots, gaps) = rest(&mut replaying, &store);
@@ -206,7 +203,7 @@ fn erased_updates_are_gaps_and_those_that_nobody_asked_for_are_not() {
     assert_eq!(dots, [dot(9, 1), dot(9, 3), dot(9, 5)]);
     assert_eq!(missing(&gaps[0]), has(&[(9, 2, 2), (9, 4, 4), (9, 6, 6)]));
     let mut other = reader(&store, Vector::new());
-    assert_eq!(rest_by(&mut other, &store, 0, |_, _| Verdict::Pass), (vec![], vec![]));
+    assert_eq!(rest_by(&mut other, &store, |_, _| Verdict::Pass), (vec![], vec![]));
     assert_eq!(other.cursor().0, *store.held());
 }
 
@@ -221,7 +218,7 @@ fn cursors_stay_small_however_many_pieces_are_missing() {
     let mut reader = reader(&store, Vector::new());
     let (mut given, mut told) = (0, 0);
     while let Some(item) = reader
-        .next(&store, 0, |update, _| {
+        .next(&store, |update, _| {
             Ok(if update.is_erased() { Verdict::LeaveOut } else { Verdict::Give })
         })
         .unwrap()
@@ -249,49 +246,57 @@ fn a_reader_that_catches_up_does_not_lag_and_a_live_one_does() {
     let mut reader = reader(&store, Vector::new());
     for _ in 0..100 {
         reader.look_at_lag(&store, 1_000_000);
-        reader.next(&store, 1_000_000, |u, n| Ok(newest(u, n))).unwrap();
+        reader.next(&store, |u, n| Ok(newest(u, n))).unwrap();
     }
-    let (dots, gaps) = rest_by(&mut reader, &store, 2_000_000, newest);
+    let (dots, gaps) = rest_by(&mut reader, &store, newest);
     assert_eq!((dots.len(), gaps.len()), (400, 0), "a replay leaves nothing out");
     // Live now: 101 behind is too much, 100 is not.
     hold(&mut store, (501..=600).map(|seq| dot(9, seq)));
     reader.look_at_lag(&store, 2_000_000);
-    assert_eq!(rest_by(&mut reader, &store, 2_000_000, newest).0.len(), 100);
+    assert_eq!(rest_by(&mut reader, &store, newest).0.len(), 100);
     hold(&mut store, (601..=701).map(|seq| dot(9, seq)));
     reader.look_at_lag(&store, 2_000_000);
     assert_eq!(reader.take_lagged(), 1);
     let before = reader.cursor();
-    let (dots, gaps) = rest_by(&mut reader, &store, 2_000_000, newest);
+    let (dots, gaps) = rest_by(&mut reader, &store, newest);
     assert_eq!(dots, (61..=70).map(|ten| dot(9, ten * 10)).collect::<Vec<_>>());
     let [gap] = &gaps[..] else { panic!("{gaps:?}") };
     assert_eq!((gap.count, &gap.to), (91, &reader.cursor()));
     // All that was left out can be read behind `from`, and before it nothing was lost.
     let mut again = Reader::new(Feed::after(&store, gap.from.0.clone()), LAG);
-    assert_eq!(rest_by(&mut again, &store, 0, newest).0.len(), 91);
+    assert_eq!(rest_by(&mut again, &store, newest).0.len(), 91);
     assert!(gap.from.0.covers(&before.0));
     // It is live again, and is given everything.
     hold(&mut store, (702..=710).map(|seq| dot(9, seq)));
     reader.look_at_lag(&store, 2_000_100);
-    assert_eq!(rest_by(&mut reader, &store, 2_000_100, newest).0.len(), 9);
+    assert_eq!(rest_by(&mut reader, &store, newest).0.len(), 9);
 }
 
 #[test]
 fn a_live_reader_that_has_not_come_to_the_end_for_long_lags() {
     let mut store = open(1);
     let mut reader = reader(&store, Vector::new());
-    assert_eq!(rest_by(&mut reader, &store, 5, newest), (vec![], vec![]));
+    assert_eq!(rest_by(&mut reader, &store, newest), (vec![], vec![]));
     hold(&mut store, (1..=20).map(|seq| dot(9, seq)));
-    reader.look_at_lag(&store, 10_000);
-    reader.next(&store, 10_000, |u, n| Ok(newest(u, n))).unwrap();
+    reader.look_at_lag(&store, 5);
+    reader.next(&store, |u, n| Ok(newest(u, n))).unwrap();
+    reader.look_at_lag(&store, 10_005);
+    assert_eq!(reader.take_lagged(), 0);
     reader.look_at_lag(&store, 10_006);
-    let (dots, gaps) = rest_by(&mut reader, &store, 10_006, newest);
+    assert_eq!(reader.take_lagged(), 1);
+    let (dots, gaps) = rest_by(&mut reader, &store, newest);
     assert_eq!(dots, [dot(9, 10), dot(9, 20)]);
     assert_eq!(missing(&gaps[0]), has(&[(9, 2, 9), (9, 11, 19)]));
-    // Nothing to read is no lag, however long.
+}
+
+#[test]
+fn a_reader_that_had_nothing_to_read_for_long_is_given_what_comes() {
+    let mut store = open(1);
+    let mut reader = reader(&store, Vector::new());
+    assert_eq!(rest_by(&mut reader, &store, newest), (vec![], vec![]));
+    hold(&mut store, [dot(9, 1)]);
     reader.look_at_lag(&store, 1_000_000);
-    hold(&mut store, [dot(9, 21)]);
-    reader.look_at_lag(&store, 1_000_001);
-    assert_eq!(rest_by(&mut reader, &store, 1_000_001, newest).0, [dot(9, 21)]);
+    assert_eq!(rest_by(&mut reader, &store, newest), (vec![dot(9, 1)], vec![]));
 }
 
 #[test]
@@ -300,10 +305,10 @@ fn what_comes_while_a_laggard_catches_up_is_given_whole() {
     hold(&mut store, (1..=30).map(|seq| dot(9, seq)));
     let mut reader = reader(&store, Vector::new());
     reader.want_newest(&store);
-    let first = reader.next(&store, 0, |u, n| Ok(newest(u, n))).unwrap();
+    let first = reader.next(&store, |u, n| Ok(newest(u, n))).unwrap();
     assert_eq!(first, Some(Item::Passed));
     hold(&mut store, (31..=33).map(|seq| dot(9, seq)));
-    let (dots, gaps) = rest_by(&mut reader, &store, 0, newest);
+    let (dots, gaps) = rest_by(&mut reader, &store, newest);
     assert_eq!(dots, [10, 20, 30, 31, 32, 33].map(|seq| dot(9, seq)));
     assert_eq!(gaps.len(), 1);
 }

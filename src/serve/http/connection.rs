@@ -283,7 +283,7 @@ impl<D: Desk> HttpConnection<D> {
     }
 
     fn poll(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, mut poll: Box<Poll>) {
-        match poll.look(cx, desk) {
+        match poll.look(desk) {
             Ok(Some(answer)) => self.answer(cx, desk, answer),
             Ok(None) if poll.wait_ms == 0 || cx.draining() => {
                 self.answer(cx, desk, poll.nothing());
@@ -488,7 +488,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
                 self.resume(cx, desk);
                 self.settle(cx, desk, write);
             }
-            Phase::Polling(mut poll) => match poll.look(cx, desk) {
+            Phase::Polling(mut poll) => match poll.look(desk) {
                 Ok(Some(answer)) => self.end_poll(cx, desk, answer),
                 Ok(None) if cx.draining() => {
                     self.to = self.to.closing();

@@ -53,15 +53,11 @@ impl Reading {
     }
 
     /// One step; `None` when there is nothing now.
-    pub(super) fn next<D: Desk>(
-        &mut self,
-        cx: &Ctx<'_, D>,
-        desk: &mut D,
-    ) -> Result<Option<Item>, StoreError> {
+    pub(super) fn next<D: Desk>(&mut self, desk: &mut D) -> Result<Option<Item>, StoreError> {
         let store = desk.store();
         let filter = &self.filter;
         let judge = |update: &Update, newest_only| judge(store, filter, update, newest_only);
-        let found = self.reader.next(store, cx.now(), judge)?;
+        let found = self.reader.next(store, judge)?;
         if let Some(Item::Gap(gap)) = &found {
             count(desk, gap);
         }

@@ -97,7 +97,7 @@ impl Stream {
             if cx.transport().is_full() {
                 return Ok(());
             }
-            match self.reading.next(cx, desk)? {
+            match self.reading.next(desk)? {
                 Some(Item::Update(update)) => {
                     let chunk = desk.rendered(&update);
                     self.put_update(cx.transport().out(), &chunk);

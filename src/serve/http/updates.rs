@@ -12,7 +12,6 @@ use super::stories::Asked;
 use crate::base::Chunk;
 use crate::herd::{Gap, Item};
 use crate::proto::http::Status;
-use crate::reactor::Ctx;
 use crate::serve::Desk;
 use crate::update::Cursor;
 
@@ -46,18 +45,14 @@ impl Poll {
     }
 
     /// The answer, once there is something to say.
-    pub(super) fn look<D: Desk>(
-        &mut self,
-        cx: &Ctx<'_, D>,
-        desk: &mut D,
-    ) -> Result<Option<Answer>, Problem> {
+    pub(super) fn look<D: Desk>(&mut self, desk: &mut D) -> Result<Option<Answer>, Problem> {
         let mut found = Vec::new();
         let mut gap = None;
         let mut bytes = 0;
         let mut looked_at = 0;
         while found.len() < self.limit && bytes < ANSWER_BYTES && looked_at < LOOKED_AT_MAX {
             looked_at += 1;
-            match self.reading.next(cx, desk)? {
+            match self.reading.next(desk)? {
                 Some(Item::Update(update)) => {
                     let chunk = desk.rendered(&update);
                     bytes += chunk.len();
