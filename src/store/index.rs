@@ -295,6 +295,27 @@ impl Index {
         self.overlay.renews
     }
 
+    /// The place of a seal over a dot, if one was put of late: the seals of an epoch follow each
+    /// other, so that it is the first one that ends at the dot or behind it.
+    pub(super) fn recent_seal(&self, dot: Dot) -> Option<Place> {
+        let end = Dot { seq: u64::MAX, ..dot };
+        let first = |overlay: &Overlay| {
+            let (_, (place, from)) = overlay.seals.range(dot..=end).next()?;
+            (*from <= dot.seq).then_some(*place)
+        };
+        self.overlays().find_map(first)
+    }
+
+    /// The seal whose last dot is this one: the first sequence number that it covers, its place.
+    pub(super) fn seal_to(&self, last: Dot) -> Result<Option<(u64, Place)>, StoreError> {
+        if let Some((place, from)) = self.overlays().find_map(|overlay| overlay.seals.get(&last)) {
+            return Ok(Some((*from, *place)));
+        }
+        let Some(value) = self.engine.find(&seal_key(last))? else { return Ok(None) };
+        let (place, from) = read_pair(&value)?;
+        Ok(Some((from, Place(place))))
+    }
+
     /// Seals whose last dot is one of these: their dots and places, ascending.
     pub(super) fn seals(&self, within: Span) -> Result<Vec<(Span, Place)>, StoreError> {
         let Span { epoch, from, to } = within;

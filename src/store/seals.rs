@@ -49,9 +49,15 @@ impl Store {
 
     /// Seals all own updates that are not, with our key; says how many seals that took.
     pub fn seal(&mut self, key: &SigningKey) -> usize {
+        self.seal_by(|salt, from, cids| Seal::sign(key, salt, from, cids))
+    }
+
+    /// The same by another hand than [`Seal::sign`]: the salt of the epoch, the first sequence
+    /// number and the ids go in.
+    pub fn seal_by(&mut self, sign: impl Fn(u64, u64, Vec<Cid>) -> Seal) -> usize {
         let mut seals = 0;
         while let Some(Unsealed { birth, from, cids }) = self.unsealed() {
-            let seal = Seal::sign(key, birth.salt, from, cids);
+            let seal = sign(birth.salt, from, cids);
             assert_eq!(seal.epoch(), birth.epoch, "an epoch is sealed by the key that opened it");
             self.push_seal(seal, birth.epoch);
             seals += 1;
@@ -70,10 +76,10 @@ impl Store {
         let is_own = self.unsealed.iter().any(|run| run.birth.epoch == span.epoch);
         // A crash may have kept a seal and lost the updates behind it, and others came since:
         // of a fork each has a seal of its own.
-        let mut is_known = false;
-        for (known, place) in self.index.seals(Span { from: span.to, ..span })? {
-            is_known |= known.from <= span.from && self.says_the_same(place, seal)?;
-        }
+        let is_known = match self.index.seal_to(Dot { epoch: span.epoch, seq: span.to })? {
+            Some((from, place)) => from <= span.from && self.says_the_same(place, seal)?,
+            None => false,
+        };
         if is_own || !is_known {
             self.push_seal(seal.clone(), span.epoch);
         }
@@ -126,6 +132,12 @@ impl Store {
     pub fn seal_of(&self, dot: Dot) -> Result<Option<Seal>, StoreError> {
         if self.gone().contains(dot) {
             return Ok(None);
+        }
+        if let Some(place) = self.index.recent_seal(dot) {
+            let seal = self.seal_at(place)?;
+            if self.dot_of_cid(seal.cid_at(dot.seq))? == Some(dot) {
+                return Ok(Some(seal));
+            }
         }
         let furthest = dot.seq.saturating_add(SEAL_UPDATES_MAX as u64 - 1);
         let within = Span { epoch: dot.epoch, from: dot.seq, to: furthest };
