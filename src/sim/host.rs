@@ -139,7 +139,7 @@ impl Host {
         let settings = Node::settings(&self.config);
         let disk = Arc::new(self.disk.clone());
         let mut node = Node::open(self.config.clone(), &key(&self.name), disk, seed)?;
-        node.verify_seals_by(seals::verify);
+        node.seal_by(seals::sign, seals::verify);
         let (epoch, visible) = (node.store().epoch(), node.store().seen().clone());
         let began = (visible.count(), epoch, visible.last(epoch));
         let mut sim = SimLoop::new(net, &self.name, settings, node).map_err(NodeError::Loop)?;
