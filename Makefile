@@ -16,7 +16,7 @@ FRAMEWORKS := --locked --manifest-path bench/frameworks/Cargo.toml --target-dir 
 CASE ?= hello
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check sim soak bench bench-smoke build-bench build-rivals flame fuzz fuzz-keep fmt clean deps
+.PHONY: help run test check sim soak bench bench-smoke bench-gate build-bench build-rivals flame fuzz fuzz-keep fmt clean deps
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -32,16 +32,17 @@ test: deps ## install what the tests need, then run them all
 	@[ ! -f $(T)/tmp/skipped ] || cat $(T)/tmp/skipped
 
 check: deps ## all that has to hold before a change lands: format, lints, docs, tests, benches
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path bench/rivals/Cargo.toml
 	$(CARGO) fmt --check --manifest-path bench/frameworks/Cargo.toml
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy $(RIVALS) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 	$(MAKE) test
 	$(MAKE) sim
 	$(MAKE) bench-smoke
+	$(MAKE) bench-gate
 
 sim: ## simulate 200 herds of 5 to 12 whole nodes in a storm, and one of 1,000 nodes
 	$(CARGO) build --release --locked
@@ -65,6 +66,10 @@ flame: deps ## where the time goes in one case, as target/bench/flame-CASE.svg: 
 	CARGO_PROFILE_RELEASE_STRIP=none $(CARGO) build --release --locked
 	$(CARGO) build --release $(RIVALS)
 	$(T)/venv/bin/python bench/flame.py --target $(T) $(CASE)
+
+bench-gate: $(T)/.deps-gate ## count instructions and system calls; none may grow (RENEW=1: write the table)
+	$(CARGO) build --release --locked --workspace
+	python3 bench/gate.py --target $(T) $(if $(RENEW),--renew)
 
 build-bench: deps $(T)/.deps-bench
 	$(CARGO) build --release --locked
@@ -105,7 +110,7 @@ $(FUZZ):
 	$(CARGO) install cargo-fuzz --locked --version 0.13.2 --root $(T)/tools
 
 fmt: ## format the sources
-	$(CARGO) fmt
+	$(CARGO) fmt --all
 	$(CARGO) fmt --manifest-path bench/rivals/Cargo.toml
 	$(CARGO) fmt --manifest-path bench/frameworks/Cargo.toml
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
@@ -121,6 +126,10 @@ $(T)/.deps-test: tests/deps.sh
 
 $(T)/.deps-bench: tests/deps.sh
 	tests/deps.sh wrk taskset venv
+	@mkdir -p $(T) && touch $@
+
+$(T)/.deps-gate: tests/deps.sh
+	tests/deps.sh strace valgrind
 	@mkdir -p $(T) && touch $@
 
 $(T)/.deps-venv: tests/clients/requirements.txt | $(T)/.deps-test

@@ -396,6 +396,11 @@ impl<L: Copy + Ord> Relay<L> {
         std::mem::take(&mut self.wake)
     }
 
+    /// True when there is a link, up or not.
+    pub fn has_links(&self) -> bool {
+        !self.links.is_empty()
+    }
+
     /// This node's own updates, which are in its log, sealed, and may be seen: they go out.
     pub fn publish(&mut self, update: &Update, sealed: &Arc<Sealed>, now: Tick) {
         self.spread(update, sealed, now);

@@ -105,7 +105,8 @@ impl Node {
             return self.release_drain_if_done(cx);
         }
         self.commits.waiting_since = None;
-        self.store.seal(&self.key);
+        self.seal_all();
+        self.flood_what_is_early(cx);
         let Some(batch) = self.store.take_batch() else { return };
         self.commits.begun_ns = Some(cx.wall_ns());
         self.commits.begun_at = cx.now();

@@ -121,11 +121,23 @@ impl Node {
         cx.call_later(wait_ms, move |cx, node| node.dial(cx, index));
     }
 
-    /// From now on seals and words are verified in this way: for a process that runs many nodes,
-    /// each of which would verify the same ones.
-    pub fn verify_by(&mut self, seals: fn(&Seal) -> bool, words: fn(&Word) -> bool) {
+    /// From now on seals are signed, and seals and words verified, in this way: for a process that
+    /// runs many nodes, each of which would verify what another one just signed.
+    pub fn seal_by(
+        &mut self,
+        sign: super::SignSeal,
+        seals: fn(&Seal) -> bool,
+        words: fn(&Word) -> bool,
+    ) {
+        self.sign = sign;
         self.relay.verify_by(seals);
         self.verify_word = words;
+    }
+
+    /// Seals all own updates that are not; says how many seals that took.
+    pub(super) fn seal_all(&mut self) -> usize {
+        let Self { store, key, sign, .. } = self;
+        store.seal_by(|salt, from, cids| sign(key, salt, from, cids))
     }
 
     /// The bounds of this node's links.
@@ -152,15 +164,26 @@ impl Node {
     }
 
     /// Seals an update that was shown from memory, together with others of this turn, and hands it
-    /// to the links.
+    /// to the links. While there is no link it waits for the seal of the next batch; unless there
+    /// are readers: each would go to the disk for a seal that comes behind what it has read.
     pub(super) fn flood_early(&mut self, cx: &mut Ctx<'_, Self>, update: Update) {
-        if self.early.is_empty() {
+        let is_heard = self.relay.has_links() || self.audience.readers() > 0;
+        if is_heard && !self.is_flooding {
+            self.is_flooding = true;
             cx.call_later(0, |cx, node| {
-                let early = std::mem::take(&mut node.early);
-                node.flood(cx, &early);
+                node.is_flooding = false;
+                node.flood_what_is_early(cx);
             });
         }
         self.early.push(update);
+    }
+
+    /// Hands on what was shown from memory since the last time.
+    pub(super) fn flood_what_is_early(&mut self, cx: &mut Ctx<'_, Self>) {
+        let early = std::mem::take(&mut self.early);
+        if !early.is_empty() {
+            self.flood(cx, &early);
+        }
     }
 
     /// Seals own updates that may be seen. Those that may yet be refused are left out: their names
@@ -173,16 +196,20 @@ impl Node {
                 return;
             }
             cids.truncate(visible);
-            let seal = Seal::sign(&self.key, birth.salt, from, cids);
+            let seal = (self.sign)(&self.key, birth.salt, from, cids);
             if let Err(error) = self.store.append_seal(&seal) {
                 return log::error!("updates can't be sealed: {error}");
             }
         }
     }
 
-    /// Hands this node's own updates, which may be seen, to its links.
+    /// Hands this node's own updates, which may be seen, to its links. A link that comes later finds
+    /// them in the log.
     pub(super) fn flood(&mut self, cx: &mut Ctx<'_, Self>, updates: &[Update]) {
         self.seal_visible();
+        if !self.relay.has_links() {
+            return;
+        }
         let mut sealed: Option<Arc<Sealed>> = None;
         for update in updates {
             if !sealed.as_ref().is_some_and(|sealed| sealed.covers(update)) {
@@ -254,7 +281,7 @@ impl Node {
         let birth = Birth::of(&self.key.public(), cx.rng().next_u64());
         log::warn!("this node goes on under a new epoch, {}", birth.epoch);
         // No number of the old one will be given again, whatever becomes of the batch.
-        self.store.seal(&self.key);
+        self.seal_all();
         self.store.begin_epoch(birth);
         self.roll.set_epoch(birth.epoch);
         self.relay.set_epoch(birth.epoch);

@@ -31,7 +31,9 @@ use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
 use crate::serve::http::Prints;
 use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
 use crate::store::{Apply, Store, StoreError};
-use crate::update::{After, Clock, Dot, Draft, Epoch, Kind, SigningKey, Update, Vector, Word};
+use crate::update::{
+    After, Cid, Clock, Dot, Draft, Epoch, Kind, Seal, SigningKey, Update, Vector, Word,
+};
 use audience::Audience;
 use commit::Commits;
 use expose::Figures;
@@ -44,10 +46,14 @@ use spread::Spread;
 use std::collections::BTreeMap;
 use tickets::Tickets;
 
+/// How seals are signed: the key, the epoch's salt, the first sequence number, the ids.
+pub type SignSeal = fn(&SigningKey, u64, u64, Vec<Cid>) -> Seal;
+
 /// One node: the loop's shared state.
 pub struct Node {
     config: Config,
     key: SigningKey,
+    sign: SignSeal,
     /// How its links are secured, by its key.
     tls_server: TlsServer,
     tls_client: TlsClient,
@@ -59,6 +65,8 @@ pub struct Node {
     verify_word: fn(&Word) -> bool,
     /// Own updates that were shown from memory, and have yet to be sealed and handed on.
     early: Vec<Update>,
+    /// A call is due that hands them on.
+    is_flooding: bool,
     /// The epoch that began in this run, when one did.
     epoch_of_run: Option<Epoch>,
     diallers: Vec<Dialler>,
@@ -120,6 +128,7 @@ impl Node {
             tls_server: TlsServer::of_node(key),
             tls_client: TlsClient::of_node(key),
             early: Vec::new(),
+            is_flooding: false,
             epoch_of_run: None,
             foreign: Foreign::of(&config),
             due: Due::default(),
@@ -127,6 +136,7 @@ impl Node {
             diallers,
             config,
             key: key.clone(),
+            sign: Seal::sign,
             store,
             audience: Audience::default(),
             tickets: Tickets::default(),

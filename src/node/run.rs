@@ -106,7 +106,7 @@ impl Node {
         self.load_charter();
         self.note_own_held(cx);
         // What a crash left unsealed could be handed to nobody.
-        if self.store.seal(&self.key) > 0 {
+        if self.seal_all() > 0 {
             self.commit_later(cx, false);
         }
         self.checkpoint_for_ever(cx);
@@ -178,7 +178,7 @@ impl Node {
 
     /// Ends the node: what waits goes to disk, the log is marked as closed in order.
     pub fn close(mut self) -> Result<(), NodeError> {
-        self.store.seal(&self.key);
+        self.seal_all();
         // Own updates that still wait for the disk, since the drain's time was over, are in nothing
         // that readers see yet; the store's last checkpoint will say that they are.
         while let Some(batch) = self.store.take_batch() {

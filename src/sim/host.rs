@@ -142,7 +142,7 @@ impl Host {
         let settings = Node::settings(&self.config);
         let disk = Arc::new(self.disk.clone());
         let mut node = Node::open(self.config.clone(), &key(&self.name), disk, seed)?;
-        node.verify_by(seals::verify, seals::verify_word);
+        node.seal_by(seals::sign, seals::verify, seals::verify_word);
         let (epoch, visible) = (node.store().epoch(), node.store().seen().clone());
         let began = (visible.count(), epoch, visible.last(epoch));
         let mut sim = SimLoop::new(net, &self.name, settings, node).map_err(NodeError::Loop)?;

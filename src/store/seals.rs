@@ -49,9 +49,15 @@ impl Store {
 
     /// Seals all own updates that are not, with our key; says how many seals that took.
     pub fn seal(&mut self, key: &SigningKey) -> usize {
+        self.seal_by(|salt, from, cids| Seal::sign(key, salt, from, cids))
+    }
+
+    /// The same by another hand than [`Seal::sign`]: the salt of the epoch, the first sequence
+    /// number and the ids go in.
+    pub fn seal_by(&mut self, sign: impl Fn(u64, u64, Vec<Cid>) -> Seal) -> usize {
         let mut seals = 0;
         while let Some(Unsealed { birth, from, cids }) = self.unsealed() {
-            let seal = Seal::sign(key, birth.salt, from, cids);
+            let seal = sign(birth.salt, from, cids);
             assert_eq!(seal.epoch(), birth.epoch, "an epoch is sealed by the key that opened it");
             self.push_seal(seal, birth.epoch);
             seals += 1;

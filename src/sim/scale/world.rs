@@ -17,7 +17,7 @@ use crate::herd::{
     LinkSettings, Relay, RelaySettings, Sealed, Step,
 };
 use crate::proto::peer::{Frame, PeerCodec};
-use crate::update::{Cid, Dot, Draft, Epoch, Hlc, Kind, Seal, SigningKey, Update, Vector};
+use crate::update::{Cid, Dot, Draft, Epoch, Hlc, Kind, SigningKey, Update, Vector};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -472,7 +472,7 @@ impl World {
             payload: &payload,
         });
         let update = update.expect("a small draft is good");
-        let seal = Seal::sign(&key(at), SALT, dot.seq, vec![update.cid()]);
+        let seal = seals::sign(&key(at), SALT, dot.seq, vec![update.cid()]);
         self.pool.publish(&update, &seal);
         node.shelf.seen.insert(dot);
         node.shelf.sealed.insert(dot);

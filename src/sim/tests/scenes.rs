@@ -187,6 +187,37 @@ fn a_herd_that_was_cut_in_two_keeps_the_writes_of_both_sides() {
 }
 
 #[test]
+fn what_was_shown_from_memory_while_no_link_was_up_goes_to_the_next_one() {
+    let mut world = herd(2, Shape::Line);
+    world.cut_way(0, 1);
+    world.cut_way(1, 0);
+    world.run(4_000).unwrap();
+    with(&mut world, 0, |cx, node| say(cx, node, Durability::None));
+    world.run(100).unwrap();
+    let says = |cx: &mut Ctx<'_, Node>, node: &mut Node| -> Vec<Receipt> {
+        (0..100).map(|_| say(cx, node, Durability::None)).collect()
+    };
+    let said = with(&mut world, 0, says);
+    world.run(100).unwrap();
+    for receipt in &said {
+        let seal = node(&world, 0).store().seal_of(receipt.dot).unwrap();
+        assert_eq!(seal.map(|seal| seal.cids.len()), Some(100), "a batch is under one seal");
+    }
+    world.heal_way(0, 1);
+    world.heal_way(1, 0);
+    // While the link comes up too: no digest has to find what is missing.
+    while !world.agrees() {
+        with(&mut world, 0, |cx, node| say(cx, node, Durability::None));
+        world.run(3).unwrap();
+        assert!(world.now() < 20_000, "they never agree");
+        if node(&world, 0).roll().is_linked("node1") {
+            world.settle(1_000).unwrap();
+        }
+    }
+    world.judge().unwrap();
+}
+
+#[test]
 fn a_large_payload_reaches_the_whole_herd_in_pieces() {
     let mut world = herd(3, Shape::Line);
     let payload: Vec<u8> = (0..150_000_u32).map(|at| (at % 251) as u8).collect();

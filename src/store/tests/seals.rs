@@ -129,6 +129,28 @@ fn a_seal_that_is_here_is_not_appended_again_and_a_longer_one_is() {
 }
 
 #[test]
+fn of_two_seals_over_a_dot_the_one_is_found_that_gives_it_its_id() {
+    let sim = SimDisk::new(1);
+    let (mut store, ..) = open(&sim, 5).unwrap();
+    let dot = |seq| Dot { epoch: epoch(3), seq };
+    let first = update(dot(1), 1, "first");
+    let second = following(dot(2), first.cid(), 2, "second");
+    let other = Seal::sign(&key(), 3, 1, vec![Cid([1; 32])]);
+    let right = Seal::sign(&key(), 3, 1, vec![first.cid(), second.cid()]);
+    store.append_seal(&other).unwrap();
+    store.append_seal(&right).unwrap();
+    for update in [&first, &second] {
+        store.append(update, Apply::Now);
+    }
+    for is_on_disk in [false, true] {
+        for seq in 1..=2 {
+            assert_eq!(store.seal_of(dot(seq)).unwrap().as_ref(), Some(&right), "{is_on_disk}");
+        }
+        commit(&mut store);
+    }
+}
+
+#[test]
 fn an_update_follows_or_leaves_a_gap_or_is_known_or_shows_a_fork() {
     let sim = SimDisk::new(1);
     let (mut store, ..) = open(&sim, 5).unwrap();
