@@ -401,8 +401,8 @@ impl<L: Copy + Ord> Relay<L> {
 /// not follow upon, or one that does not follow upon it.
 fn contradicted<A: Archive>(update: &Update, archive: &A) -> Result<Option<Update>, LinkError> {
     let dot = update.dot();
-    let names = [dot.seq.checked_sub(1), Some(dot.seq), dot.seq.checked_add(1)];
-    for seq in [names[1], names[0], names[2]].into_iter().flatten().filter(|seq| *seq > 0) {
+    let [before, after] = [dot.seq.saturating_sub(1), dot.seq.saturating_add(1)];
+    for seq in [dot.seq, before, after].into_iter().filter(|seq| *seq > 0) {
         let ours = archive.get(Dot { seq, ..dot })?;
         if let Some(ours) = ours.filter(|ours| contradict(update, ours)) {
             return Ok(Some(ours));
