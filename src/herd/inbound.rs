@@ -79,7 +79,7 @@ impl<L: Copy + Ord> Relay<L> {
             }
             Frame::AskPieces(ask) => self.blobs.on_ask(link, &ask)?,
             Frame::Piece(piece) => return self.on_piece(link, &piece, archive, now),
-            Frame::Exhibit { raw, seal } => return self.on_exhibit(raw, seal, archive),
+            Frame::Exhibit { raw, seal } => return self.on_exhibit(link, raw, seal, archive),
             _ => {}
         }
         Ok(Arrival::Nothing)
@@ -359,6 +359,7 @@ impl<L: Copy + Ord> Relay<L> {
     /// A peer shows an update that contradicts another.
     fn on_exhibit<A: Archive>(
         &mut self,
+        link: L,
         raw: &[u8],
         seal: Seal,
         archive: &A,
@@ -369,30 +370,58 @@ impl<L: Copy + Ord> Relay<L> {
             return Ok(Arrival::Nothing);
         }
         let is_known = self.flagged.contains(&dot.epoch) || archive.is_forked(dot.epoch);
-        // Of an epoch that is known to be forked, all that stands beside what is here is kept.
-        let contradicted = contradicted(&update, archive)?.filter(|of| !is_known || *of == dot);
-        let Some(dot) = contradicted else { return Ok(Arrival::Nothing) };
-        let sealed = Sealed::new(seal);
-        if !sealed.covers(&update) || !(self.settings.verify)(&sealed.seal) {
-            return Err(LinkError::Seal(sealed.epoch));
+        let Some(at) = self.links.get_mut(&link) else { return Ok(Arrival::Nothing) };
+        let (dot, beside) = match contradicted(&update, archive)? {
+            // Of an epoch that is known to be forked, all that stands beside what is here is kept.
+            Some(ours) if is_known && ours.dot() != dot => return Ok(Arrival::Nothing),
+            Some(_) if is_known => (dot, None),
+            Some(ours) => {
+                let seal = archive.seal_of(ours.dot())?;
+                (ours.dot().min(dot), seal.map(|seal| (ours, seal)))
+            }
+            None if is_known => return Ok(Arrival::Nothing),
+            None => match at.contradicts_shown(&update, &seal, archive)? {
+                Some((before, its)) => (before.dot().min(dot), Some((before, its))),
+                None => return Ok(Arrival::Nothing),
+            },
+        };
+        let both = [Some((&update, &seal)), beside.as_ref().map(|(beside, seal)| (beside, seal))];
+        for (update, seal) in both.into_iter().flatten() {
+            let sealed = Sealed::new(seal.clone());
+            if !sealed.covers(update) || !(self.settings.verify)(&sealed.seal) {
+                return Err(LinkError::Seal(sealed.epoch));
+            }
         }
         self.flagged.insert(dot.epoch);
-        Ok(Arrival::Fork(Box::new(Fork { dot, update, seal: sealed.seal })))
+        Ok(Arrival::Fork(Box::new(Fork { dot, update, seal, beside })))
     }
 }
 
-/// The name under which the archive holds something that this update contradicts.
-fn contradicted<A: Archive>(update: &Update, archive: &A) -> Result<Option<Dot>, LinkError> {
+/// What the archive holds that this update contradicts: another one of its name, one that it does
+/// not follow upon, or one that does not follow upon it.
+fn contradicted<A: Archive>(update: &Update, archive: &A) -> Result<Option<Update>, LinkError> {
     let dot = update.dot();
-    if archive.get(dot)?.is_some_and(|ours| ours.cid() != update.cid()) {
-        return Ok(Some(dot));
+    let [before, after] = [dot.seq.saturating_sub(1), dot.seq.saturating_add(1)];
+    for seq in [dot.seq, before, after].into_iter().filter(|seq| *seq > 0) {
+        let ours = archive.get(Dot { seq, ..dot })?;
+        if let Some(ours) = ours.filter(|ours| contradict(update, ours)) {
+            return Ok(Some(ours));
+        }
     }
-    if dot.seq == 1 {
-        return Ok(None);
-    }
-    let before = Dot { seq: dot.seq - 1, ..dot };
-    let ours = archive.get(before)?;
-    Ok(ours.filter(|ours| ours.cid() != update.previous()).map(|_| before))
+    Ok(None)
+}
+
+/// True when the owner of an epoch cannot have published both, if it published under each name
+/// once.
+fn contradict(a: &Update, b: &Update) -> bool {
+    let (first, second) = if a.dot() <= b.dot() { (a, b) } else { (b, a) };
+    let (before, dot) = (first.dot(), second.dot());
+    before.epoch == dot.epoch
+        && match dot.seq - before.seq {
+            0 => first.cid() != second.cid(),
+            1 => first.cid() != second.previous(),
+            _ => false,
+        }
 }
 
 impl Link {
@@ -401,6 +430,22 @@ impl Link {
         self.todo = Vector::new();
         self.has.beyond(archive.seen()).into_iter().for_each(|span| self.todo.insert_span(span));
         self.passed.spans().for_each(|span| self.todo.remove_span(span));
+    }
+
+    /// What the peer showed before, if this contradicts it. Who has dropped what bears a name can
+    /// tell of a fork by that alone, so the last one of such is remembered.
+    fn contradicts_shown<A: Archive>(
+        &mut self,
+        update: &Update,
+        seal: &Seal,
+        archive: &A,
+    ) -> Result<Option<(Update, Seal)>, LinkError> {
+        let dot = update.dot();
+        if !archive.seen().contains(dot) || archive.get(dot)?.is_some() {
+            return Ok(None);
+        }
+        let shown = self.shown.replace((update.erase(), seal.clone()));
+        Ok(shown.filter(|(before, _)| contradict(before, update)))
     }
 
     /// Of what the peer was asked for, it says that this is over.

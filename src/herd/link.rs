@@ -57,6 +57,9 @@ pub struct Fork {
     pub update: Update,
     /// Its verified seal.
     pub seal: Seal,
+    /// At the first of an epoch, what it contradicts. Both together prove the fork, also to who has
+    /// dropped what bears these names; so of this one a stub is to be kept beside it.
+    pub beside: Option<(Update, Seal)>,
 }
 
 /// What a frame brought.
@@ -232,6 +235,8 @@ pub(super) struct Link {
     /// What is to be asked of the peer, not yet written.
     pub(super) requests: Vec<(bool, Vector)>,
     pub(super) exhibits: VecDeque<Arc<(Update, Seal)>>,
+    /// The last one that the peer showed whose name this node has dropped, as a stub, unverified.
+    pub(super) shown: Option<(Update, Seal)>,
     /// The epoch under which this node publishes, if that is another than the peer knows.
     pub(super) new_epoch: Option<Epoch>,
     /// Messages of an audit, not yet written: each waits for an answer to the one before.
@@ -309,6 +314,7 @@ impl Link {
             yields: Yield::new(),
             requests: Vec::new(),
             exhibits: VecDeque::new(),
+            shown: None,
             new_epoch: None,
             audit_messages: Vec::new(),
             audit_turn: 0,

@@ -202,7 +202,7 @@ impl<L: Copy + Ord> Relay<L> {
     }
 
     /// Queues all exhibits of an epoch for a link, each behind what it contradicts: our own update
-    /// of its name, or the one before it.
+    /// of its name, or the one before it, or what is kept beside it.
     pub(super) fn show<A: Archive>(
         &mut self,
         link: L,
@@ -211,7 +211,9 @@ impl<L: Copy + Ord> Relay<L> {
     ) -> Result<(), LinkError> {
         let Some(link) = self.links.get_mut(&link) else { return Ok(()) };
         let mut shown = BTreeSet::new();
-        for (update, seal) in archive.exhibits_of(epoch)? {
+        let mut exhibits = archive.exhibits_of(epoch)?;
+        exhibits.sort_unstable_by_key(|(update, _)| (update.dot(), update.cid()));
+        for (update, seal) in exhibits {
             if link.exhibits.len() >= EXHIBITS_MAX {
                 break;
             }
@@ -449,7 +451,11 @@ impl<L: Copy + Ord> Relay<L> {
             let seal = sealed.seal.clone();
             self.gate.put(update.clone(), sealed);
             let dot = Dot { seq: dot.seq - 1, ..dot };
-            return Some(Step::Fork(Box::new(Fork { dot, update, seal })));
+            let beside = sealed_at(dot, archive).unwrap_or_else(|error| {
+                log::error!("what {dot} was can't be read: {error}");
+                None
+            });
+            return Some(Step::Fork(Box::new(Fork { dot, update, seal, beside })));
         }
         self.spread(&update, &sealed, now);
         if self.given.get(&dot.epoch).is_some_and(|given| given.covers(&update)) {
@@ -477,13 +483,19 @@ impl<L: Copy + Ord> Relay<L> {
     pub fn expose<A: Archive>(&mut self, fork: &Fork, archive: &A) -> Result<(), StoreError> {
         self.flagged.insert(fork.dot.epoch);
         let mut shown = vec![exhibit(fork.update.clone(), fork.seal.clone())];
-        let is_first = archive.exhibits_of(fork.dot.epoch)?.len() <= 1;
+        let its = 1 + usize::from(fork.beside.is_some());
+        let is_first = archive.exhibits_of(fork.dot.epoch)?.len() <= its;
+        if let Some((beside, seal)) = &fork.beside
+            && archive.get(beside.dot())?.is_none()
+        {
+            shown.push(exhibit(beside.clone(), seal.clone()));
+        }
         let count = if is_first { OWN_SHOWN_MAX } else { 1 };
         for seq in (fork.dot.seq..).take(count) {
             let dot = Dot { seq, ..fork.dot };
-            let found = (archive.get(dot)?, archive.seal_of(dot)?);
-            let (Some(ours), Some(seal)) = found else { break };
-            shown.push(exhibit(ours, seal));
+            if let Some(ours) = sealed_at(dot, archive)? {
+                shown.push(exhibit(ours.0, ours.1));
+            }
         }
         for (name, link) in self.links.iter_mut().filter(|(_, link)| link.is_up()) {
             let room = EXHIBITS_MAX.saturating_sub(link.exhibits.len());
@@ -559,4 +571,10 @@ impl<L: Copy + Ord> Relay<L> {
 pub(super) fn exhibit(update: Update, seal: Seal) -> Arc<(Update, Seal)> {
     let is_large = update.raw().len() > PUSH_BYTES_MAX;
     Arc::new((if is_large { update.erase() } else { update }, seal))
+}
+
+/// An update of the archive, with its seal.
+fn sealed_at<A: Archive>(dot: Dot, archive: &A) -> Result<Option<(Update, Seal)>, StoreError> {
+    let (update, seal) = (archive.get(dot)?, archive.seal_of(dot)?);
+    Ok(update.zip(seal))
 }

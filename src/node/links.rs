@@ -434,6 +434,9 @@ impl HerdDesk for Node {
         if !self.store.append_exhibit(&fork.update, &fork.seal) {
             return;
         }
+        if let Some((beside, seal)) = &fork.beside {
+            self.store.append_exhibit(&beside.erase(), seal);
+        }
         let level = if is_known { log::Level::Info } else { log::Level::Error };
         log::log!(
             level,

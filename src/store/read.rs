@@ -60,12 +60,13 @@ impl Store {
 
     /// The update of a content id, exhibits included.
     pub fn by_cid(&self, cid: Cid) -> Result<Option<Update>, StoreError> {
-        if let Some((_, place)) = self.told.forks.find(cid) {
-            return self.exhibit_at(place).map(|(update, _)| Some(update));
-        }
-        match self.index.dot_of(cid)? {
-            Some(dot) => self.get(dot),
-            None => Ok(None),
+        let found = match self.index.dot_of(cid)? {
+            Some(dot) => self.get(dot)?,
+            None => None,
+        };
+        match (found, self.told.forks.find(cid)) {
+            (None, Some((_, place))) => self.exhibit_at(place).map(|(update, _)| Some(update)),
+            (found, _) => Ok(found),
         }
     }
 
