@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// How many exhibits are kept of one epoch. One is proof; the others are what the honest owner of a
 /// disk that was set back published under names that it gave again. The bound keeps a liar from
 /// filling the log.
-const OF_EPOCH_MAX: usize = 24;
+pub(super) const OF_EPOCH_MAX: usize = 24;
 
 /// Where the exhibits stand.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
