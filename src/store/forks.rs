@@ -85,3 +85,25 @@ impl Forks {
         Ok(forks)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_exhibits_of_an_epoch_are_kept_and_no_more() {
+        let mut forks = Forks::default();
+        let cid = |n: u64| Cid(*blake3::hash(&n.to_be_bytes()).as_bytes());
+        let dot = |epoch| Dot { epoch: Epoch(epoch), seq: 1 };
+        for n in 0..OF_EPOCH_MAX as u64 {
+            assert!(forks.wants(dot(1), cid(n)));
+            forks.insert(dot(1), cid(n), Place(n));
+            assert!(!forks.wants(dot(1), cid(n)), "it is kept");
+        }
+        assert!(!forks.wants(dot(1), cid(1_000)));
+        assert!(forks.wants(dot(2), cid(1_000)), "another epoch has room");
+        // One that is written anew elsewhere takes no more room.
+        forks.insert(dot(1), cid(0), Place(77));
+        assert_eq!((forks.find(cid(0)), forks.places().count()), (Some((dot(1), Place(77))), 24));
+    }
+}
