@@ -4,6 +4,7 @@ use super::host::{Backup, Host, Up};
 use super::laws::{Breach, Kept, Law};
 use super::plan::Misfortune;
 use super::world::World;
+use crate::node::Node;
 use crate::serve::Desk;
 use crate::store::Fault;
 use std::ops::RangeInclusive;
@@ -133,10 +134,13 @@ impl World {
         let copied = &mut self.hosts[host];
         let Some(epoch) = copied.up.as_ref().map(Up::epoch) else { return };
         // What was on its way to the disk may be in the copy, and its name be given to another
-        // update if a crash loses it here.
-        let is_writing = copied
-            .node()
-            .is_some_and(|node| node.store().seen().last(epoch) > node.store().held().last(epoch));
+        // update if a crash loses it here. So may what a failed batch left: nobody was told of it,
+        // it is still to be read in the file, and its name is free until something else is there.
+        let is_unsure = |node: &Node| {
+            let store = node.store();
+            store.is_failing() || store.seen().last(epoch) > store.held().last(epoch)
+        };
+        let is_writing = copied.node().is_some_and(is_unsure);
         let disk = if is_snapshot { copied.disk.kill() } else { copied.disk.copied() };
         let promised = copied.promised.clone();
         let may_fork = is_snapshot || is_writing;

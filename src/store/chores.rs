@@ -141,15 +141,16 @@ impl Store {
     }
 
     /// Finds the segments in which payloads stand. Those that are not on disk yet are found when
-    /// they are.
+    /// they are. After a crash the index may still tell of segments that were removed.
     pub(super) fn want_erased(&mut self, dots: &Vector) -> Result<(), StoreError> {
-        let (durable_end, after) = (self.pending.durable_end(), self.log_end());
+        let on_disk = self.segments.start()..self.pending.durable_end();
+        let after = self.log_end();
         for Span { epoch, from, to } in dots.spans() {
             for seq in from..=to {
                 let dot = Dot { epoch, seq };
                 let places = self.told.forks.places_of(dot);
                 for place in places.into_iter().chain(self.index.place_of(dot)?) {
-                    if place < durable_end {
+                    if on_disk.contains(&place) {
                         self.chores.erase(place.segment(), dot, after);
                     }
                 }
@@ -219,14 +220,15 @@ impl Store {
         held
     }
 
-    /// How many bytes of which segments these dots take.
+    /// How many bytes of which segments these dots take. After a crash the index may still tell of
+    /// segments that were removed: it forgets those with a checkpoint, and that need not come first.
     fn sizes_of(&self, dots: &Vector) -> Result<BTreeMap<u32, u64>, StoreError> {
         let mut sizes = BTreeMap::new();
-        let durable_end = self.pending.durable_end();
+        let (start, durable_end) = (self.segments.start(), self.pending.durable_end());
         for Span { epoch, mut from, to } in dots.spans() {
             loop {
                 let found = self.index.places(epoch, (from, to), PLACES_AT_ONCE)?;
-                for (_, place, _) in &found {
+                for (_, place, _) in found.iter().filter(|(_, place, _)| *place >= start) {
                     let bytes = self.segments.frame_bytes(*place, durable_end)?;
                     *sizes.entry(place.segment()).or_default() += bytes;
                 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// How many exhibits are kept of one epoch. One is proof; the others are what the honest owner of a
 /// disk that was set back published under names that it gave again. The bound keeps a liar from
 /// filling the log.
-const OF_EPOCH_MAX: usize = 24;
+pub(super) const OF_EPOCH_MAX: usize = 24;
 
 /// Where the exhibits stand.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -83,5 +83,27 @@ impl Forks {
             forks.insert(dot, cid, Place(reader.u64()?));
         }
         Ok(forks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_exhibits_of_an_epoch_are_kept_and_no_more() {
+        let mut forks = Forks::default();
+        let cid = |n: u64| Cid(*blake3::hash(&n.to_be_bytes()).as_bytes());
+        let dot = |epoch| Dot { epoch: Epoch(epoch), seq: 1 };
+        for n in 0..OF_EPOCH_MAX as u64 {
+            assert!(forks.wants(dot(1), cid(n)));
+            forks.insert(dot(1), cid(n), Place(n));
+            assert!(!forks.wants(dot(1), cid(n)), "it is kept");
+        }
+        assert!(!forks.wants(dot(1), cid(1_000)));
+        assert!(forks.wants(dot(2), cid(1_000)), "another epoch has room");
+        // One that is written anew elsewhere takes no more room.
+        forks.insert(dot(1), cid(0), Place(77));
+        assert_eq!((forks.find(cid(0)), forks.places().count()), (Some((dot(1), Place(77))), 24));
     }
 }

@@ -5,6 +5,7 @@ use super::super::frame::segment_name;
 use super::super::{FileDisk, Place, Replay, ReplayOrder};
 use super::*;
 use crate::update::{Seal, Span, Vector};
+use std::slice;
 
 /// Brings everything to the disk and does all that is to be done with segments.
 fn settle(store: &mut Store) -> usize {
@@ -302,6 +303,43 @@ fn segments_at_the_front_are_removed_once_nothing_is_left_in_them() {
         let reopened = Store::open(disk(&image), options(7)).map(|(_, report)| report);
         assert!(matches!(reopened, Err(StoreError::SegmentMissing { segment }) if segment == next));
     }
+}
+
+#[test]
+fn a_crash_behind_a_removal_that_the_index_has_not_heard_of_is_no_damage() {
+    let sim = SimDisk::new(1);
+    let (mut store, ..) = open(&sim, 5).unwrap();
+    for seq in 1..=120 {
+        relayed(&mut store, seq, &"x".repeat(100));
+        commit(&mut store);
+    }
+    settle(&mut store);
+    // Of what is dropped and erased the index's file has rows until the next checkpoint.
+    store.erase(&[Dot { epoch: Epoch(99), seq: 3 }]).unwrap();
+    let dots = theirs(1, 120);
+    commit(&mut store);
+    store.retire(&dots).unwrap();
+    commit(&mut store);
+    let mut rests = 0;
+    while rests < 3 {
+        rests += 1;
+        if let Some(rewrite) = store.take_rewrite() {
+            store.finish_rewrite(rewrite.run()).unwrap();
+            rests = 0;
+        }
+        commit(&mut store);
+    }
+    assert!(store.log_start().segment() > 5, "{} is the first", store.log_start());
+    let image = sim.kill();
+    let (mut store, ..) = open(&image, 6).unwrap();
+    assert_eq!((store.held(), store.gone()), (&dots, &dots));
+    let more = own(&mut store, "a later secret", Apply::OnCommit);
+    settle(&mut store);
+    assert_eq!(read_all(&store), slice::from_ref(&more));
+    // What is to be done with other segments does not wait for one that is gone.
+    store.erase(&[more.dot()]).unwrap();
+    settle(&mut store);
+    assert_eq!(files_with(&image, "a later secret"), [""; 0]);
 }
 
 #[test]

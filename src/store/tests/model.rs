@@ -3,6 +3,7 @@
 mod check;
 
 use super::super::engine::INDEX_NAME;
+use super::super::forks::OF_EPOCH_MAX;
 use super::super::{
     BatchDone, CheckpointDone, Direction, Fault, Follows, NewEpoch, Place, Replay, ReplayOrder,
     Rewrite, RewriteDone, Tip,
@@ -327,10 +328,10 @@ impl History {
         let other = self.update(dot, Cid([8; 32]), "something else");
         let seal = Seal::sign(&other_key(), salt, dot.seq, vec![other.cid()]);
         let count = self.exhibits.iter().filter(|(old, _)| old.dot().epoch == epoch).count();
-        assert_eq!(self.store.append_exhibit(&other, &seal), count < 4);
+        assert_eq!(self.store.append_exhibit(&other, &seal), count < OF_EPOCH_MAX);
         assert!(!self.store.append_exhibit(&other, &seal), "it is kept, or enough are");
         assert!(self.store.forked(epoch));
-        if count < 4 {
+        if count < OF_EPOCH_MAX {
             self.exhibits.push((other, false));
         }
     }
