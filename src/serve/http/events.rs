@@ -40,8 +40,7 @@ impl Events {
         json: &Chunk,
         make: impl FnOnce() -> SharedPiece,
     ) -> SharedPiece {
-        let is_it =
-            |made: &&Made| Rc::ptr_eq(&made.stand, stand) && Arc::ptr_eq(&made.json, json);
+        let is_it = |made: &&Made| Rc::ptr_eq(&made.stand, stand) && Arc::ptr_eq(&made.json, json);
         if let Some(made) = self.made.iter().rev().find(is_it) {
             return made.event.clone();
         }
