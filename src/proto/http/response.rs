@@ -209,7 +209,7 @@ impl BodyWriter {
 }
 
 /// A piece of the bodies of many responses, framed once.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SharedPiece {
     /// As a chunk of a chunked body.
     framed: Chunk,

@@ -62,6 +62,25 @@ fn each_kind_of_client_gets_the_frame_it_understands() {
     assert!(text.ends_with("GMT\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"), "{text}");
 }
 
+#[test]
+fn a_piece_that_others_are_sent_too_is_framed_as_one_that_is_not() {
+    for (version, is_head) in
+        [(Version::Http11, false), (Version::Http11, true), (Version::Http10, false)]
+    {
+        let to = ReplyTo { version, is_head, keep_alive: true };
+        let body = Response::new(&mut Vec::new(), to, Status::OK, DATE).stream();
+        for bytes in [1, 18, 600] {
+            let piece = vec![b'x'; bytes];
+            let mut alone = Vec::new();
+            body.put(&mut alone, &piece);
+            let mut shared = OutBuf::new();
+            body.put_shared(&mut shared, &SharedPiece::new(&piece));
+            let (slices, used) = shared.io_slices::<1>();
+            assert_eq!(&slices[..used].concat(), &alone, "{to:?}");
+        }
+    }
+}
+
 fn streamed(to: ReplyTo) -> (String, bool) {
     let mut out = Vec::new();
     let body = Response::new(&mut out, to, Status::OK, DATE).stream();
