@@ -1,6 +1,7 @@
 //! Responses: what is written, what is read, and that the two agree.
 
 use super::*;
+use crate::base::OutBuf;
 use proptest::prelude::*;
 
 const DATE: &[u8; DATE_BYTES] = b"Sun, 06 Nov 1994 08:49:37 GMT";
@@ -75,8 +76,8 @@ fn a_piece_that_others_are_sent_too_is_framed_as_one_that_is_not() {
             body.put(&mut alone, &piece);
             let mut shared = OutBuf::new();
             body.put_shared(&mut shared, &SharedPiece::new(&piece));
-            let (slices, used) = shared.io_slices::<1>();
-            assert_eq!(&slices[..used].concat(), &alone, "{to:?}");
+            let ([slice], _) = shared.io_slices::<1>();
+            assert_eq!(slice[..], alone[..], "{to:?}");
         }
     }
 }
