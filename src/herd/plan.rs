@@ -176,8 +176,8 @@ impl<L: Copy + Ord> Relay<L> {
         self.wake.insert(link);
     }
 
-    /// Asks whoever has it for what the log lost: some of it, each time of peers drawn by lot. To be
-    /// called now and then.
+    /// Asks whoever has it for what the log lost: some of it, each time of peers drawn by lot. To
+    /// be called now and then.
     pub fn ask_for_lost<A: Archive>(&mut self, archive: &A, now: Tick) {
         if self.is_held_back {
             return;

@@ -203,8 +203,8 @@ impl Node {
         }
     }
 
-    /// Hands this node's own updates, which may be seen, to its links. A link that comes later finds
-    /// them in the log.
+    /// Hands this node's own updates, which may be seen, to its links. A link that comes later
+    /// finds them in the log.
     pub(super) fn flood(&mut self, cx: &mut Ctx<'_, Self>, updates: &[Update]) {
         self.seal_visible();
         if !self.relay.has_links() {

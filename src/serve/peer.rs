@@ -198,6 +198,10 @@ impl<D: HerdDesk> Protocol<D> for PeerConnection {
     fn made(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
         let (conn, moment) = (cx.id(), (cx.now(), cx.wall_ns() / 1_000_000));
         if let Err(why) = desk.may_greet(cx, conn, self.dialled.as_deref()) {
+            if let (None, Some(key)) = (&self.dialled, cx.transport().peer_key()) {
+                // What an operator needs to let it in.
+                self.peer_name = format!("a stranger with the key {key}");
+            }
             self.refuse(cx, RefuseCode::Key, &why.to_string());
             return Ok(());
         }

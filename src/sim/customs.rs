@@ -5,6 +5,7 @@ use super::plan::{Plan, name};
 use crate::base::Rng;
 use crate::config::{Config, Keep};
 use crate::news;
+use std::fmt;
 
 /// Makes another generator out of a seed.
 const SALT: u64 = 0x6375_7374_6f6d_7321;
@@ -117,6 +118,16 @@ impl Customs {
             config.limits.retention_ms = RETENTION_MS;
             config.retention = self.keeps.get(node).cloned().unwrap_or_default();
         }
+    }
+}
+
+impl fmt::Display for Customs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "customs in {} % of all slices: {:?}", self.rate, self.weights)?;
+        for (node, keeps) in self.keeps.iter().enumerate() {
+            write!(f, "; {} keeps {keeps:?}", name(node))?;
+        }
+        Ok(())
     }
 }
 

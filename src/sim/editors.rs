@@ -16,10 +16,11 @@ use crate::update::{Cid, Kind, Update};
 use std::ops::RangeInclusive;
 
 /// So few notes at a time, that their edits meet.
-const NOTES_CONTESTED: u64 = 3;
+const NOTES_CONTESTED: u64 = 2;
 /// So many customs later, others are written to.
 const NOTE_LIFE: u64 = 40;
-const LINES: u64 = 7;
+/// So many, that two who change one each seldom change the same one.
+const LINES: u64 = 16;
 const MEDIA_TYPE: &str = "text/plain";
 const WIRES_CONTESTED: u64 = 3;
 const WIRE_LIFE: u64 = 12;
@@ -68,11 +69,12 @@ pub(super) fn note(
     }
     let rng = &mut customs.rng;
     ledger.notes.insert(number);
-    match rng.below(10) {
+    let is_contested = story_of(node, &title)?.is_some_and(|story| story.heads.len() > 1);
+    match rng.below(12) {
         0 => withdraw(cx, node, &title, durability),
-        1..4 => merge(cx, node, (&title, rng), ledger, durability),
-        4 => edit(cx, node, (&title, number, rng), Some(Conflict::Overwrite), durability),
-        5 => edit(cx, node, (&title, number, rng), Some(Conflict::Keep), durability),
+        1..7 if is_contested => merge(cx, node, (&title, rng), ledger, durability),
+        1 => edit(cx, node, (&title, number, rng), Some(Conflict::Overwrite), durability),
+        2..5 => edit(cx, node, (&title, number, rng), Some(Conflict::Keep), durability),
         _ => edit(cx, node, (&title, number, rng), None, durability),
     }
 }
@@ -159,7 +161,7 @@ fn revise(
 
 /// Brings the two greatest heads together, as `conflict=merge` does for a writer who sends one of
 /// them as it is. Nothing where they clash.
-fn merge(
+pub(super) fn merge(
     cx: &mut Ctx<'_, Node>,
     node: &mut Node,
     (title, rng): (&str, &mut Rng),

@@ -47,6 +47,7 @@ pub fn run(plan: &Plan, seed: u64, progress: &mut dyn FnMut(f64)) -> Outcome {
 }
 
 fn live(world: &mut World, plan: &Plan, progress: &mut dyn FnMut(f64)) -> Kept {
+    log::info!("{}", world.customs);
     world.start_all()?;
     if plan.faults != Faults::Storm {
         world.settle(LINKED_MS)?;

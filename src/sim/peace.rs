@@ -24,7 +24,8 @@ const ROWS_SHOWN: usize = 4;
 const LET_GO_MS: u64 = 30_000;
 
 impl World {
-    /// True when all nodes are up, and those of the herd have the same, on disk.
+    /// True when all nodes are up, and those of the herd have the same, on disk. Where nodes drop
+    /// something, they may still be saying so.
     pub(super) fn agrees(&self) -> bool {
         let members = self.members();
         let Some(first) = members.first().and_then(|host| self.hosts[*host].node()) else {
@@ -35,7 +36,7 @@ impl World {
                 let store = node.store();
                 store.held() == first.store().held()
                     && store.seen() == store.held()
-                    && store.pending_bytes() == 0
+                    && (self.ledger.has_retention || store.pending_bytes() == 0)
             })
         };
         let is_up = |(a, b): &(usize, usize)| {
@@ -115,6 +116,8 @@ impl World {
         self.look()?;
         // A withdrawal that was lost with the only disks that had it may have left stubs elsewhere.
         let is_split = self.judge_forks()? || self.lost_a_withdrawal();
+        // To whom a revision comes by one way, and by another one that what followed it was
+        // dropped, it is a head.
         let is_whole = !is_split && !self.customs.drops_revisions();
         let members = self.members();
         let mut first = None;
@@ -143,7 +146,7 @@ impl World {
         }
         self.judge_readers()?;
         if self.customs.any() {
-            self.judge_notes(is_split)?;
+            self.judge_notes(!is_whole)?;
             self.judge_wires(is_split)?;
             self.judge_pictures()?;
             self.judge_kept()?;
@@ -291,7 +294,8 @@ impl World {
         Ok(())
     }
 
-    /// Large payloads are on every node what they were where they were published.
+    /// Large payloads are on every node what they were where they were published. Only of two
+    /// updates that bear one name the other one is shown without its payload.
     pub(super) fn judge_pictures(&mut self) -> Kept {
         let mut checks = self.checks;
         for (cid, hash) in &self.ledger.pictures {
@@ -299,8 +303,9 @@ impl World {
                 let found =
                     node.store().by_cid(*cid).map_err(|error| unread(&host.name, &error))?;
                 let Some(update) = found else { continue };
+                let is_exhibit = update.is_erased() && self.ledger.may_fork(update.dot().epoch);
                 let is_whole = blake3::hash(update.payload()) == *hash;
-                checks.hold(Law::Payloads, is_whole, || {
+                checks.hold(Law::Payloads, is_whole || is_exhibit, || {
                     format!("{} has {} other bytes as {cid}", host.name, update.payload().len())
                 })?;
             }
@@ -329,19 +334,17 @@ impl World {
         Ok(())
     }
 
-    /// Waits until everything is let go that has to be: within a bound.
+    /// Waits until everything is let go that has to be: within a bound. One node after the other:
+    /// what has left a disk does not come back, so none is read again.
     pub(super) fn let_go(&mut self) -> Kept {
         let until = self.now() + LET_GO_MS;
-        loop {
-            let holds = match self.whispers()? {
-                Some(breach) => Some(breach),
-                None => self.surplus()?,
-            };
-            let Some(breach) = holds else { break };
-            if self.now() >= until {
-                return Err(breach);
+        for host in self.members() {
+            while let Some(breach) = self.holds_on(host)? {
+                if self.now() >= until {
+                    return Err(breach);
+                }
+                self.run(500)?;
             }
-            self.run(500)?;
         }
         let mut checks = self.checks;
         checks.hold(Law::Erased, true, String::new)?;
@@ -350,40 +353,53 @@ impl World {
         Ok(())
     }
 
-    /// A disk on which something stands of a note whose withdrawal is on it.
-    pub(super) fn whispers(&self) -> Kept<Option<Breach>> {
-        for (host, node) in self.nodes() {
-            let mut gone = BTreeSet::new();
-            for number in &self.ledger.notes {
-                if is_gone(node, &note_title(*number))? {
-                    gone.insert(*number);
-                }
-            }
-            if gone.is_empty() {
-                continue;
-            }
-            for image in host.disk.images() {
-                if let Some(number) = whispered(&image).find(|number| gone.contains(number)) {
-                    let title = note_title(number);
-                    let what = format!("{} has words of {title} on its disk, withdrawn", host.name);
-                    return Ok(Some(Breach::new(Law::Erased, what)));
-                }
-            }
-        }
-        Ok(None)
+    /// What a host has not yet let go, or is still saying of it.
+    fn holds_on(&self, host: usize) -> Kept<Option<Breach>> {
+        let held = match self.whispers(host)? {
+            Some(breach) => Some(breach),
+            None => self.surplus(host)?,
+        };
+        let waits = self.hosts[host].node().map_or(0, |node| node.store().pending_bytes());
+        Ok(held.or_else(|| {
+            let name = &self.hosts[host].name;
+            let what = format!("{name} has let all go, and {waits} bytes wait for its disk");
+            (waits > 0).then(|| Breach::new(Law::Retention, what))
+        }))
     }
 
-    /// A node that keeps more of a topic than it wants to.
-    fn surplus(&self) -> Kept<Option<Breach>> {
-        for (host, node) in self.nodes() {
-            for (topic, keep) in &node.config().retention {
-                let found = surplus_of(node.store(), topic, *keep);
-                if let Some(update) = found.map_err(|error| unread(&host.name, &error))? {
-                    let (name, dot) = (&host.name, update.dot());
-                    let what =
-                        format!("{name} still has {dot} on {topic}, and is to keep {keep:?}");
-                    return Ok(Some(Breach::new(Law::Retention, what)));
-                }
+    /// Something that stands on a host's disk of a note whose withdrawal is on it.
+    pub(super) fn whispers(&self, host: usize) -> Kept<Option<Breach>> {
+        let host = &self.hosts[host];
+        let Some(node) = host.node() else { return Ok(None) };
+        let mut gone = BTreeSet::new();
+        for number in &self.ledger.notes {
+            if is_gone(node, &note_title(*number))? {
+                gone.insert(*number);
+            }
+        }
+        if gone.is_empty() {
+            return Ok(None);
+        }
+        let images = host.disk.images();
+        let found =
+            images.iter().find_map(|image| whispered(image).find(|number| gone.contains(number)));
+        Ok(found.map(|number| {
+            let title = note_title(number);
+            let what = format!("{} has words of {title} on its disk, withdrawn", host.name);
+            Breach::new(Law::Erased, what)
+        }))
+    }
+
+    /// Something of which a node keeps more than it wants to.
+    fn surplus(&self, host: usize) -> Kept<Option<Breach>> {
+        let host = &self.hosts[host];
+        let Some(node) = host.node() else { return Ok(None) };
+        for (topic, keep) in &node.config().retention {
+            let found = surplus_of(node.store(), topic, *keep);
+            if let Some(update) = found.map_err(|error| unread(&host.name, &error))? {
+                let (name, dot) = (&host.name, update.dot());
+                let what = format!("{name} still has {dot} on {topic}, and is to keep {keep:?}");
+                return Ok(Some(Breach::new(Law::Retention, what)));
             }
         }
         Ok(None)
@@ -392,12 +408,24 @@ impl World {
 
 /// The numbers of the notes of which something stands among some bytes.
 fn whispered(bytes: &[u8]) -> impl Iterator<Item = u64> + '_ {
-    let first = WHISPER.as_bytes()[0];
-    let places = bytes.iter().enumerate().filter(move |(_, byte)| **byte == first);
-    places.filter_map(|(at, _)| {
-        let digits = bytes[at..].strip_prefix(WHISPER.as_bytes())?.get(..8)?;
-        u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    let (word, mut at) = (WHISPER.as_bytes(), 0);
+    std::iter::from_fn(move || {
+        while let Some(window) = bytes.get(at..at + word.len()) {
+            let behind = at + word.len();
+            // Where no letter of it stands, it can't be before that place either.
+            at += if word.contains(&window[word.len() - 1]) { 1 } else { word.len() };
+            if window == word
+                && let Some(number) = number_at(&bytes[behind..])
+            {
+                return Some(number);
+            }
+        }
+        None
     })
+}
+
+fn number_at(bytes: &[u8]) -> Option<u64> {
+    u64::from_str_radix(std::str::from_utf8(bytes.get(..8)?).ok()?, 16).ok()
 }
 
 /// An update of a topic that is over what is to be kept, and that nothing is built upon.

@@ -1,7 +1,8 @@
 //! Good seals and words, remembered: the nodes of a simulated herd share a thread, and each would
-//! verify the same ones to the same end. A seal that a node signed here needs no second look either;
-//! what anyone else made, and what differs in a bit from what was signed, is verified. A real node
-//! verifies every seal that it admits an update under, and every word that comes by way of others.
+//! verify the same ones to the same end. A seal that a node signed here needs no second look
+//! either; what anyone else made, and what differs in a bit from what was signed, is verified. A
+//! real node verifies every seal that it admits an update under, and every word that comes by way
+//! of others.
 
 use crate::update::{Cid, Seal, SigningKey, Word};
 use std::cell::RefCell;

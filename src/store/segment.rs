@@ -223,7 +223,8 @@ impl Segments {
         if start == place { Err(error) } else { Ok(start) }
     }
 
-    /// Where the first whole frame behind a damaged one starts: the segment's end, if there is none.
+    /// Where the first whole frame behind a damaged one starts: the segment's end, if there is
+    /// none.
     pub(super) fn whole_behind(
         &self,
         place: Place,

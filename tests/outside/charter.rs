@@ -95,7 +95,7 @@ fn a_charter_opens_the_herd_to_its_members_and_closes_it_to_who_is_retired() {
     await_story(&nodes[1], "after-the-retirement");
     nodes[2].stop();
     nodes[2].restart();
-    nodes[0].await_log("node3 is refused: the charter has retired its key");
+    nodes[0].await_log(&format!("{} is refused: the charter has retired its key", keys[2]));
     assert_eq!(nodes[2].http.get("/v1/stories/after-the-retirement").status, 404);
     assert_eq!(nodes[1].http.get("/v1/stories/from-the-retired").status, 404);
     // What it published as a member stays.

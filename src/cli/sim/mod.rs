@@ -43,8 +43,8 @@ Options:
   --bandwidth N    bytes that each way of a link carries in a millisecond (large herds)
   --scale, --whole simulate only what passes updates on, or whole nodes; unless told, herds of more
                    than 300 nodes are simulated without store and loop
-  --plain          write only stories, reports and bytes, and keep all of it: no edits that are merged,
-                   imports, large payloads, acts of the charter, retention
+  --plain          write only stories, reports and bytes, and keep all of it: no edits that are
+                   merged, imports, large payloads, acts of the charter, retention
   --seed N         the first seed (default 1)
   --seeds N        how many seeds, one after the other (default 1)
   --minutes N      go on with seeds for so long, instead

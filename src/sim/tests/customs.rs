@@ -2,10 +2,13 @@
 //! can be broken.
 
 use super::super::customs::Custom;
+use super::super::editors::merge;
 use super::super::laws::Law;
 use super::super::peace::surplus_of;
 use super::super::world::World;
+use super::super::writers::story_of;
 use super::super::{Faults, Plan, Shape};
+use crate::base::Rng;
 use crate::config::{Durability, Keep};
 use crate::news::{self, MERGE_AUTHOR, Revision, Withdrawal};
 use crate::node::Node;
@@ -13,7 +16,7 @@ use crate::serve::{Desk, Entry, Receipt};
 use crate::update::{Cid, Kind};
 
 /// A herd at peace, not yet started, whose seed brings it no customs of its own.
-fn asleep(nodes: u64) -> World {
+fn asleep(nodes: u64, seed: u64) -> World {
     let plan = Plan {
         nodes: nodes..=nodes,
         shape: Some(Shape::Mesh),
@@ -22,14 +25,18 @@ fn asleep(nodes: u64) -> World {
         is_plain: true,
         ..Plan::default()
     };
-    let mut world = World::new(&plan, 7);
+    let mut world = World::new(&plan, seed);
     world.weather.early = 0;
     world
 }
 
 /// The same, all linked.
 fn herd(nodes: u64) -> World {
-    let mut world = asleep(nodes);
+    herd_of(nodes, 7)
+}
+
+fn herd_of(nodes: u64, seed: u64) -> World {
+    let mut world = asleep(nodes, seed);
     world.start_all().unwrap();
     world.settle(2_000).unwrap();
     world
@@ -53,6 +60,17 @@ fn revise(world: &mut World, host: usize, (title, author): (&str, &str), parents
     let generation = 1 + parents.len() as u32;
     let body = author.as_bytes();
     let revision = Revision { generation, title, author, body, ..Revision::default() };
+    let payload = revision.encode().unwrap();
+    let (kind, topic) = (Kind::Revision, news::TOPIC_STORIES);
+    let entry =
+        Entry { kind, topic, media_type: "text/plain", alias: "", parents, payload: &payload };
+    publish(world, host, entry).cid
+}
+
+/// Writes a revision of the first note.
+fn write(world: &mut World, host: usize, body: &[u8], parents: Vec<Cid>) -> Cid {
+    let generation = 1 + parents.len() as u32;
+    let revision = Revision { generation, title: "note 0", body, ..Revision::default() };
     let payload = revision.encode().unwrap();
     let (kind, topic) = (Kind::Revision, news::TOPIC_STORIES);
     let entry =
@@ -102,11 +120,47 @@ fn what_both_sides_of_a_cut_import_is_shown_once() {
 
 #[test]
 fn both_sides_of_a_cut_edit_merge_and_withdraw_and_come_to_the_same() {
+    let (mut merges, mut withdrawn) = (0, 0);
+    for seed in 1..=6 {
+        let mut world = herd_of(4, seed);
+        for _ in 0..3 {
+            do_apart(&mut world, Custom::Note);
+            world.judge_notes(false).unwrap();
+        }
+        merges += world.ledger.merges.len();
+        withdrawn += world.ledger.withdrawn.len();
+    }
+    assert!(merges >= 6 && withdrawn >= 3, "{merges} merges, {withdrawn} withdrawals");
+}
+
+#[test]
+fn what_both_sides_of_a_cut_merge_is_one_merge() {
     let mut world = herd(4);
-    do_apart(&mut world, Custom::Note);
-    do_apart(&mut world, Custom::Note);
+    world.ledger.notes.insert(0);
+    let base = write(&mut world, 0, b"one\ntwo\nthree\n", Vec::new());
+    world.settle(2_000).unwrap();
+    cut(&mut world, true);
+    write(&mut world, 0, b"ONE\ntwo\nthree\n", vec![base]);
+    write(&mut world, 2, b"one\ntwo\nTHREE\n", vec![base]);
+    cut(&mut world, false);
+    world.settle(10_000).unwrap();
+    cut(&mut world, true);
+    for host in [1, 3] {
+        let World { hosts, ledger, .. } = &mut world;
+        let up = hosts[host].up.as_mut().expect("it is up");
+        let side = ("note 0", &mut Rng::new(host as u64));
+        let made = up.sim.with(|cx, node| merge(cx, node, side, ledger, Durability::Local));
+        made.unwrap().expect("two heads that do not clash").expect("it is taken");
+    }
+    cut(&mut world, false);
+    world.settle(10_000).unwrap();
     world.judge_notes(false).unwrap();
-    assert!(!world.ledger.merges.is_empty(), "nothing was merged");
+    assert_eq!(world.ledger.merges.len(), 1);
+    let story = story_of(node(&world, 2), "note 0").unwrap().expect("it is there");
+    assert_eq!((story.heads.len(), story.revisions), (1, 4));
+    let merged = node(&world, 2).store().by_cid(story.heads[0].cid).unwrap().expect("it is there");
+    let merged = Revision::decode(merged.payload()).unwrap();
+    assert_eq!((merged.body, merged.author), (&b"ONE\ntwo\nTHREE\n"[..], MERGE_AUTHOR));
 }
 
 #[test]
@@ -157,7 +211,7 @@ fn withdrawn_text_that_stays_on_a_disk_breaks_a_law() {
     world.settle(2_000).unwrap();
     let images = world.hosts[1].disk.images();
     assert!(images.iter().any(|image| image.windows(8).any(|bytes| bytes == b"whisper-")));
-    assert_eq!(world.whispers(), Ok(None), "nothing is withdrawn");
+    assert_eq!(world.whispers(1), Ok(None), "nothing is withdrawn");
     // What is said elsewhere than in the note is not erased with it.
     say(&mut world, 0, b"so it was: whisper-00000063");
     world.ledger.notes.insert(0x63);
@@ -177,7 +231,7 @@ fn withdrawn_text_that_stays_on_a_disk_breaks_a_law() {
 
 #[test]
 fn a_node_drops_what_is_over_its_retention_and_one_that_is_far_hears_of_a_gap() {
-    let mut world = asleep(3);
+    let mut world = asleep(3, 7);
     let keep = Keep { count: Some(3), ..Keep::default() };
     for host in 0..2 {
         world.hosts[host].config.retention = vec![("weather".to_owned(), keep)];
