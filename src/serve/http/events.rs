@@ -1,8 +1,8 @@
-//! The events that streams were sent last, whole and framed: readers who stand at one place are sent
-//! the same bytes, cursor included. Bounded in number and in bytes.
+//! The events that streams were sent last, whole and framed: readers who stand at one place are
+//! sent the same bytes, cursor included. Bounded in number and in bytes.
 //!
-//! Nothing here has to be forgotten: an event counts only for the very JSON that it was made of, and
-//! the node makes that anew when what it says has changed.
+//! Nothing here has to be forgotten: an event counts only for the very JSON that it was made of,
+//! and the node makes that anew when what it says has changed.
 
 use crate::base::Chunk;
 use crate::herd::Stand;

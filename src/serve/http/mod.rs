@@ -2,7 +2,8 @@
 //!
 //! From the outside in: `connection` keeps one request at a time under way; `dispatch` finds what
 //! becomes of it; `stories`, `write` (`edit`, `topics`), `updates`, `stream`, `status` and `site`
-//! answer. `print` keeps what stories were answered with, `events` what streams were sent. `route`, `query`, `draft`, `problem` and
+//! answer. `print` keeps what stories were answered with, `events` what streams were sent.
+//! `route`, `query`, `draft`, `problem` and
 //! `answer` are the words they share.
 
 mod answer;
