@@ -12,26 +12,28 @@
 //! peer. A feed finds out as it goes: what the replay was asked for and did not come
 //! to is gone, and a jump in the tail sends it back to the replay. See [`Feed::take_gone`].
 
+use super::trail::{Stand, Trail};
 use crate::base::plant::{Bug, is_planted};
 use crate::store::{Place, Replay, ReplayOrder, Store, StoreError};
 use crate::update::{After, Cursor, Dot, Epoch, Hlc, Mark, Sketch, Span, Update, Vector};
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+/// No update is shorter in the log, in bytes, with its frame: fewer than its hash, its name and the
+/// hash of the one before it.
+const LOGGED_BYTES_MIN: u64 = 48;
 
 /// A way through the log: all that is old before anything new, in order within each origin, parents
 /// before children.
 #[derive(Debug)]
 pub struct Feed {
     replay: Option<Replay>,
-    /// Everything before it was given or had; from here on the log is read.
-    tail: Place,
-    /// What the reader has.
-    has: Vector,
+    /// Shared with the feeds that stand at the same place.
+    stand: Rc<Stand>,
+    /// The way that it goes with others.
+    trail: Option<Trail>,
     /// The store's layout when the places were last known to be good.
     layout: u64,
-    /// Our epoch when it began: what a mark calls the log.
-    log: Epoch,
-    /// The greatest clock of what the reader has, as far as it is known.
-    clock: Hlc,
     /// What the replay has not come to yet.
     sought: Sought,
     /// What can't be given any more, until it is taken. The reader counts as having it.
@@ -41,14 +43,12 @@ pub struct Feed {
 impl Feed {
     /// A feed for a reader that has `has`: it gives everything else.
     pub fn after(store: &Store, has: Vector) -> Self {
-        let tail = store.visible_end();
+        let (tail, log) = (store.visible_end(), store.epoch());
         let mut feed = Self {
             replay: None,
-            tail,
-            has,
+            stand: Rc::new(Stand { tail, has, clock: Hlc::default(), log }),
+            trail: None,
             layout: store.layout(),
-            log: store.epoch(),
-            clock: Hlc::default(),
             sought: Sought::default(),
             gone: Vector::new(),
         };
@@ -72,13 +72,30 @@ impl Feed {
 
     /// Says that nothing that the reader has is later than this.
     pub fn know(&mut self, clock: Hlc) {
-        self.clock = self.clock.max(clock);
+        if self.stand.clock < clock {
+            self.stand_mut().clock = clock;
+        }
+    }
+
+    /// Goes with the other feeds of a trail from now on, wherever it has the same as they.
+    #[must_use]
+    pub fn along(mut self, trail: &Trail, store: &Store) -> Self {
+        self.trail = Some(trail.clone());
+        if self.is_at_end(store) {
+            trail.join(store, &mut self.stand);
+        }
+        self
+    }
+
+    /// Where it stands, to be changed: alone from now on.
+    fn stand_mut(&mut self) -> &mut Stand {
+        Rc::make_mut(&mut self.stand)
     }
 
     /// Replays all that the reader lacks, and reads the tail from its end. False when it lacks
     /// nothing.
     fn replay_missing(&mut self, store: &Store) -> bool {
-        let missing = store.visible().beyond(&self.has);
+        let missing = store.visible().beyond(&self.stand.has);
         if missing.is_empty() {
             return false;
         }
@@ -86,7 +103,7 @@ impl Feed {
         let is_whole = Cursor::is_whole(store.seen());
         let order = if is_whole { ReplayOrder::Clock } else { ReplayOrder::Log };
         self.replay = Some(Replay::new(missing, order));
-        self.tail = store.visible_end();
+        self.stand_mut().tail = store.visible_end();
         true
     }
 
@@ -100,6 +117,43 @@ impl Feed {
         if self.layout != store.layout() {
             self.rewind(store);
         }
+        if let Some(update) = self.follow(store) {
+            return Ok(Some(update));
+        }
+        let from = self.leads(store).then(|| Rc::clone(&self.stand));
+        let found = self.next_alone(store)?;
+        if let (Some(trail), None) = (&self.trail, &self.replay) {
+            match from {
+                // Where something was gone, each has to find out for its own reader.
+                Some(from) if from.tail < self.stand.tail && self.gone.is_empty() => {
+                    trail.note(from, found.as_ref(), &self.stand);
+                }
+                _ if found.is_none() => trail.join(store, &mut self.stand),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// The next update, when another feed was here and took the step.
+    fn follow(&mut self, store: &Store) -> Option<Update> {
+        let trail = self.trail.as_ref().filter(|_| self.replay.is_none())?;
+        while let Some((update, to)) = trail.step(store, &self.stand) {
+            self.stand = to;
+            if update.is_some() {
+                return update;
+            }
+        }
+        None
+    }
+
+    /// True when no feed of the trail was further than this one.
+    fn leads(&self, store: &Store) -> bool {
+        let trail = self.trail.as_ref().filter(|_| self.replay.is_none());
+        trail.is_some_and(|trail| trail.ends_at(store, &self.stand))
+    }
+
+    fn next_alone(&mut self, store: &Store) -> Result<Option<Update>, StoreError> {
         loop {
             let old = self.next_old(store)?;
             let found = if old.is_some() { old } else { self.next_new(store)? };
@@ -116,33 +170,35 @@ impl Feed {
 
     fn next_old(&mut self, store: &Store) -> Result<Option<Update>, StoreError> {
         let Some(replay) = &mut self.replay else { return Ok(None) };
+        let stand = Rc::make_mut(&mut self.stand);
         while let Some(update) = replay.next(store)? {
             let dot = update.dot();
             let passed = self.sought.take_until(dot);
-            let is_new = self.has.insert(dot);
-            note_gone(&mut self.has, &mut self.gone, passed);
+            let is_new = stand.has.insert(dot);
+            note_gone(&mut stand.has, &mut self.gone, passed);
             if is_new {
                 return Ok(Some(update));
             }
         }
         self.replay = None;
-        note_gone(&mut self.has, &mut self.gone, self.sought.take_all());
+        note_gone(&mut stand.has, &mut self.gone, self.sought.take_all());
         Ok(None)
     }
 
     fn next_new(&mut self, store: &Store) -> Result<Option<Update>, StoreError> {
         let end = store.visible_end();
-        while self.tail < end {
-            let found = store.read_from(self.tail)?.filter(|(_, next)| *next <= end);
+        while self.stand.tail < end {
+            let found = store.read_from(self.stand.tail)?.filter(|(_, next)| *next <= end);
             let Some((update, next)) = found else {
-                self.tail = end;
+                self.stand_mut().tail = end;
                 break;
             };
             if self.is_jump(store, update.dot()) && self.replay_missing(store) {
                 return Ok(None);
             }
-            self.tail = next;
-            if self.has.insert(update.dot()) {
+            let stand = self.stand_mut();
+            stand.tail = next;
+            if stand.has.insert(update.dot()) {
                 return Ok(Some(update));
             }
         }
@@ -153,7 +209,7 @@ impl Feed {
     /// no log, or no longer where the tail would have met it.
     fn is_jump(&self, store: &Store, dot: Dot) -> bool {
         let before = Dot { seq: dot.seq - 1, ..dot };
-        before.seq > 0 && !self.has.contains(before) && store.seen().contains(before)
+        before.seq > 0 && !self.stand.has.contains(before) && store.seen().contains(before)
     }
 
     /// Looks whether the store knows of anything that the reader lacks and the tail will not give:
@@ -167,12 +223,30 @@ impl Feed {
 
     /// True when the tail was read to its end.
     pub fn is_at_end(&self, store: &Store) -> bool {
-        self.replay.is_none() && self.tail >= store.visible_end()
+        self.replay.is_none() && self.stand.tail >= store.visible_end()
     }
 
     /// How far the tail was read.
     pub(super) fn tail(&self) -> Place {
-        self.tail
+        self.stand.tail
+    }
+
+    /// Where it stands, and so what its cursor is; `None` while a replay decides on that, too.
+    pub fn stand(&self) -> Option<&Rc<Stand>> {
+        self.replay.is_none().then_some(&self.stand)
+    }
+
+    /// True when more than so many updates stand between the reader and the log's end.
+    pub(super) fn is_behind_by_more(&self, store: &Store, updates: u64) -> bool {
+        let (tail, end) = (self.stand.tail, store.visible_end());
+        if self.replay.is_none() && tail.segment() == end.segment() {
+            let bytes = u64::from(end.offset().saturating_sub(tail.offset()));
+            if bytes / LOGGED_BYTES_MIN <= updates {
+                return false;
+            }
+        }
+        let spans = store.seen().beyond(&self.stand.has);
+        spans.iter().fold(0, |sum, span| span.count().saturating_add(sum)) > updates
     }
 
     /// What the reader lacked and nobody can give it any more, since this was last asked. The
@@ -183,12 +257,12 @@ impl Feed {
 
     /// What the reader has, what is gone included.
     pub(super) fn vector(&self) -> &Vector {
-        &self.has
+        &self.stand.has
     }
 
     /// Says that the reader has this update from elsewhere.
     pub fn learn(&mut self, dot: Dot) {
-        self.has.insert(dot);
+        self.stand_mut().has.insert(dot);
     }
 
     /// True while updates from before the feed began are still to be given.
@@ -199,13 +273,14 @@ impl Feed {
     /// Where to look for what the reader has.
     pub(super) fn mark(&self) -> Mark {
         let replayed = self.replay.as_ref().and_then(Replay::given_before);
-        let place = replayed.unwrap_or(self.tail).min(self.tail);
-        Mark { log: self.log.0, place: place.0, clock: self.clock }
+        let Stand { tail, clock, log, .. } = *self.stand;
+        let place = replayed.unwrap_or(tail).min(tail);
+        Mark { log: log.0, place: place.0, clock }
     }
 
     /// The place behind everything given: any node of the herd goes on from it.
     pub fn cursor(&self) -> Cursor {
-        let mut has = self.has.clone();
+        let mut has = self.stand.has.clone();
         if is_planted(Bug::CursorOffByOne) {
             has.spans().last().map(|span| has.remove(Dot { epoch: span.epoch, seq: span.to }));
         }
@@ -223,7 +298,9 @@ impl Feed {
     /// cut by the vector.
     fn rewind(&mut self, store: &Store) {
         self.layout = store.layout();
-        self.tail = self.tail.min(store.durable_end());
+        if self.stand.tail > store.durable_end() {
+            self.stand_mut().tail = store.durable_end();
+        }
     }
 }
 

@@ -27,6 +27,7 @@ mod roll;
 #[cfg(test)]
 mod tests;
 pub mod topology;
+mod trail;
 mod welcome;
 mod words;
 
@@ -47,5 +48,6 @@ pub use link::{Arrival, Fork, LinkError, LinkSettings, LinkView};
 pub use reader::{Gap, Item, LagLimits, Reader, Verdict};
 pub use relay::{Relay, RelaySettings, Step};
 pub use roll::{Admission, Identity, Member, Roll};
+pub use trail::{Stand, Trail};
 pub use welcome::{Caller, Unwelcome, welcome};
 pub use words::Words;

@@ -15,10 +15,11 @@
 //! Both work in steps of one update over the log. Nothing is queued, so a reader costs the same few
 //! bytes however far it is behind.
 
-use super::Feed;
+use super::{Feed, Stand};
 use crate::base::Tick;
 use crate::store::{Place, Store, StoreError};
 use crate::update::{Cursor, Update, Vector};
+use std::rc::Rc;
 
 /// A gap is told when it has so many pieces: they stand in every cursor until then, and a short one
 /// has room for no more.
@@ -114,16 +115,10 @@ impl Reader {
         }
         let since = *self.behind_since.get_or_insert(now);
         let is_late = now.saturating_sub(since) > self.lag.ms;
-        if is_late || self.behind(store) > self.lag.updates {
+        if is_late || self.feed.is_behind_by_more(store, self.lag.updates) {
             self.lagged += 1;
             self.want_newest(store);
         }
-    }
-
-    /// How many updates can be read that it was not given.
-    fn behind(&self, store: &Store) -> u64 {
-        let spans = store.seen().beyond(self.feed.vector());
-        spans.iter().fold(0, |sum, span| span.count().saturating_add(sum))
     }
 
     /// How often it was found to lag since this was last asked.
@@ -182,6 +177,12 @@ impl Reader {
     /// Looks for what was dropped without a trace in the log. To be called now and then.
     pub fn doubt(&mut self, store: &Store) {
         self.feed.doubt(store);
+    }
+
+    /// Where it stands; readers with the same have the same cursor. `None` when that depends on
+    /// more.
+    pub fn stand(&self) -> Option<&Rc<Stand>> {
+        self.feed.stand().filter(|_| self.missed.is_empty())
     }
 
     /// The place behind everything given, passed over and told.

@@ -24,11 +24,11 @@ pub use run::{NodeError, Running, prepare, run};
 use crate::base::Chunk;
 use crate::base::plant::{Bug, is_planted};
 use crate::config::{Config, Durability, PeerKind};
-use crate::herd::{Charter, Feed, Identity, Relay, Roll};
+use crate::herd::{Charter, Feed, Identity, Relay, Roll, Trail};
 use crate::metrics::Exposition;
 use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
-use crate::serve::http::Prints;
+use crate::serve::http::{Events, Prints};
 use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
 use crate::store::{Apply, Store, StoreError};
 use crate::update::{
@@ -83,6 +83,9 @@ pub struct Node {
     /// What was known to be lost when that was last looked at.
     known_lost: Vector,
     rendered: Rendered,
+    /// The way that its readers go together.
+    trail: Trail,
+    events: Events,
     prints: Prints,
     tally: Tally,
     figures: Figures,
@@ -147,6 +150,8 @@ impl Node {
             known_lost: Vector::new(),
             reports: Reports::default(),
             rendered: Rendered::default(),
+            trail: Trail::default(),
+            events: Events::default(),
             prints: Prints::default(),
             tally: Tally::default(),
             figures: Figures::default(),
@@ -315,12 +320,14 @@ impl Desk for Node {
     }
 
     fn feed(&self, after: Option<&After>) -> Result<Feed, StoreError> {
-        if let Some(after) = after {
-            return Feed::go_on(&self.store, after);
-        }
-        let mut feed = Feed::live(&self.store);
-        feed.know(self.clock.last());
-        Ok(feed)
+        let feed = if let Some(after) = after {
+            Feed::go_on(&self.store, after)?
+        } else {
+            let mut feed = Feed::live(&self.store);
+            feed.know(self.clock.last());
+            feed
+        };
+        Ok(feed.along(&self.trail, &self.store))
     }
 
     fn attend(&mut self, conn: ConnId) {
@@ -360,6 +367,10 @@ impl Desk for Node {
 
     fn prints(&mut self) -> &mut Prints {
         &mut self.prints
+    }
+
+    fn events(&mut self) -> &mut Events {
+        &mut self.events
     }
 
     fn tally(&mut self) -> &mut Tally {

@@ -23,6 +23,9 @@ pub struct Settings {
     pub events_per_turn: u32,
     /// Connections that one listener accepts in one turn.
     pub accepts_per_turn: u32,
+    /// Connections that one turn looks at; the others keep their order. Timers and the pool's
+    /// results wait for no more than these.
+    pub visits_per_turn: usize,
     /// Bytes written to one connection in one turn.
     pub flush_bytes: usize,
     /// A closing connection is dropped when it made no progress for this long.
@@ -65,6 +68,7 @@ impl Default for Settings {
             input_bytes_max: 64 << 10,
             events_per_turn: 256,
             accepts_per_turn: 64,
+            visits_per_turn: 512,
             flush_bytes: 256 << 10,
             linger_ms: 5_000,
             close_ms_max: 60_000,
@@ -104,7 +108,9 @@ impl Settings {
             assert!(self.high_mark <= cap, "high_mark is above the hard cap of {}", class.label());
         }
         assert!(self.read_bytes > 0 && self.input_bytes_max > 0, "nothing could be read");
-        assert!(self.events_per_turn > 0 && self.accepts_per_turn > 0, "a budget is zero");
+        let budgets = [self.events_per_turn, self.accepts_per_turn];
+        let has_none = budgets.contains(&0) || self.visits_per_turn == 0;
+        assert!(!has_none, "a budget is zero");
         assert!(self.flush_bytes > 0 && self.pool_threads > 0, "a budget is zero");
     }
 }

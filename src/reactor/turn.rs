@@ -345,10 +345,11 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         self.core.board.rearm(id);
     }
 
-    /// Step 8: those ready at the start, one read and one feed each; the rest of a long input goes
-    /// to the tail of the queue.
+    /// Step 8: those ready at the start, up to `visits_per_turn`, one read and one feed each; the
+    /// rest of a long input goes to the tail of the queue.
     fn visit_ready(&mut self, state: &mut S) {
-        for _ in 0..self.core.board.ready.len() {
+        let board = &self.core.board;
+        for _ in 0..board.ready.len().min(board.settings.visits_per_turn) {
             let Some(id) = self.core.board.ready.pop_front() else { break };
             self.visit(id, state);
         }

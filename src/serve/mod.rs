@@ -163,6 +163,9 @@ pub trait Desk: Sized + 'static {
     /// says so.
     fn prints(&mut self) -> &mut http::Prints;
 
+    /// The events that streams were sent last: one value for the whole node.
+    fn events(&mut self) -> &mut http::Events;
+
     /// Counters that the protocols keep: one value for the whole node.
     fn tally(&mut self) -> &mut Tally;
 }

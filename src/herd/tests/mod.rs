@@ -11,6 +11,7 @@ mod memory;
 mod net;
 mod reader;
 mod storm;
+mod trail;
 
 use crate::store::{Apply, Birth, SimDisk, Store, StoreOptions};
 use crate::update::{Cid, Dot, Draft, Hlc, Kind, SigningKey, Update};

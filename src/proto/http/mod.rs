@@ -40,7 +40,7 @@ pub use head::{Head, Method, Version};
 pub use negotiate::{Accept, ContentType, MalformedMediaType};
 pub use range::ByteRange;
 pub use request::{HttpLimits, RequestCodec};
-pub use response::{BodyWriter, CONTINUE, Preencoded, ReplyTo, Response};
+pub use response::{BodyWriter, CONTINUE, Preencoded, ReplyTo, Response, SharedPiece};
 pub use status::Status;
 pub use target::Target;
 pub use uri::{MalformedEscape, decode_escapes, encode_segment, path_segments, query_pairs};

@@ -4,6 +4,8 @@
 use super::date::DATE_BYTES;
 use super::head::Version;
 use super::status::Status;
+use crate::base::{Chunk, OutBuf};
+use std::ops::Range;
 
 /// The interim answer to `Expect: 100-continue`.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -188,12 +190,49 @@ impl BodyWriter {
         }
     }
 
+    /// Writes a piece that others are sent, too.
+    pub fn put_shared(&self, out: &mut OutBuf, piece: &SharedPiece) {
+        match self.frame {
+            Frame::Nothing => {}
+            Frame::Chunks => out.put_chunk(&piece.framed),
+            Frame::UntilClose => out.put_part(&piece.framed, piece.bare.clone()),
+        }
+    }
+
     /// Ends the body. A body that fails half-way is not ended but cut off by an abort, which is how
     /// the client learns of it.
     pub fn end(self, out: &mut Vec<u8>) {
         if self.frame == Frame::Chunks {
             out.extend_from_slice(b"0\r\n\r\n");
         }
+    }
+}
+
+/// A piece of the bodies of many responses, framed once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SharedPiece {
+    /// As a chunk of a chunked body.
+    framed: Chunk,
+    /// Where in it the piece itself is.
+    bare: Range<usize>,
+}
+
+impl SharedPiece {
+    /// Frames a piece; an empty one would be a body's end.
+    pub fn new(piece: &[u8]) -> Self {
+        debug_assert!(!piece.is_empty(), "an empty chunk ends a body");
+        let mut framed = Vec::with_capacity(piece.len() + 20);
+        put_hex(&mut framed, piece.len() as u64);
+        framed.extend_from_slice(b"\r\n");
+        let bare = framed.len()..framed.len() + piece.len();
+        framed.extend_from_slice(piece);
+        framed.extend_from_slice(b"\r\n");
+        Self { framed: framed.into(), bare }
+    }
+
+    /// The bytes that it takes up.
+    pub fn bytes(&self) -> usize {
+        self.framed.len()
     }
 }
 

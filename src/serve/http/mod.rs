@@ -2,7 +2,8 @@
 //!
 //! From the outside in: `connection` keeps one request at a time under way; `dispatch` finds what
 //! becomes of it; `stories`, `write` (`edit`, `topics`), `updates`, `stream`, `status` and `site`
-//! answer. `print` keeps what stories were answered with. `route`, `query`, `draft`, `problem` and
+//! answer. `print` keeps what stories were answered with, `events` what streams were sent.
+//! `route`, `query`, `draft`, `problem` and
 //! `answer` are the words they share.
 
 mod answer;
@@ -10,6 +11,7 @@ mod connection;
 mod dispatch;
 mod draft;
 mod edit;
+mod events;
 mod print;
 mod problem;
 mod query;
@@ -29,4 +31,5 @@ mod withdraw;
 mod write;
 
 pub use connection::{HttpConnection, factory};
+pub use events::Events;
 pub use print::Prints;

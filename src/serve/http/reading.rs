@@ -1,13 +1,14 @@
 //! What streams and polls have in common: a reader and what it wants to see.
 
 use super::query::Query;
-use crate::herd::{Gap, Item, LagLimits, Reader, Verdict};
+use crate::herd::{Gap, Item, LagLimits, Reader, Stand, Verdict};
 use crate::news::{self, Filter};
 use crate::reactor::Ctx;
 use crate::serve::Desk;
 use crate::store::{Store, StoreError};
 use crate::update::{After, Cursor, Update};
 use serde_json::json;
+use std::rc::Rc;
 
 /// What a reader asks for.
 #[derive(Debug)]
@@ -74,6 +75,11 @@ impl Reading {
     /// Looks for what was dropped without a trace in the log.
     pub(super) fn doubt<D: Desk>(&mut self, desk: &D) {
         self.reader.doubt(desk.store());
+    }
+
+    /// Where it stands with others, who have the same cursor; `None` when it is alone.
+    pub(super) fn shared_stand(&self) -> Option<&Rc<Stand>> {
+        self.reader.stand().filter(|stand| Rc::strong_count(stand) > 1)
     }
 
     /// The place behind all that it was given and told.

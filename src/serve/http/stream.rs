@@ -9,12 +9,13 @@
 //! readers do not show but remember: at the start, so that a connection lost before the first event
 //! loses nothing, and with the comment every 15 s when the filter has passed updates over since.
 
+use super::events::Events;
 use super::problem::Problem;
 use super::reading::{Reading, Wish, gap_json};
 use super::stories::Asked;
 use crate::base::{Chunk, OutBuf, Tick};
 use crate::herd::{Gap, Item};
-use crate::proto::http::{BodyWriter, DATE_BYTES, ReplyTo, Response, Status};
+use crate::proto::http::{BodyWriter, DATE_BYTES, ReplyTo, Response, SharedPiece, Status};
 use crate::proto::sse;
 use crate::reactor::{Class, Ctx};
 use crate::serve::Desk;
@@ -25,8 +26,10 @@ use crate::update::Cursor;
 pub(super) const COMMENT_MS: Tick = 15_000;
 /// How long a reader waits before it connects again.
 const RETRY_MS: u64 = 1000;
+/// What stands behind an update's JSON.
+const EVENT_END: &[u8] = b"\n\n";
 /// How many updates one turn may look at for one reader.
-const LOOKED_AT_MAX: usize = 128;
+pub(super) const LOOKED_AT_MAX: usize = 128;
 
 /// Reads what is asked of a stream. A reader who comes back says where it was in `Last-Event-ID`,
 /// and repeats the `after` that it began with.
@@ -99,8 +102,8 @@ impl Stream {
             }
             match self.reading.next(desk)? {
                 Some(Item::Update(update)) => {
-                    let chunk = desk.rendered(&update);
-                    self.put_update(cx.transport().out(), &chunk);
+                    let json = desk.rendered(&update);
+                    self.put_update(cx.transport().out(), desk.events(), &json);
                     desk.tally().stream_updates += 1;
                 }
                 Some(Item::Gap(gap)) => self.put_gap(cx.transport().out(), &gap),
@@ -113,15 +116,24 @@ impl Stream {
         Ok(())
     }
 
-    fn put_update(&mut self, out: &mut OutBuf, json: &Chunk) {
-        let head = format!("event: update\nid: {}\ndata: ", self.reading.cursor());
-        let bytes = head.len() + json.len() + 2;
-        self.body.open_piece(out.tail(), bytes);
-        out.put(head.as_bytes());
-        out.put_chunk(json);
-        out.put(b"\n\n");
-        self.body.close_piece(out.tail(), bytes);
+    fn put_update(&mut self, out: &mut OutBuf, events: &mut Events, json: &Chunk) {
         self.moved = false;
+        if let Some(stand) = self.reading.shared_stand() {
+            let make = || SharedPiece::new(&[&self.head()[..], json, EVENT_END].concat());
+            return self.body.put_shared(out, &events.of(stand, json, make));
+        }
+        let head = self.head();
+        let bytes = head.len() + json.len() + EVENT_END.len();
+        self.body.open_piece(out.tail(), bytes);
+        out.put(&head);
+        out.put_chunk(json);
+        out.put(EVENT_END);
+        self.body.close_piece(out.tail(), bytes);
+    }
+
+    /// What stands before an update's JSON.
+    fn head(&self) -> Vec<u8> {
+        format!("event: update\nid: {}\ndata: ", self.reading.cursor()).into_bytes()
     }
 
     /// The id is the place behind the gap: who comes back with it is not told again.

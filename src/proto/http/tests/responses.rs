@@ -1,6 +1,7 @@
 //! Responses: what is written, what is read, and that the two agree.
 
 use super::*;
+use crate::base::OutBuf;
 use proptest::prelude::*;
 
 const DATE: &[u8; DATE_BYTES] = b"Sun, 06 Nov 1994 08:49:37 GMT";
@@ -60,6 +61,25 @@ fn each_kind_of_client_gets_the_frame_it_understands() {
     }
     let text = written(NOW, Status::SWITCHING_PROTOCOLS, |response| response.upgrade("websocket"));
     assert!(text.ends_with("GMT\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"), "{text}");
+}
+
+#[test]
+fn a_piece_that_others_are_sent_too_is_framed_as_one_that_is_not() {
+    for (version, is_head) in
+        [(Version::Http11, false), (Version::Http11, true), (Version::Http10, false)]
+    {
+        let to = ReplyTo { version, is_head, keep_alive: true };
+        let body = Response::new(&mut Vec::new(), to, Status::OK, DATE).stream();
+        for bytes in [1, 18, 600] {
+            let piece = vec![b'x'; bytes];
+            let mut alone = Vec::new();
+            body.put(&mut alone, &piece);
+            let mut shared = OutBuf::new();
+            body.put_shared(&mut shared, &SharedPiece::new(&piece));
+            let ([slice], _) = shared.io_slices::<1>();
+            assert_eq!(slice[..], alone[..], "{to:?}");
+        }
+    }
 }
 
 fn streamed(to: ReplyTo) -> (String, bool) {

@@ -14,14 +14,14 @@ mod withdrawals;
 
 use crate::base::{Chunk, InBuf};
 use crate::config::{Config, Durability};
-use crate::herd::Feed;
+use crate::herd::{Feed, Trail};
 use crate::metrics::Exposition;
 use crate::news::{Applied, Revision, UpdateView, Withdrawal, apply, title_of};
 use crate::reactor::{
     ConnId, ConnectOptions, Ctx, ListenOptions, Lost, Outcome, Peer, Protocol, Settings, SimFaults,
     SimLoop, SimNode, SimWorld,
 };
-use crate::serve::http::Prints;
+use crate::serve::http::{Events, Prints};
 use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
 use crate::store::{Apply, Birth, SimDisk, Store, StoreError, StoreOptions};
 use crate::update::{After, Cid, Clock, Dot, Draft, Epoch, Hlc, Kind, SigningKey, Update};
@@ -43,6 +43,8 @@ struct TestDesk {
     store: Store,
     clock: Clock,
     prints: Prints,
+    trail: Trail,
+    events: Events,
     tally: Tally,
     tickets: u64,
     /// Writes that wait for the disk: ticket, title.
@@ -77,6 +79,8 @@ impl TestDesk {
             store,
             clock: Clock::new(Hlc(0)),
             prints: Prints::default(),
+            trail: Trail::default(),
+            events: Events::default(),
             tally: Tally::new(),
             tickets: 0,
             open: Vec::new(),
@@ -224,10 +228,11 @@ impl Desk for TestDesk {
     }
 
     fn feed(&self, after: Option<&After>) -> Result<Feed, StoreError> {
-        match after {
-            Some(after) => Feed::go_on(&self.store, after),
-            None => Ok(Feed::live(&self.store)),
-        }
+        let feed = match after {
+            Some(after) => Feed::go_on(&self.store, after)?,
+            None => Feed::live(&self.store),
+        };
+        Ok(feed.along(&self.trail, &self.store))
     }
 
     fn attend(&mut self, conn: ConnId) {
@@ -260,6 +265,10 @@ impl Desk for TestDesk {
 
     fn prints(&mut self) -> &mut Prints {
         &mut self.prints
+    }
+
+    fn events(&mut self) -> &mut Events {
+        &mut self.events
     }
 
     fn tally(&mut self) -> &mut Tally {
