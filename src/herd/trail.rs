@@ -42,12 +42,12 @@ impl Stand {
 
 /// The last steps of those feeds that are together, shared by all feeds of a node.
 #[derive(Clone, Debug, Default)]
-pub struct Trail(Rc<RefCell<Steps>>);
+pub struct Trail(Rc<RefCell<Way>>);
 
 /// Invariant: each step leads to where the next begins, the last one to `end`; so their places
 /// ascend. There are none without an end.
 #[derive(Debug, Default)]
-struct Steps {
+struct Way {
     steps: VecDeque<Step>,
     end: Option<Rc<Stand>>,
     /// The store's layout when the places were good.
@@ -98,7 +98,7 @@ impl Trail {
     }
 }
 
-impl Steps {
+impl Way {
     /// Forgets everything when the log was laid out anew.
     fn heed(&mut self, store: &Store) {
         if self.layout != store.layout() {
