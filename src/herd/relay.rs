@@ -318,9 +318,15 @@ impl<L: Copy + Ord> Relay<L> {
 
     /// When [`Relay::on_timer`] is to be called for a link.
     pub fn due(&self, link: L) -> Option<Tick> {
+        let offers = self.links.get(&link)?.outflow.due();
+        self.wait_ends(link).into_iter().chain(offers).min()
+    }
+
+    /// When this node stops to wait for something on a link, or the next heartbeat is due.
+    pub fn wait_ends(&self, link: L) -> Option<Tick> {
         let timed = self.links.get(&link)?;
-        let others = [timed.outflow.due(), self.pulls.due(link), self.blobs.due()];
-        others.into_iter().flatten().chain([timed.due()]).min()
+        let waits = [self.pulls.due(link), self.blobs.due()];
+        waits.into_iter().flatten().chain([timed.due()]).min()
     }
 
     /// The heartbeat of a link, and what else is due; true when it was a heartbeat. [`Relay::fill`]

@@ -49,13 +49,11 @@ impl Node {
         self.relay.waiting_bytes()
     }
 
-    /// For how long the timer of a link has been due: 0 while all will wake in time.
+    /// For how long a wait on a link should have been over: 0 while all will wake in time.
     pub fn overdue_ms(&self, now: Tick) -> u64 {
         let links = self.roll.members().filter_map(|(_, member)| member.link);
         links
-            .filter_map(|link| self.relay.due(link))
-            // What is due at once has no moment from which it is.
-            .filter(|due| *due > 0)
+            .filter_map(|link| self.relay.wait_ends(link))
             .map(|due| now.saturating_sub(due))
             .max()
             .unwrap_or(0)

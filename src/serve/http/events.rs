@@ -60,7 +60,7 @@ impl Events {
 mod tests {
     use super::*;
     use crate::herd::{Feed, Trail};
-    use crate::store::{SimDisk, Store, StoreOptions};
+    use crate::store::{Birth, SimDisk, Store, StoreOptions};
     use crate::update::{Dot, Epoch};
 
     fn piece(byte: u8, bytes: usize) -> SharedPiece {
@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn an_event_is_made_once_for_a_place_and_a_json_and_anew_for_another() {
-        let options = StoreOptions::default();
+        let fresh = Birth { epoch: Epoch(1), salt: 0 };
+        let options = StoreOptions { fresh, ..StoreOptions::default() };
         let (store, _) = Store::open(Arc::new(SimDisk::new(1)), options).unwrap();
         let trail = Trail::default();
         let begin = || Feed::live(&store).along(&trail, &store);
@@ -91,7 +92,8 @@ mod tests {
 
     #[test]
     fn the_oldest_events_give_way() {
-        let options = StoreOptions::default();
+        let fresh = Birth { epoch: Epoch(1), salt: 0 };
+        let options = StoreOptions { fresh, ..StoreOptions::default() };
         let (store, _) = Store::open(Arc::new(SimDisk::new(1)), options).unwrap();
         let feed = Feed::live(&store);
         let mut events = Events::default();
