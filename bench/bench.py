@@ -46,17 +46,19 @@ def arguments():
 
 
 def run(bench, names):
-    """Runs the cases; the rows that each gave."""
-    rows = {}
+    """Runs the cases; the rows that each gave, and what broke. One that breaks hinders no other."""
+    rows, broken = {}, []
     for name in names:
         print(f"{name} …", file=sys.stderr, flush=True)
         before = len(bench.rows)
         try:
             CASES[name](bench)
         except (Broken, OSError) as error:
-            raise Broken(f"{name}: {error}") from error
+            broken.append(f"{name}: {error}")
+            bench.missing.append(f"The case {name} broke: {error}")
+            continue
         rows[name] = bench.rows[before:]
-    return rows
+    return rows, broken
 
 
 def main():
@@ -69,10 +71,13 @@ def main():
     command = "make bench" + f" CASES=\"{' '.join(options.cases)}\"" * bool(options.cases)
     command += f" ROUNDS={bench.rounds} SECONDS={bench.seconds:g}"
     try:
-        results.check_whole(bench, run(bench, names))
+        rows, broken = run(bench, names)
+        results.check_whole(bench, rows)
         drawn = results.keep(bench, command)
         if is_whole_run:
             results.publish(bench, drawn, BENCH)
+        if broken:
+            sys.exit("bench " + "; ".join(broken))
     except Broken as error:
         sys.exit(f"bench {error}")
     finally:

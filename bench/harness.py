@@ -61,7 +61,7 @@ class Server:
 
     def __init__(self, name, command, port, folder, core=SERVER_CORE, says_ready=True):
         self.name, self.port = name, port
-        self.log = folder / f"{name.replace(' ', '-')}.log"
+        self.log = folder / f"{name.replace(' ', '-').replace('/', '-')}.log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 pinned(core, command), stdout=subprocess.PIPE, stderr=log)
