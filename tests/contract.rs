@@ -88,7 +88,6 @@ contract! {
         an_abort_is_a_reset_for_the_peer
         nothing_is_fed_after_a_close_or_abort
         writes_after_a_close_go_nowhere
-        a_concluded_connection_ends_with_its_flush
         a_closing_connection_does_not_wait_for_ever_for_the_peer
         a_closing_connection_does_not_wait_for_ever_for_a_reader
         stale_ids_do_nothing

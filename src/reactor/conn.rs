@@ -54,9 +54,6 @@ impl Flags {
     /// The TLS filter holds input: plaintext that came and for which there was no room.
     pub(super) const INSIDE: Self = Self(1 << 20);
 
-    /// The peer has said that it will send no more: a close need not wait for its end.
-    pub(super) const CONCLUDED: Self = Self(1 << 22);
-
     /// No call to the protocol but `lost`, no write accepted.
     pub(super) const OVER: Self =
         Self(Self::CLOSING.0 | Self::DOOMED.0 | Self::DIALING.0 | Self::SHAKING.0);

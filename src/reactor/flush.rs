@@ -170,10 +170,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         let board = &mut self.core.board;
         let Some(conn) = board.conns.get_mut(id.0) else { return };
         let Some(end) = self.ends[id.index()].as_mut() else { return };
-        // Unread bytes would turn the end into a reset; and TLS peers send an end of their own.
-        let unheard = conn.is(Flags::READABLE) || conn.is(Flags::SECURED);
-        let concluded = conn.is(Flags::CONCLUDED) && !unheard;
-        if closing && (conn.is(Flags::EOF) || concluded) {
+        if closing && conn.is(Flags::EOF) {
             let reason = conn.reason;
             return board.doom(id, reason, false);
         }

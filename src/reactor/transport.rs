@@ -63,17 +63,6 @@ impl Transport<'_> {
         self.board.close(self.id, reason);
     }
 
-    /// [`close`](Self::close) for a peer that has said, in its own protocol, that it will send
-    /// nothing more: the connection ends with the flush, no end of the peer's is waited for. A
-    /// peer that breaks its word may see a reset instead of the last bytes. Over TLS, whose peers
-    /// send an end of their own, it is a `close`.
-    pub fn conclude(&mut self) {
-        if let Some(conn) = self.board.open(self.id) {
-            conn.flags.set(Flags::CONCLUDED);
-            self.board.close(self.id, Lost::Local);
-        }
-    }
-
     /// Shuts down the write side after the flush; input goes on. The connection ends when the
     /// peer closes, too.
     #[doc(alias = "loseWriteConnection")]

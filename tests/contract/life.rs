@@ -223,29 +223,6 @@ pub(crate) fn writes_after_a_close_go_nowhere<B: Backend>(backend: &dyn Fn() -> 
     assert_eq!(bed.log.got("client"), b"before");
 }
 
-pub(crate) fn a_concluded_connection_ends_with_its_flush<B: Backend>(backend: &dyn Fn() -> B) {
-    // Longer than any test waits: only a close that waits for no end comes through.
-    let settings =
-        Settings { linger_ms: 3_600_000, close_ms_max: 7_200_000, ..Settings::default() };
-    let mut bed = Bed::with_settings(backend(), settings);
-    let (_, to) = bed.listen(|| {
-        Script::new("server").received(|cx, _, input| {
-            if input.data().ends_with(b"my last words") {
-                cx.transport().write(&pattern(400_000));
-                cx.transport().conclude();
-                cx.transport().write(b"not sent");
-            }
-            Ok(())
-        })
-    });
-    let mute = Script::new("client").says("my last words").stays();
-    bed.connect(&to, "client", mute);
-    bed.until_lost(&["server"]);
-    assert_eq!(bed.log.lost("server"), Some(Lost::Local));
-    bed.until(|log| log.got("client").len() >= 400_000);
-    assert!(bed.log.got("client") == pattern(400_000));
-}
-
 pub(crate) fn a_closing_connection_does_not_wait_for_ever_for_the_peer<B: Backend>(
     backend: &dyn Fn() -> B,
 ) {

@@ -58,8 +58,6 @@ pub struct HttpConnection<D> {
     phase: Phase,
     /// How the request under way is to be answered.
     to: ReplyTo,
-    /// The client says that nothing follows the request under way, not even a body.
-    is_last: bool,
     /// What the request under way counts as.
     label: RouteLabel,
     /// The codings in which its client takes the answer.
@@ -106,7 +104,6 @@ impl<D: Desk> HttpConnection<D> {
             codec: RequestCodec::new(limits),
             phase: Phase::Ready,
             to: ReplyTo::FAULT,
-            is_last: false,
             label: RouteLabel::Malformed,
             encodings: AcceptEncoding::default(),
             head_since: None,
@@ -119,7 +116,6 @@ impl<D: Desk> HttpConnection<D> {
 
     fn on_head(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, head: &Head<'_>) {
         self.to = head.reply_to();
-        self.is_last = !head.keep_alive && head.body.is_empty();
         self.head_since = None;
         let reads = matches!(head.method, Method::Get | Method::Head);
         let is_plain = reads && head.body.is_empty();
@@ -142,7 +138,7 @@ impl<D: Desk> HttpConnection<D> {
         tally.on_answer(RouteLabel::Story, Status::OK);
         print.put(cx.transport().out(), self.to, tally.date(wall_ns));
         if !self.to.keep_alive {
-            self.close(cx);
+            cx.transport().close();
         }
         true
     }
@@ -155,16 +151,6 @@ impl<D: Desk> HttpConnection<D> {
         tally.on_answer(RouteLabel::Hello, Status::OK);
         HELLO.put(cx.transport().out().tail(), self.to, tally.date(wall_ns));
         if !self.to.keep_alive {
-            self.close(cx);
-        }
-    }
-
-    /// Behind the last answer. A client that may still be sending is waited for, so that no reset
-    /// eats the answer.
-    fn close(&self, cx: &mut Ctx<'_, D>) {
-        if self.is_last {
-            cx.transport().conclude();
-        } else {
             cx.transport().close();
         }
     }
@@ -216,7 +202,7 @@ impl<D: Desk> HttpConnection<D> {
         tally.on_answer(self.label, answer.status());
         answer.write(cx.transport().out(), self.to, tally.date(wall_ns));
         if answer.closes() || !self.to.keep_alive {
-            self.close(cx);
+            cx.transport().close();
         }
     }
 
@@ -224,7 +210,6 @@ impl<D: Desk> HttpConnection<D> {
     fn reject(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, problem: Problem) {
         self.phase = Phase::Ready;
         self.to = ReplyTo::FAULT;
-        self.is_last = false;
         self.answer(cx, desk, problem.closing().into());
     }
 
