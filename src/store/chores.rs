@@ -221,7 +221,7 @@ impl Store {
     }
 
     /// How many bytes of which segments these dots take. After a crash the index may still tell of
-    /// segments that were removed: it forgets those with a checkpoint, and that need not come first.
+    /// segments that were removed: it forgets those with a checkpoint, which need not come first.
     fn sizes_of(&self, dots: &Vector) -> Result<BTreeMap<u32, u64>, StoreError> {
         let mut sizes = BTreeMap::new();
         let (start, durable_end) = (self.segments.start(), self.pending.durable_end());
