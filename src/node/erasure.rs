@@ -4,7 +4,8 @@
 
 use super::Node;
 use super::charter;
-use crate::news::{self, Applied};
+use crate::herd::Fork;
+use crate::news::{self, Applied, Revision};
 use crate::reactor::Ctx;
 use crate::store::{RewriteDone, Store, StoreError};
 use crate::update::{Dot, Kind, Update};
@@ -17,7 +18,35 @@ const REPLAY_UPDATES: usize = 1024;
 pub(super) fn take_in(store: &mut Store, update: &Update) -> Result<Applied, StoreError> {
     let applied = enter(store, update)?;
     store.erase(named_by(&applied))?;
+    if update.kind() == Kind::Withdrawal {
+        hush_exhibits(store)?;
+    }
     Ok(applied)
+}
+
+/// True for a revision of a story that is withdrawn. The log's own are named by the withdrawal;
+/// exhibits are in no story's rows, and what bears their name may be of another story.
+fn is_withdrawn(store: &Store, update: &Update) -> Result<bool, StoreError> {
+    if update.kind() != Kind::Revision || update.is_erased() {
+        return Ok(false);
+    }
+    let Ok(revision) = Revision::decode(update.payload()) else { return Ok(false) };
+    let story = news::story(store.index(), revision.title)?;
+    Ok(story.is_some_and(|story| story.withdrawn.is_some()))
+}
+
+/// Erases the exhibits of withdrawn stories. One that can't be read hinders nothing else.
+fn hush_exhibits(store: &mut Store) -> Result<(), StoreError> {
+    let mut cids = Vec::new();
+    for exhibit in store.exhibits() {
+        match exhibit {
+            Ok((update, _)) if is_withdrawn(store, &update)? => cids.push(update.cid()),
+            Ok(_) => {}
+            Err(error) => log::error!("an exhibit can't be read: {error}"),
+        }
+    }
+    store.erase_exhibits(&cids);
+    Ok(())
 }
 
 fn enter(store: &mut Store, update: &Update) -> Result<Applied, StoreError> {
@@ -41,7 +70,8 @@ pub(super) fn replay(store: &mut Store) -> Result<(), StoreError> {
     loop {
         let updates = store.replay(REPLAY_UPDATES)?;
         if updates.is_empty() {
-            return store.erase(&erase);
+            store.erase(&erase)?;
+            return hush_exhibits(store);
         }
         for update in &updates {
             match enter(store, update) {
@@ -56,6 +86,20 @@ pub(super) fn replay(store: &mut Store) -> Result<(), StoreError> {
 }
 
 impl Node {
+    /// A fork as it is to be kept and shown: without what a withdrawn story said.
+    pub(super) fn without_withdrawn(&self, fork: &Fork) -> Fork {
+        let stands = |update: &Update| match is_withdrawn(&self.store, update) {
+            Ok(false) => update.clone(),
+            Ok(true) => update.erase(),
+            Err(error) => {
+                log::error!("the index can't be read: {error}");
+                update.clone()
+            }
+        };
+        let beside = fork.beside.as_ref().map(|(beside, seal)| (stands(beside), seal.clone()));
+        Fork { update: stands(&fork.update), beside, ..fork.clone() }
+    }
+
     /// The update as it is to be handed on: a stub only once what erases it is on disk.
     pub(super) fn as_stands(&self, update: &Update) -> Update {
         if self.store.is_being_erased(update.dot()) {

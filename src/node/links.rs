@@ -431,6 +431,7 @@ impl HerdDesk for Node {
     fn forked(&mut self, cx: &mut Ctx<'_, Self>, fork: &Fork) {
         let (dot, origin) = (fork.dot, fork.update.origin());
         let is_known = self.store.forked(dot.epoch);
+        let fork = &self.without_withdrawn(fork);
         if !self.store.append_exhibit(&fork.update, &fork.seal) {
             return;
         }

@@ -5,7 +5,7 @@ use super::body::Passed;
 use super::pending::Said;
 use super::rewrite::{Rewrite, RewriteDone, Rewritten, Task};
 use super::{Place, Store, StoreError};
-use crate::update::{Dot, Span, Update, Vector};
+use crate::update::{Cid, Dot, Span, Update, Vector};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 
@@ -20,6 +20,8 @@ pub(super) struct Chores {
     /// What is erased in the log, and may still stand in the index's file, where entries were that
     /// followed from it.
     pub(super) erased: Vector,
+    /// Exhibits that are read as stubs, whatever stands under their names.
+    pub(super) exhibits: BTreeSet<Cid>,
     /// Segments in which nothing is left but marks.
     empty: BTreeSet<u32>,
     /// The index's file covers all that is before this segment.
@@ -34,6 +36,8 @@ pub(super) struct Chores {
 #[derive(Clone, Debug, Default)]
 struct Chore {
     erase: Vector,
+    /// It holds exhibits of [`Chores::exhibits`].
+    hushes: bool,
     /// How many bytes its updates had that were dropped.
     dropped: u64,
     /// Something in it is not whole, and is to be left out.
@@ -45,13 +49,14 @@ struct Chore {
 impl Chore {
     /// What was withdrawn leaves the disk soon; and what is broken should not be met at a start.
     fn cannot_wait(&self) -> bool {
-        self.mends || !self.erase.is_empty()
+        self.mends || self.hushes || !self.erase.is_empty()
     }
 
     fn merge(&mut self, other: &Self) {
         self.erase.merge(&other.erase);
         self.dropped += other.dropped;
         self.mends |= other.mends;
+        self.hushes |= other.hushes;
         self.after = self.after.max(other.after);
     }
 }
@@ -89,6 +94,12 @@ impl Chores {
         let chore = self.segments.entry(segment).or_default();
         chore.erase.insert(dot);
         chore.after = chore.after.max(after);
+    }
+
+    /// The payload of an exhibit is to be erased in a segment; the log says why before `after`.
+    fn hush(&mut self, segment: u32, after: Place) {
+        let chore = self.segments.entry(segment).or_default();
+        chore.merge(&Chore { hushes: true, after, ..Chore::default() });
     }
 
     /// Something in a segment is not whole; the log says what it has told before `after`.
@@ -157,6 +168,25 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Erases the payloads of these exhibits, and of nothing else that bears their names. The log
+    /// keeps no word of it: who opens the store asks again for those that are no stubs.
+    pub fn erase_exhibits(&mut self, cids: &[Cid]) {
+        for cid in cids {
+            let Some((_, place)) = self.told.forks.find(*cid) else { continue };
+            if self.chores.exhibits.insert(*cid) && place < self.pending.durable_end() {
+                self.chores.hush(place.segment(), self.log_end());
+            }
+        }
+    }
+
+    /// An exhibit has come to the disk.
+    pub(super) fn exhibit_landed(&mut self, exhibit: &Update, place: Place) {
+        self.landed(exhibit.dot(), place);
+        if self.chores.exhibits.contains(&exhibit.cid()) {
+            self.chores.hush(place.segment(), self.log_end());
+        }
     }
 
     /// An update or an exhibit has come to the disk.
@@ -282,13 +312,15 @@ impl Store {
         let is_droppable = droppable(segment, &chore);
         let drop = if is_droppable { self.held.gone.clone() } else { Vector::new() };
         if drop.is_empty() && chore.dropped > 0 {
-            let later = Chore { erase: Vector::new(), mends: false, ..chore.clone() };
+            let later =
+                Chore { erase: Vector::new(), hushes: false, mends: false, ..chore.clone() };
             self.chores.segments.insert(segment, later);
             chore.dropped = 0;
         }
         let (end, erase) = (Place::new(segment, end), chore.erase.clone());
-        let mends = chore.mends;
-        Some(self.hand_out(segment, chore, Task::Write { end, erase, drop, mends }))
+        let (mends, exhibits) = (chore.mends, self.chores.exhibits.clone());
+        let task = Task::Write { end, erase, exhibits, drop, mends };
+        Some(self.hand_out(segment, chore, task))
     }
 
     /// The segment of which most was dropped.

@@ -73,7 +73,7 @@ impl Store {
             Said::Seal { span, .. } => self.held.seal(span),
             Said::Passed(passed) => self.held.pass(&passed),
             Said::Early(epoch) => self.early |= epoch == self.birth.epoch,
-            Said::Exhibit(both) => self.landed(both.0.dot(), entry.place),
+            Said::Exhibit(both) => self.exhibit_landed(&both.0, entry.place),
             Said::Summary(told) => self.held.first_needed = told.first_needed,
             Said::Erased(dots) => self.held.erased.merge(&dots),
             Said::Epoch(_) | Said::Clean => {}

@@ -103,7 +103,8 @@ impl Store {
         } else {
             return Err(StoreError::BadPlace(place));
         };
-        Ok((self.as_stands(update), seal))
+        let is_hushed = self.chores.exhibits.contains(&update.cid());
+        Ok((if is_hushed { update.erase() } else { self.as_stands(update) }, seal))
     }
 
     /// The first update at or behind `place`, and the place to go on from; `None` at the end: ask

@@ -13,6 +13,7 @@ use super::frame::{
 use super::scan::{Found, Scan, Spot};
 use super::segment::Segments;
 use crate::update::{Cid, Dot, Seal, Span, Update, Vector};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -25,9 +26,9 @@ const CACHE_BYTES: usize = 64 * 1024;
 /// What is to be done with one segment.
 #[derive(Debug)]
 pub(super) enum Task {
-    /// Erase the payloads of some dots, leave out the updates of others, and, to mend it, what is
-    /// not whole.
-    Write { end: Place, erase: Vector, drop: Vector, mends: bool },
+    /// Erase the payloads of some dots and of some exhibits, leave out the updates of other dots,
+    /// and, to mend it, what is not whole.
+    Write { end: Place, erase: Vector, exhibits: BTreeSet<Cid>, drop: Vector, mends: bool },
     /// Nothing is left in it.
     Remove,
 }
@@ -66,7 +67,9 @@ impl Rewrite {
     /// Reads, writes and syncs; blocks for as long as the disk takes.
     pub fn run(self) -> RewriteDone {
         let work = || match &self.task {
-            Task::Write { end, erase, drop, mends } => self.write(*end, (erase, drop), *mends),
+            Task::Write { end, erase, exhibits, drop, mends } => {
+                self.write(*end, (erase, exhibits, drop), *mends)
+            }
             Task::Remove => self.remove(),
         };
         let worked = at_file(&segment_name(self.segment), caught(|| Ok(work())));
@@ -86,7 +89,7 @@ impl Rewrite {
     fn write(
         &self,
         end: Place,
-        (erase, drop): (&Vector, &Vector),
+        (erase, exhibits, drop): (&Vector, &BTreeSet<Cid>, &Vector),
         mends: bool,
     ) -> Result<Rewritten, StoreError> {
         let segments = Segments::new(Arc::clone(&self.disk), self.segment, CACHE_BYTES);
@@ -96,6 +99,7 @@ impl Rewrite {
             out: Out { file: at_file(REWRITE_NAME, new)?, at: 0, bytes: Vec::new() },
             salt: header.salt,
             erase,
+            exhibits,
             drop,
             mends,
             gone: None,
@@ -123,6 +127,7 @@ struct Copy<'a> {
     out: Out,
     salt: u32,
     erase: &'a Vector,
+    exhibits: &'a BTreeSet<Cid>,
     drop: &'a Vector,
     /// What is not whole is left out. Otherwise it is an error.
     mends: bool,
@@ -257,7 +262,8 @@ impl Copy<'_> {
     fn fate_of_exhibit(&mut self, body: &[u8]) -> Option<Fate> {
         let (update, seal) = body::read_exhibit(body)?;
         self.rewritten.left += 1;
-        if update.is_erased() || !self.erase.contains(update.dot()) {
+        let is_named = self.erase.contains(update.dot()) || self.exhibits.contains(&update.cid());
+        if update.is_erased() || !is_named {
             return Some(Fate::Kept);
         }
         self.rewritten.has_changed = true;
