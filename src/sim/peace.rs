@@ -98,14 +98,15 @@ impl World {
         self.checks.hold(Law::Convergence, true, String::new)
     }
 
-    /// True when nobody holds a withdrawal that somebody may have acted upon: it was on a disk, and
-    /// all disks that had it were set back. One that only memory had leaves no trace.
+    /// True when no member holds a withdrawal that somebody may have acted upon: it was on a disk,
+    /// and all disks that had it were set back, or are those of who was retired before it went
+    /// further. One that only memory had leaves no trace.
     fn lost_a_withdrawal(&self) -> bool {
-        let is_held = |dot| {
-            self.hosts
-                .iter()
-                .any(|host| host.node().is_some_and(|node| node.store().held().contains(dot)))
+        let members = self.members();
+        let holds = |host: &usize, dot| {
+            self.hosts[*host].node().is_some_and(|node| node.store().held().contains(dot))
         };
+        let is_held = |dot| members.iter().any(|host| holds(host, dot));
         let was_on_disk =
             |dot| !self.has_witnesses || self.ledger.disks.values().any(|held| held.contains(dot));
         self.ledger.withdrawn.keys().any(|dot| was_on_disk(*dot) && !is_held(*dot))
