@@ -11,9 +11,9 @@ use crate::update::{Cid, Dot, Epoch, Update};
 use serde_json::{Value, json};
 use std::ops::Bound;
 
-/// The index's rows of acts: `C`, then the cid of an act; the value is its dot. The founding that
-/// counts is under `C` alone.
-const ACTS: u8 = b'C';
+/// The index's rows of acts: `m`, then the cid of an act; the value is its dot. The founding that
+/// counts is under `m` alone.
+const ACTS: u8 = b'm';
 /// More acts than any herd has; those beyond are kept, and change nothing.
 const ACTS_MAX: usize = 16_384;
 
@@ -64,10 +64,15 @@ impl Node {
         let mut acts = Vec::new();
         for (_, dot) in rows {
             let Some(dot) = dot_of(&dot) else { continue };
-            let found = (self.store.find(dot)?, self.store.find_seal(dot)?);
-            let (Some(update), Some(seal)) = found else { continue };
+            let author = match self.store.find_seal(dot)? {
+                Some(seal) => seal.key,
+                // Shown from memory, and to be signed with what else the turn or the batch brings.
+                None if !self.store.is_sealed(dot) => self.key.public(),
+                None => continue,
+            };
+            let Some(update) = self.store.find(dot)? else { continue };
             if let Ok(act) = Act::decode(update.payload()) {
-                acts.push(Signed { author: seal.key, cid: update.cid(), act });
+                acts.push(Signed { author, cid: update.cid(), act });
             }
         }
         Ok((acts, pinned))

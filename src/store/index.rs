@@ -198,7 +198,11 @@ impl Index {
     }
 
     /// The value of a key.
+    ///
+    /// # Panics
+    /// When the key is one of the store's own; so do the others.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        check_theirs(key);
         match self.overlays().find_map(|overlay| overlay.entries.get(key)) {
             Some(value) => Ok(value.clone()),
             None => self.engine.find(key),
@@ -207,11 +211,13 @@ impl Index {
 
     /// Sets the value of a key.
     pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        check_theirs(&key);
         self.overlay.set(key, Some(value));
     }
 
     /// Removes a key; nothing happens if it is not there.
     pub fn delete(&mut self, key: &[u8]) {
+        check_theirs(key);
         self.overlay.set(key.to_vec(), None);
     }
 
@@ -226,6 +232,9 @@ impl Index {
     ) -> Result<Vec<KeyValue>, StoreError> {
         if limit == 0 || is_empty((from, to)) {
             return Ok(Vec::new());
+        }
+        if let Bound::Included(first) | Bound::Excluded(first) = from {
+            check_theirs(first);
         }
         let bounds = (from, to);
         let frozen = self.frozen.as_ref().map_or(&self.empty, |frozen| &*frozen.overlay);
@@ -493,6 +502,13 @@ fn is_empty(bounds: Bounds<'_>) -> bool {
         (Included(from), Included(to)) => from > to,
         (Included(from) | Excluded(from), Included(to) | Excluded(to)) => from >= to,
     }
+}
+
+/// Holds whoever derives entries to tables of their own: of two owners of one table each would take
+/// the other's rows for its own, from the first checkpoint on.
+fn check_theirs(key: &[u8]) {
+    let is_own = key.first().is_some_and(u8::is_ascii_uppercase);
+    assert!(!is_own, "a key of the store's own: {}", key.escape_ascii());
 }
 
 /// The letters of the store's own keys.
