@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_shown_unencoded_read() {
+    fn a_tag_is_shown_as_it_is_read() {
         for text in ["\"a\"", "W/\"b\""] {
             assert_eq!(EntityTag::parse(text.as_bytes()).unwrap().to_string(), text);
         }

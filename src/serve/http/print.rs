@@ -15,8 +15,8 @@ use std::sync::Arc;
 /// What the form of a revision depends on.
 pub(super) const VARY: &str = "Accept, Accept-Encoding";
 const BYTES_MAX: usize = 8 << 20;
-/// A longer body is printed for whoever asks, and not kept.
-const BODY_BYTES_MAX: usize = 1 << 20;
+/// A longer answer is printed for whoever asks, and not kept.
+const PRINT_BYTES_MAX: usize = 1 << 20;
 /// What an entry costs beside its bytes.
 const COST_BYTES: usize = 512;
 /// A shorter body is copied behind its head, so that both lie in one piece.
@@ -168,7 +168,7 @@ impl Prints {
     /// Keeps the head revision of a story in a form that was asked for.
     pub(super) fn keep(&mut self, title: &str, media_type: &str, form: Form, print: &Arc<Print>) {
         let bytes = print.bytes();
-        if bytes > BODY_BYTES_MAX {
+        if bytes > PRINT_BYTES_MAX {
             return;
         }
         let printed = self.stories.entry(title.to_owned()).or_insert_with(|| {
@@ -234,7 +234,7 @@ mod tests {
             prints.forget(&format!("story {n}"));
         }
         assert_eq!((prints.bytes, prints.stories.len(), prints.order.len()), (0, 0, 0));
-        prints.keep("long", "text/plain", PLAIN, &print(BODY_BYTES_MAX));
+        prints.keep("long", "text/plain", PLAIN, &print(PRINT_BYTES_MAX));
         assert!(!found(&prints, "long"));
     }
 

@@ -186,9 +186,11 @@ fn shown<D: Desk>(
         form.coding = Coding::Identity;
     }
     if let Some(held) = held(asked, cid) {
-        // Who names the very form that it would get proves that there is one.
-        let tag = form.tag(cid);
-        let tag = if held.contains(&tag) { tag } else { show(&update, conflicts, form)?.tag };
+        // Nothing is encoded for an answer without a body, so whether the form that it likes would
+        // be encoded is not known unless it names it: then the tag is one that it has.
+        let (liked, plain) = (form.tag(cid), Form { coding: Coding::Identity, ..form }.tag(cid));
+        let is_known = form.coding == Coding::Identity || held.contains(&liked);
+        let tag = if is_known { liked } else { held.into_iter().next().unwrap_or(plain) };
         let answer = Answer::empty(Status::NOT_MODIFIED).field("ETag", tag);
         return Ok(answer.field("Vary", VARY).field("Cache-Control", "no-cache"));
     }
@@ -225,14 +227,17 @@ fn unwritable(cid: Cid, error: &serde_json::Error) -> Problem {
     Problem::new(Status::INTERNAL_SERVER_ERROR, "this node can't show that revision")
 }
 
-/// The update of a revision: 404 when it is not here, 410 when its story was withdrawn and it is
-/// erased.
+/// The update of a revision: 404 when it is not here, 410 when it is erased, which leaves nothing
+/// that says of which story it was.
 pub(super) fn revision_update<D: Desk>(desk: &D, cid: Cid) -> Result<Update, Problem> {
     let update = desk.store().by_cid(cid)?.filter(|update| update.kind() == Kind::Revision);
     match update {
         None => Err(unknown_revision()),
         Some(update) if update.is_erased() => {
-            let detail = format!("the story of the revision {cid} was withdrawn, for good");
+            let detail = format!(
+                "the revision {cid} is kept no longer: its story was withdrawn, or it is over its \
+                 retention"
+            );
             Err(Problem::new(Status::GONE, detail))
         }
         Some(update) => Ok(update),
