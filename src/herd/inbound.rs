@@ -105,6 +105,8 @@ impl<L: Copy + Ord> Relay<L> {
         if is_skipped {
             self.gate.pass(&std::mem::take(&mut at.todo));
         }
+        // Said twice, an epoch is shown once.
+        let tips: BTreeMap<Epoch, Cid> = tips.into_iter().collect();
         for (epoch, theirs) in &tips {
             // It does not know that two publish there.
             if *theirs != Cid::ZERO && archive.is_forked(*epoch) {
@@ -142,8 +144,9 @@ impl<L: Copy + Ord> Relay<L> {
         let Some(peer) = &mut at.peer else {
             return Err(LinkError::Unexpected("an epoch before the hello"));
         };
-        peer.epoch = epoch;
-        if at.is_up() {
+        // Said again it tells nothing, and may cost nothing.
+        let is_new = std::mem::replace(&mut peer.epoch, epoch) != epoch;
+        if is_new && at.is_up() {
             at.look_at_what_it_has(archive);
             if archive.is_forked(epoch) {
                 self.show(link, archive, epoch)?;
@@ -154,7 +157,7 @@ impl<L: Copy + Ord> Relay<L> {
     }
 
     /// Ends of epochs that both have, and that differ: two updates bear one name.
-    fn forked_tips<A: Archive>(&self, link: L, tips: Vec<(Epoch, Cid)>, archive: &A) -> Vector {
+    fn forked_tips<A: Archive>(&self, link: L, tips: BTreeMap<Epoch, Cid>, archive: &A) -> Vector {
         let mut forks = Vector::new();
         let Some(at) = self.links.get(&link) else { return forks };
         for (epoch, theirs) in tips {

@@ -188,16 +188,18 @@ impl<L: Copy + Ord> Relay<L> {
             .flat_map(|span| (span.from..=span.to).map(move |seq| Dot { epoch: span.epoch, seq }));
         let mut wanted: BTreeMap<L, Vector> = BTreeMap::new();
         let waits = |dot: &Dot| !self.pulls.asked().contains(*dot) && !self.is_on_its_way(*dot);
-        let dots: Vec<Dot> = dots.filter(waits).take(LOST_DOTS).collect();
-        for dot in dots {
-            let has = |(name, link): (&L, &Link)| {
-                (link.is_up() && link.has.contains(dot)).then_some(*name)
-            };
+        let holders = |dot: Dot| {
+            let has =
+                |(name, link): (&L, &Link)| (link.is_up() && link.offers(dot)).then_some(*name);
             let holders: Vec<L> = self.links.iter().filter_map(has).collect();
-            if !holders.is_empty() {
-                let at = self.rng.below(holders.len() as u64) as usize;
-                wanted.entry(holders[at]).or_default().insert(dot);
-            }
+            (!holders.is_empty()).then_some((dot, holders))
+        };
+        // Those that nobody offers now must not stand before the others.
+        let dots: Vec<(Dot, Vec<L>)> =
+            dots.filter(waits).filter_map(holders).take(LOST_DOTS).collect();
+        for (dot, holders) in dots {
+            let at = self.rng.below(holders.len() as u64) as usize;
+            wanted.entry(holders[at]).or_default().insert(dot);
         }
         for (link, dots) in wanted {
             self.ask(link, dots, true, now);

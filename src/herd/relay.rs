@@ -210,6 +210,10 @@ impl<L: Copy + Ord> Relay<L> {
         epoch: Epoch,
     ) -> Result<(), LinkError> {
         let Some(link) = self.links.get_mut(&link) else { return Ok(()) };
+        // They are read from the log: not for a link that takes no more of them.
+        if link.exhibits.len() >= EXHIBITS_MAX {
+            return Ok(());
+        }
         let mut shown = BTreeSet::new();
         let mut exhibits = archive.exhibits_of(epoch)?;
         exhibits.sort_unstable_by_key(|(update, _)| (update.dot(), update.cid()));

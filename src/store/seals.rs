@@ -86,7 +86,11 @@ impl Store {
 
     /// True when the seal at a place gives the same ids to what another one covers.
     fn says_the_same(&self, place: Place, seal: &Seal) -> Result<bool, StoreError> {
-        let known = self.seal_at(place)?;
+        let known = match self.seal_at(place) {
+            // What can't be read says nothing: it is to be written again.
+            Err(StoreError::Damaged { .. } | StoreError::BadPlace(_)) => return Ok(false),
+            known => known?,
+        };
         Ok((seal.from..).zip(&seal.cids).all(|(seq, cid)| known.cid_at(seq) == Some(*cid)))
     }
 
