@@ -52,6 +52,8 @@ struct Way {
     end: Option<Rc<Stand>>,
     /// The store's layout when the places were good.
     layout: u64,
+    /// The store's count of erasures when the updates were noted: no payload is kept past its own.
+    erasures: u64,
     cost: usize,
     /// How many came to the log's end elsewhere since the end moved.
     elsewhere: usize,
@@ -99,10 +101,11 @@ impl Trail {
 }
 
 impl Way {
-    /// Forgets everything when the log was laid out anew.
+    /// Forgets everything when the log was laid out anew, or something in it was erased.
     fn heed(&mut self, store: &Store) {
-        if self.layout != store.layout() {
-            *self = Self { layout: store.layout(), ..Self::default() };
+        if (self.layout, self.erasures) != (store.layout(), store.erasures()) {
+            let (layout, erasures) = (store.layout(), store.erasures());
+            *self = Self { layout, erasures, ..Self::default() };
         }
     }
 
@@ -150,6 +153,7 @@ impl Way {
             }
         }
         let end = Some(Rc::clone(stand));
-        *self = Self { end, layout: self.layout, ..Self::default() };
+        let Self { layout, erasures, .. } = *self;
+        *self = Self { end, layout, erasures, ..Self::default() };
     }
 }

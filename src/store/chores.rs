@@ -144,6 +144,7 @@ impl Store {
             }
         }
         if !new.is_empty() {
+            self.erasures += 1;
             self.told.erased.merge(&new);
             self.pending.push(Said::Erased(new.clone()));
             self.want_erased(&new)?;
@@ -330,8 +331,7 @@ impl Store {
     }
 
     /// Has the log go on elsewhere when something is to be erased or mended in the segment it goes
-    /// on in.
-    /// What is only dropped there may wait longer.
+    /// on in. What is only dropped there may wait longer.
     fn leave_tail(&mut self) {
         let tail = self.pending.tail().spot.place.segment();
         let chore = self.chores.segments.get(&tail);

@@ -184,6 +184,8 @@ pub struct Store {
     frozen_erased: Vector,
     overlay_bytes_max: usize,
     layout: u64,
+    /// How often something was erased since the store was opened.
+    erasures: u64,
 }
 
 impl Store {
@@ -221,6 +223,7 @@ impl Store {
             catch_up: recovered.catch_up.map(Box::new),
             overlay_bytes_max: options.overlay_bytes_max,
             layout: 0,
+            erasures: 0,
         };
         store.chores.settled = recovered.settled;
         for (segment, count) in recovered.dropped {
@@ -348,6 +351,11 @@ impl Store {
     /// that were taken before mean nothing then.
     pub fn layout(&self) -> u64 {
         self.layout
+    }
+
+    /// Changes whenever something is erased: whoever keeps updates of the log lets go of them then.
+    pub fn erasures(&self) -> u64 {
+        self.erasures
     }
 
     /// The index.

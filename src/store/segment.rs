@@ -260,8 +260,8 @@ impl Segments {
 
     /// How long the frame at `place` is; 0 where there is none any more.
     pub(super) fn frame_bytes(&self, place: Place, durable_end: Place) -> Result<u64, StoreError> {
-        match self.frame_at(place, durable_end) {
-            Ok(frame) => Ok(frame.head.frame_bytes() as u64),
+        match self.head_at(place, durable_end) {
+            Ok(head) => Ok(head.frame_bytes() as u64),
             Err(StoreError::Damaged { .. } | StoreError::BadPlace(_)) => Ok(0),
             Err(error) => Err(error),
         }
@@ -296,8 +296,8 @@ impl Segments {
         Ok((Some(update), next))
     }
 
-    /// The frame at `place`.
-    fn frame_at(&self, place: Place, durable_end: Place) -> Result<Frame, StoreError> {
+    /// The head of the frame at `place`, whose payload may be damaged.
+    fn head_at(&self, place: Place, durable_end: Place) -> Result<Head, StoreError> {
         let (number, at) = (place.segment(), u64::from(place.offset()));
         let end = u64::from(self.end_of(number, durable_end)?);
         let mut head = [0; HEAD_BYTES];
@@ -309,6 +309,14 @@ impl Segments {
         if at + head.frame_bytes() as u64 > end {
             return Err(damaged_at(place));
         }
+        Ok(head)
+    }
+
+    /// The frame at `place`.
+    fn frame_at(&self, place: Place, durable_end: Place) -> Result<Frame, StoreError> {
+        let head = self.head_at(place, durable_end)?;
+        let (number, at) = (place.segment(), u64::from(place.offset()));
+        let end = u64::from(self.end_of(number, durable_end)?);
         let mut payload: Chunk = std::iter::repeat_n(0, head.counted()).collect();
         if let Some(bytes) = Arc::get_mut(&mut payload) {
             self.read(number, at + HEAD_BYTES as u64, bytes, end)?;

@@ -71,6 +71,7 @@ fn a_step_that_was_taken_before_shows_no_payload_that_was_erased_since() {
     assert!(!first.next(&store).unwrap().unwrap().is_erased());
     store.erase(&[dot(9, 1)]).unwrap();
     assert!(second.next(&store).unwrap().unwrap().is_erased());
+    assert_eq!([next(&mut first, &store), next(&mut second, &store)], [None, None]);
     assert!(are_together(&first, &second));
 }
 
