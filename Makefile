@@ -7,7 +7,6 @@ HERD_DIR ?= herd-data
 ROUNDS ?= 5
 SECONDS ?= 2
 STOPPED ?= 30
-SEED ?= 700000
 MINUTES ?= 10
 TARGETS ?= $(notdir $(wildcard fuzz/corpus/*))
 FUZZ := $(T)/tools/bin/cargo-fuzz
@@ -45,9 +44,9 @@ check: deps ## all that has to hold before a change lands: format, lints, docs, 
 	$(MAKE) bench-smoke
 	$(MAKE) bench-gate
 
-sim: ## simulate 200 herds of 5 to 12 whole nodes in a storm, from SEED=700000 on, and one of 1,000 nodes
+sim: ## simulate 200 herds of 5 to 12 whole nodes in a storm, and one of 1,000 nodes
 	$(CARGO) build --release --locked
-	$(T)/release/bellwether sim --nodes 5-12 --faults storm --seed $(SEED) --seeds 200
+	$(T)/release/bellwether sim --nodes 5-12 --faults storm --seeds 200
 	$(T)/release/bellwether sim --nodes 1000 --degree 8 --faults none --updates 50
 
 soak: ## simulate herds in a storm from fresh seeds on, for MINUTES=10

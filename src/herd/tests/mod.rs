@@ -9,6 +9,7 @@ mod flood;
 mod link;
 mod memory;
 mod net;
+mod passes;
 mod reader;
 mod storm;
 mod trail;
