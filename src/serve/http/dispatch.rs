@@ -59,7 +59,12 @@ pub(super) fn begin<D: Desk>(
         return Ok(Begun::Answer(answer));
     }
     let query = Query::read(head.target.query())?;
-    let asked = Asked { query, fields: head.fields, may_range: head.method == Method::Get };
+    let asked = Asked {
+        query,
+        fields: head.fields,
+        may_range: head.method == Method::Get,
+        target: head.target,
+    };
     let work = match (verb, &route) {
         (Verb::Put, Route::Story(title)) => Work::Edit(Box::new(Edit::begin(desk, title, &asked)?)),
         (Verb::Delete, Route::Story(title)) => {
@@ -104,7 +109,12 @@ fn read<D: Desk>(
         Route::Front => site::front(desk, asked),
         Route::StoryPage(title) => site::story(desk, title, asked),
         Route::HistoryPage(title) => site::history(desk, title, asked),
-        Route::Stylesheet => site::stylesheet(asked),
+        Route::DiffPage(title) => site::diff(desk, title, asked),
+        Route::Sections => site::sections(desk, asked),
+        Route::Section(name) => site::section(desk, name, asked),
+        Route::Changes => site::changes(desk, asked),
+        Route::Map => site::map(desk, asked),
+        Route::Stylesheet | Route::Script | Route::Icon => site::asset(route, asked),
         // It has no verb that reads.
         Route::Topic(_) => return Err(Problem::not_found("a topic is read with /v1/updates")),
     };
