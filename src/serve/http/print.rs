@@ -147,11 +147,8 @@ impl Shown {
             ("Vary", if is_page { PAGE_VARY } else { VARY }),
             ("Cache-Control", "no-cache"),
         ];
-        let kind = if is_page {
-            ("Referrer-Policy", "same-origin")
-        } else {
-            ("Accept-Ranges", "bytes")
-        };
+        let kind =
+            if is_page { ("Referrer-Policy", "same-origin") } else { ("Accept-Ranges", "bytes") };
         always.into_iter().chain([kind]).chain(policy).chain(coding)
     }
 }

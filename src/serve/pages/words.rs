@@ -260,6 +260,7 @@ pub(super) fn beginning(html: &str, bytes: usize) -> String {
                 break;
             }
             Piece::Word(word) if is_in => out.push_str(word),
+            Piece::Tag(space) if is_in && space.starts_with(char::is_whitespace) => out.push(' '),
             Piece::Tag(_) | Piece::Word(_) => {}
         }
     }
@@ -368,8 +369,7 @@ mod tests {
 
     #[test]
     fn a_beginning_has_no_tags_and_ends_with_a_word() {
-        let html =
-            "<h1>No</h1>\n<p>One</p>\n<p class=\"text\">two &#60;<b>x</b>&#62; three four</p>";
+        let html = "<h1>No</h1>\n<p>One</p>\n<p class=\"text\">two &#60;<b>x</b>&#62; <i>three</i> four</p>";
         assert_eq!(beginning(html, 100), "One two &#60;x&#62; three four");
         assert_eq!(beginning(html, 21), "One two &#60;x&#62; three…");
         assert_eq!(beginning("", 20), "");

@@ -126,14 +126,14 @@ pub(super) fn problem(problem: Problem) -> Answer {
 }
 
 fn or_plain(page: Result<String, Missing>, around: Around<'_>) -> Answer {
-    let has_session = !around.name.is_empty();
+    let is_secret = !around.csrf.is_empty();
     let (status, html) = match page {
         Ok(html) => (Status::OK, html),
         Err(missing) => plain(missing, around),
     };
     let answer = framed(status, html);
     // What is compressed beside a secret tells of it by its length.
-    if has_session { answer.unencoded() } else { answer }
+    if is_secret { answer.unencoded() } else { answer }
 }
 
 fn framed(status: Status, html: String) -> Answer {
