@@ -447,6 +447,8 @@ impl<L: Copy + Ord> Relay<L> {
             Some(Next::Passed(span)) => return Some(self.pass(span)),
             None => {
                 self.drop_what_is_too_much(archive);
+                // What comes next is known only now, and in a crowd nothing else is asked for.
+                self.plan(archive, now);
                 return None;
             }
         };
