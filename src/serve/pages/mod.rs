@@ -8,6 +8,7 @@ mod front;
 mod history;
 mod markdown;
 mod plain;
+mod sign_in;
 mod story;
 
 use crate::news::at_text;
@@ -18,6 +19,7 @@ use askama::Template;
 pub(super) use front::{FrontPage, front};
 pub(super) use history::{HistoryPage, history};
 pub(super) use plain::{PlainPage, plain};
+pub(super) use sign_in::{SignInPage, sign_in};
 pub(super) use story::{StoryPage, story};
 
 /// The one stylesheet.

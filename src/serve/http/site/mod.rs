@@ -3,6 +3,7 @@
 
 mod front;
 mod history;
+pub(super) mod sign_in;
 mod story;
 mod stylesheet;
 
