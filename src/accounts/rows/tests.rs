@@ -2,13 +2,15 @@
 
 use super::*;
 use crate::accounts::Token;
-use crate::store::{SimDisk, Store, StoreOptions};
-use crate::update::{Dot, Draft, Epoch, Hlc, Kind};
+use crate::store::{Birth, SimDisk, Store, StoreOptions};
+use crate::update::{Dot, Draft, Epoch, Hlc, Kind, SigningKey};
 use proptest::prelude::*;
 use std::sync::Arc;
 
 fn store() -> Store {
-    Store::open(Arc::new(SimDisk::new(1)), StoreOptions::default()).unwrap().0
+    let fresh = Birth::of(&SigningKey::from_seed([1; 32]).public(), 7);
+    let options = StoreOptions { fresh, ..StoreOptions::default() };
+    Store::open(Arc::new(SimDisk::new(1)), options).unwrap().0
 }
 
 fn said(clock: u64, act: &Act) -> Update {

@@ -199,7 +199,7 @@ impl Write {
         desk: &mut D,
     ) -> Result<Progress, Problem> {
         if let Work::SignIn(form) = &mut self.work {
-            return form.advance(cx, desk);
+            return Ok(form.advance(cx, desk));
         }
         if self.made.is_none() {
             // Another write of this story is not on disk yet: it may still fail, and until then
@@ -216,7 +216,7 @@ impl Write {
                 Work::Edit(edit) => edit.publish(cx, desk)?,
                 Work::Withdraw(withdraw) => withdraw.publish(cx, desk)?,
                 Work::Post(post) => post.publish(cx, desk)?,
-                Work::SignIn(form) => return form.advance(cx, desk),
+                Work::SignIn(form) => return Ok(form.advance(cx, desk)),
             });
         }
         let Some(made) = self.made else {

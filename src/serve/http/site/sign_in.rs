@@ -115,13 +115,13 @@ impl SignIn {
         &mut self,
         cx: &mut Ctx<'_, D>,
         desk: &mut D,
-    ) -> Result<Progress, Problem> {
+    ) -> Progress {
         if self.wish == Wish::Out {
             let gone = cookie("", 0);
-            return Ok(Progress::Answer(self.leave_with(&gone)));
+            return Progress::Answer(self.leave_with(&gone));
         }
-        let Some(check) = self.check else { return Ok(self.start(cx, desk)) };
-        let Some(verdict) = desk.checked(check) else { return Ok(Progress::Check) };
+        let Some(check) = self.check else { return self.start(cx, desk) };
+        let Some(verdict) = desk.checked(check) else { return Progress::Check };
         let answer = match verdict {
             Verdict::Good(account) => self.welcome(desk, &account, cx.wall_ns() / 1_000_000),
             Verdict::Wrong => {
@@ -133,7 +133,7 @@ impl SignIn {
             }
             Verdict::Busy => self.busy(desk),
         };
-        Ok(Progress::Answer(answer))
+        Progress::Answer(answer)
     }
 
     fn start<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Progress {
