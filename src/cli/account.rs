@@ -93,8 +93,8 @@ pub(super) fn checked<'a>(args: &Args, name: &'a str) -> Result<&'a str, Failure
 
 fn find(args: &Args, local: &Local, name: &str) -> Result<Option<Value>, Failure> {
     let name = checked(args, name)?;
-    let mut found = local.get(&format!("{PATH}?name={}", encoded(name)))?.into_json()?;
-    Ok(Some(found["accounts"][0].take()).filter(|account| !account.is_null()))
+    let found = local.get(&format!("{PATH}?name={}", encoded(name)))?.into_json()?;
+    Ok(found["accounts"].get(0).cloned())
 }
 
 fn known(account: Option<Value>, name: &str) -> Result<Value, Failure> {
