@@ -3,9 +3,10 @@
 //! another password, and with the account, every session goes.
 //!
 //! ```text
-//! base64url of: u8 version · u64 expires, ms since 1970 · 32 act · 32 key · name to the end less 64
-//! · 64 signature over "bellwether session\n" and all before it
+//! base64url of: u8 version · u64 expires, ms since 1970 · 32 act · 32 key · name · 64 signature
 //! ```
+//! The signature is over "bellwether session\n" and all before it.
+//!
 //! Version 1 is a session. Version 2 is a pass: its bearer can read the node's own key file, and so
 //! may do everything at that node for a minute. It has no act and no name.
 

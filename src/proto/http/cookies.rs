@@ -22,7 +22,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn found(lines: &[&str], name: &str) -> Option<String> {
-        let block: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        let block = format!("{}\r\n", lines.join("\r\n"));
         cookie(&Fields::new(block.as_bytes()), name).map(str::to_owned)
     }
 

@@ -125,6 +125,7 @@ impl SignIn {
         let answer = match verdict {
             Verdict::Good(account) => self.welcome(desk, &account, cx.wall_ns() / 1_000_000),
             Verdict::Wrong => {
+                desk.tally().on_sign_in("wrong");
                 log::info!(
                     "someone at {} has not signed in: wrong name or password",
                     cx.transport().peer()
@@ -148,6 +149,7 @@ impl SignIn {
                 Progress::Check
             }
             Err(Denied::Slower(ms)) => {
+                desk.tally().on_sign_in("slowed");
                 let seconds = ms.div_ceil(1000);
                 let fault = format!("Too many were wrong: try again in {seconds} seconds.");
                 let answer = self.again(desk, Status::TOO_MANY_REQUESTS, &fault);
@@ -157,7 +159,8 @@ impl SignIn {
         }
     }
 
-    fn welcome<D: Desk>(&self, desk: &D, account: &Account, wall_ms: u64) -> Answer {
+    fn welcome<D: Desk>(&self, desk: &mut D, account: &Account, wall_ms: u64) -> Answer {
+        desk.tally().on_sign_in("good");
         let session = visitor::session(desk, account, wall_ms);
         self.leave_with(&cookie(&session, SESSION_MS / 1000))
     }
@@ -169,7 +172,8 @@ impl SignIn {
             .field("Cache-Control", "no-store")
     }
 
-    fn busy<D: Desk>(&self, desk: &D) -> Answer {
+    fn busy<D: Desk>(&self, desk: &mut D) -> Answer {
+        desk.tally().on_sign_in("busy");
         let fault = "Too many sign in at this moment: try again soon.";
         self.again(desk, Status::SERVICE_UNAVAILABLE, fault).field("Retry-After", "1")
     }
