@@ -33,7 +33,8 @@ const SYNCS_OUT_MAX: usize = 2;
 const SYNC_STALL_MS: u64 = 500;
 /// So many updates of ours are shown when an epoch turns out to be forked.
 const OWN_SHOWN_MAX: usize = 24;
-/// Withdrawals and acts of the charter that an origin may flood a second, beside all else.
+/// Withdrawals and acts (on the charter, on accounts) that an origin may flood a second, beside all
+/// else.
 const URGENT_PER_S: u64 = 100;
 
 /// The bounds of a relay.
