@@ -13,7 +13,7 @@ use crate::proto::http::{
     Accept, ByteRange, Coding, ContentType, EntityTag, Fields, Status, TagList, Target,
     if_range_holds,
 };
-use crate::serve::Desk;
+use crate::serve::{Desk, Visitor};
 use crate::update::{Cid, Kind, Update};
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ pub(super) struct Asked<'a> {
     pub(super) may_range: bool,
     /// What it was asked of, as it was sent.
     pub(super) target: Target<'a>,
+    /// Who asks, where the route needs to know ([`Route::scope`](super::route::Route::scope)).
+    pub(super) visitor: Visitor,
 }
 
 impl Asked<'_> {

@@ -80,6 +80,7 @@ fn sign_in(here: &str) -> String {
 {%- if around.name.is_empty() %}<a href="{{ sign_in }}" rel="nofollow">Sign in</a>
 {%- else %}<form action="/sign-out" method="post">
 <input type="hidden" name="csrf" value="{{ around.csrf }}">
+<input type="hidden" name="to" value="{{ around.here }}">
 <bdi>{{ around.name }}</bdi> <button>Sign out</button>
 </form>{% endif %}</li>
 </ul></nav>

@@ -14,6 +14,7 @@ mod map;
 mod markdown;
 mod plain;
 mod section;
+mod sign_in;
 mod story;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub(super) use history::{HistoryPage, history};
 pub(super) use map::{MapPage, map};
 pub(super) use plain::{PlainPage, plain};
 pub(super) use section::{SectionPage, SectionsPage, section, sections};
+pub(super) use sign_in::{SignInPage, sign_in};
 pub(super) use story::{StoryPage, WithdrawnPage, story, withdrawn};
 
 /// The one stylesheet.

@@ -8,6 +8,7 @@ mod front;
 mod history;
 mod map;
 mod section;
+pub(super) mod sign_in;
 mod story;
 
 use super::answer::Answer;
@@ -15,8 +16,8 @@ use super::problem::Problem;
 use super::stories::Asked;
 use crate::news::{self, Revision, Story, Withdrawn};
 use crate::proto::http::{Accept, Head, Status};
-use crate::serve::Desk;
 use crate::serve::pages::{self, Around, PlainPage, WithdrawnPage};
+use crate::serve::{Desk, Visitor};
 use crate::store::StoreError;
 use crate::update::{Cid, Update};
 
@@ -72,7 +73,8 @@ fn around<'a, D: Desk>(desk: &'a D, asked: &'a Asked<'_>) -> Around<'a> {
         None => path.to_owned(),
         Some(query) => format!("{path}?{query}"),
     };
-    Around { here, ..public(desk) }
+    let Visitor { name, csrf, .. } = &asked.visitor;
+    Around { name, csrf, here, ..public(desk) }
 }
 
 /// What stands around a page that everybody sees.

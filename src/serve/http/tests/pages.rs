@@ -196,11 +196,9 @@ fn a_page_is_kept_until_its_story_changes_and_then_shows_what_changed() {
 fn who_shows_a_secret_gets_a_page_that_was_not_kept() {
     let mut bench = Bench::new();
     bench.put_text("/v1/stories/a", "x").is(201);
-    for fields in ["Cookie: a=b\r\n", "Authorization: Bearer x\r\n"] {
-        let page = get_with(&mut bench, "/stories/a", fields).is(200);
-        assert_eq!(page.field("etag"), None);
-        assert_eq!(page.field("vary"), Some("Cookie"));
-    }
+    let page = get_with(&mut bench, "/stories/a", "Cookie: a=b\r\n").is(200);
+    assert_eq!((page.field("etag"), page.field("vary")), (None, Some("Cookie")));
+    get_with(&mut bench, "/stories/a", "Authorization: Bearer x\r\n").is(401);
 }
 
 #[test]
