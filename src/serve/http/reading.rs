@@ -23,7 +23,11 @@ pub(super) struct Wish {
 impl Wish {
     /// Reads what is asked of a reader that begins at `after`.
     pub(super) fn read(query: &Query<'_>, after: Option<After>) -> Self {
-        let filter = Filter { section: query.own("section"), topic: query.own("topic") };
+        let filter = Filter {
+            section: query.own("section"),
+            topic: query.own("topic"),
+            title: query.own("title"),
+        };
         Self { after, filter, newest: query.text("newest") == Some("1") }
     }
 }
