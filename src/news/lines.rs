@@ -1,5 +1,6 @@
-//! What differs between two texts, line by line or by other pieces: a pure function of their bytes, with a bound on
-//! what it costs. A line is all up to and with its line feed; the last one may have none.
+//! What differs between two texts, line by line or by other pieces: a pure function of their bytes,
+//! with a bound on what it costs. A line is all up to and with its line feed; the last one may have
+//! none.
 //!
 //! The diff is imara-diff's, which is quadratic at worst: two million short lines of two kinds keep
 //! it busy for minutes. So it gets pieces of bounded size: a text too large for it is cut at the

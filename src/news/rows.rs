@@ -11,7 +11,7 @@
 //! | `v` | title 0 clock cid | [`HistoryRow`] | the revisions of a story by time |
 //! | `a` | title 0 alias | [`AliasRow`] | which revision stands for all of an alias |
 //! | `d` | title 0 cid | dot | a revision behind the one that stands for its alias |
-//! | `t` | clock cid | [`ChangeRow`] | the revisions of `v` and the withdrawals, of all stories by time |
+//! | `t` | clock cid | [`ChangeRow`] | the revisions of `v` and the withdrawals, by time |
 //! | `l` | clock title | | stories by the clock of their head, withdrawn ones left out |
 //! | `c` | section 0 clock title | | the same within a section |
 //! | `n` | section | u64 | how many stories have their head in a section |
@@ -19,8 +19,8 @@
 //! | `p` | id of at most 64 bytes | report payload | the newest report of an id |
 //! | `q` | BLAKE3 of a longer id | report payload | the same |
 //!
-//! Of a withdrawn story only its row in `s` is left, and that of its withdrawal in `t`. So the rows say nothing that a node can't know
-//! that came too late to read what was withdrawn.
+//! Of a withdrawn story only its row in `s` is left, and that of its withdrawal in `t`. So the rows
+//! say nothing that a node can't know that came too late to read what was withdrawn.
 
 use super::revision::{put_counted, put_located, put_short, read_located};
 use super::{ChangeKind, Located};

@@ -65,13 +65,8 @@ pub(super) fn begin<D: Desk>(
         Ok(visitor) => visitor,
     };
     let query = Query::read(head.target.query())?;
-    let asked = Asked {
-        query,
-        fields: head.fields,
-        may_range: head.method == Method::Get,
-        target: head.target,
-        visitor,
-    };
+    let may_range = head.method == Method::Get;
+    let asked = Asked { query, fields: head.fields, may_range, target: head.target, visitor };
     let work = match (verb, &route) {
         (Verb::Put, Route::Story(title)) => Work::Edit(Box::new(Edit::begin(desk, title, &asked)?)),
         (Verb::Delete, Route::Story(title)) => {

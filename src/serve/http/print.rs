@@ -1,6 +1,6 @@
-//! Stories as they are printed: the answers to `GET /v1/stories/{title}`, and the pages of stories as
-//! everybody sees them, made once for each form that someone asks for and kept, head and body, until
-//! the story changes. Bounded in bytes. Nothing of a session is ever printed.
+//! Stories as they are printed: the answers to `GET /v1/stories/{title}`, and the pages of stories
+//! as everybody sees them, made once for each form that someone asks for and kept, head and body,
+//! until the story changes. Bounded in bytes. Nothing of a session is ever printed.
 //!
 //! What changes a story must say so ([`Prints::forget`]) in the turn in which readers see it: a
 //! text that was withdrawn is never served from here.

@@ -28,10 +28,10 @@ pub(super) struct Asked<'a> {
     pub(super) fields: Fields<'a>,
     /// It is a GET: of other methods a Range means nothing (RFC 9110, 14.2).
     pub(super) may_range: bool,
-    /// What it was asked of, as it was sent.
-    pub(super) target: Target<'a>,
     /// Who asks, where the route needs to know ([`Route::scope`](super::route::Route::scope)).
     pub(super) visitor: Visitor,
+    /// What it was asked of, as it was sent.
+    pub(super) target: Target<'a>,
 }
 
 impl Asked<'_> {

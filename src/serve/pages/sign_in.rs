@@ -1,11 +1,12 @@
 //! The page on which someone signs in, or out.
 
-use super::{Around, Inner, framed};
+use super::frame::{Around, Inner, framed};
 use askama::Template;
 
 /// What it shows.
 #[derive(Debug)]
 pub(in crate::serve) struct SignInPage<'a> {
+    /// Says who has signed in, if anyone.
     pub(in crate::serve) around: Around<'a>,
     /// The name that was tried.
     pub(in crate::serve) name: &'a str,

@@ -16,8 +16,8 @@ use super::problem::Problem;
 use super::stories::Asked;
 use crate::news::{self, Revision, Story, Withdrawn};
 use crate::proto::http::{Accept, Head, Status};
+use crate::serve::Desk;
 use crate::serve::pages::{self, Around, PlainPage, WithdrawnPage};
-use crate::serve::{Desk, Visitor};
 use crate::store::StoreError;
 use crate::update::{Cid, Update};
 
@@ -73,8 +73,8 @@ fn around<'a, D: Desk>(desk: &'a D, asked: &'a Asked<'_>) -> Around<'a> {
         None => path.to_owned(),
         Some(query) => format!("{path}?{query}"),
     };
-    let Visitor { name, csrf, .. } = &asked.visitor;
-    Around { name, csrf, here, ..public(desk) }
+    let visitor = &asked.visitor;
+    Around { here, name: &visitor.name, csrf: &visitor.csrf, ..public(desk) }
 }
 
 /// What stands around a page that everybody sees.

@@ -34,9 +34,8 @@ fn shown<D: Desk>(
     (name, to): (&str, &str),
     fault: &str,
 ) -> Answer {
-    let Visitor { name: signed_in_as, csrf, .. } = visitor;
     let page = SignInPage {
-        around: Around { name: signed_in_as, csrf, ..public(desk) },
+        around: Around { name: &visitor.name, csrf: &visitor.csrf, ..public(desk) },
         name,
         to: own_address(to).unwrap_or("/"),
         fault,
