@@ -74,7 +74,8 @@ fn sign_in(here: &str) -> String {
 </form>
 <nav aria-label="Site"><ul>
 {%- for (href, text) in WAYS %}
-<li><a href="{{ href }}"{% if inner.way == *href %} aria-current="page"{% endif %}>{{ text }}</a></li>
+<li><a href="{{ href }}"{% if inner.way == *href %} aria-current="page"{% endif %}>
+{{- text }}</a></li>
 {%- endfor %}
 <li class="last">
 {%- if around.name.is_empty() %}<a href="{{ sign_in }}" rel="nofollow">Sign in</a>

@@ -72,8 +72,8 @@ pub(super) fn pair(before: &str, after: &str, pairs_left: &mut usize) -> (String
     (left, right)
 }
 
-/// A text as HTML within a tag of this name, but for the white space at its end; nothing of an empty
-/// one.
+/// A text as HTML within a tag of this name, but for the white space at its end; nothing of an
+/// empty one.
 pub(super) fn tagged(tag: &str, text: &str) -> String {
     let mut out = String::new();
     if !text.is_empty() {
