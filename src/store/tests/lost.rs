@@ -62,7 +62,7 @@ fn loses_and_restores(disk: &Arc<dyn Disk>) {
     let mut replay = Replay::new(vec![Span { epoch, from: 1, to }], ReplayOrder::Clock);
     let replayed = std::iter::from_fn(|| replay.next(&store).unwrap());
     assert_eq!(replayed.collect::<Vec<_>>(), left, "and so does who reads by dots");
-    assert_eq!(store.stamps(None, 1_000).unwrap().len(), 37);
+    assert_eq!(store.stamps(None, 1_000).unwrap().0.len(), 37);
     assert_eq!(store.lost().count(), 3);
     assert!(matches!(store.get(whole[3].dot()), Err(StoreError::Damaged { .. })));
     assert_eq!(store.find(whole[3].dot()).unwrap(), None);

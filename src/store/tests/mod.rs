@@ -8,6 +8,7 @@ mod model;
 mod panics;
 mod seals;
 mod size;
+mod stamps;
 
 use super::{Apply, Batch, Birth, Disk, OpenReport, SimDisk, Store, StoreError, StoreOptions};
 use crate::update::{Cid, Dot, Draft, Epoch, Hlc, Kind, SigningKey, Update};
