@@ -15,13 +15,17 @@
 use super::trail::{Stand, Trail};
 use crate::base::plant::{Bug, is_planted};
 use crate::store::{Place, Replay, ReplayOrder, Store, StoreError};
-use crate::update::{After, Cursor, Dot, Epoch, Hlc, Mark, Sketch, Span, Update, Vector};
+use crate::update::{After, Cursor, Dot, Epoch, Hlc, Mark, Proof, Sketch, Span, Update, Vector};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 /// No update is shorter in the log, in bytes, with its frame: fewer than its hash, its name and the
 /// hash of the one before it.
 const LOGGED_BYTES_MIN: u64 = 48;
+
+/// So many rows of the index are looked at to find out what one cursor is behind. With a thousand
+/// origins that is enough for whoever missed the last million updates.
+const ROWS_MAX: u64 = 8_192;
 
 /// A way through the log: all that is old before anything new, in order within each origin, parents
 /// before children.
@@ -58,12 +62,13 @@ impl Feed {
 
     /// A feed for a reader that goes on from a cursor, of this node or another. What a sketch says
     /// is looked for in what stood in this log at its mark, is held now, and was held at its clock.
-    /// What of it can't be proved, the reader is given again.
+    /// What of it can't be proved, the reader is given again: a forged one costs some milliseconds.
     pub fn go_on(store: &Store, after: &After) -> Result<Self, StoreError> {
         match after {
             After::Whole(has) => Ok(Self::after(store, has.clone())),
             After::Sketched(mark, sketch) => {
-                let mut feed = Self::after(store, prove(store, *mark, sketch)?);
+                let mut rows_left = ROWS_MAX;
+                let mut feed = Self::after(store, prove(store, *mark, sketch, &mut rows_left)?);
                 feed.know(mark.clock);
                 Ok(feed)
             }
@@ -304,19 +309,39 @@ impl Feed {
     }
 }
 
-/// The vector of a sketch, as far as this node can prove it.
-fn prove(store: &Store, mark: Mark, sketch: &Sketch) -> Result<Vector, StoreError> {
+/// The vector of a sketch, as far as this node can prove it by looking at so many rows.
+fn prove(
+    store: &Store,
+    mark: Mark,
+    sketch: &Sketch,
+    rows_left: &mut u64,
+) -> Result<Vector, StoreError> {
     let mut proof = sketch.prove();
+    // The bits alone tell what a reader had that was away for less than they can count.
+    proof.try_below(store.seen());
     if store.is_own_epoch(Epoch(mark.log)) {
-        proof.try_near(&store.prefix(|(place, _)| place.0 < mark.place)?);
+        look(store, &mut proof, rows_left, |(place, _)| place.0 < mark.place)?;
     }
-    if !proof.is_done() {
-        proof.try_below(store.seen());
-    }
-    if !proof.is_done() && mark.clock > Hlc::default() {
-        proof.try_near(&store.prefix(|(_, clock)| clock <= mark.clock)?);
+    if mark.clock > Hlc::default() {
+        look(store, &mut proof, rows_left, |(_, clock)| clock <= mark.clock)?;
     }
     Ok(proof.into_vector())
+}
+
+/// Tries what stood in the log before some point, for what is not proved yet.
+fn look(
+    store: &Store,
+    proof: &mut Proof<'_>,
+    rows_left: &mut u64,
+    is_before: impl Fn((Place, Hlc)) -> bool,
+) -> Result<(), StoreError> {
+    for epochs in proof.open(store.seen()) {
+        match store.prefix(epochs, proof.close_enough(), rows_left, &is_before)? {
+            Some(guess) => proof.try_near(&guess),
+            None => break,
+        }
+    }
+    Ok(())
 }
 
 /// Of spans that the replay went past, what the reader lacks still.

@@ -17,6 +17,8 @@ const BLOCK_BYTES: u64 = 16 * 1024;
 const FILES_OPEN_MAX: usize = 32;
 /// Where a frame is not whole, so much is looked at at a time for the next one that is.
 const SEARCH_BYTES: usize = 64 * 1024;
+/// For so many broken places it is remembered what was found.
+const FOUND_BEHIND_MAX: usize = 1024;
 /// What an update costs in the cache beside its bytes.
 const UPDATE_COST_BYTES: usize = 200;
 
@@ -29,6 +31,9 @@ pub(super) struct Segments {
     blocks: RefCell<Cache<(u32, u64), Chunk>>,
     /// By place, with where the next frame starts.
     updates: RefCell<Cache<Place, (Update, Place)>>,
+    /// By the place of a frame that is not whole, where the next one starts that is: looked for
+    /// once, and not by each reader that comes by.
+    found_behind: RefCell<BTreeMap<Place, Place>>,
     /// Read from this file, whatever stands under the segment's name by now.
     pinned: Option<(u32, Arc<dyn DiskFile>)>,
     /// Segments that were written anew: places in them that were taken before may be in the middle
@@ -59,6 +64,7 @@ impl Segments {
             headers: RefCell::default(),
             blocks: RefCell::new(Cache::new(cache_bytes / 4)),
             updates: RefCell::new(Cache::new(cache_bytes - cache_bytes / 4)),
+            found_behind: RefCell::default(),
             pinned: None,
             rewritten: BTreeSet::new(),
         }
@@ -76,6 +82,7 @@ impl Segments {
         self.files.get_mut().retain(|of| of != number);
         self.blocks.get_mut().retain(|(of, _)| of != number);
         self.updates.get_mut().retain(|place| place.segment() != number);
+        self.found_behind.get_mut().retain(|place, _| place.segment() != number);
         self.rewritten.insert(number);
     }
 
@@ -230,6 +237,19 @@ impl Segments {
         place: Place,
         durable_end: Place,
     ) -> Result<Place, StoreError> {
+        if let Some(found) = self.found_behind.borrow().get(&place) {
+            return Ok(*found);
+        }
+        let found = self.search_behind(place, durable_end)?;
+        let mut known = self.found_behind.borrow_mut();
+        if known.len() >= FOUND_BEHIND_MAX {
+            known.clear();
+        }
+        known.insert(place, found);
+        Ok(found)
+    }
+
+    fn search_behind(&self, place: Place, durable_end: Place) -> Result<Place, StoreError> {
         let number = place.segment();
         let end = self.end_of(number, durable_end)?;
         let mut window = vec![0; SEARCH_BYTES];

@@ -3,6 +3,7 @@
 use super::{Cid, Dot, Epoch, Reader, Truncated, put_varint};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// Sequence numbers `from..=to` of one epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -177,6 +178,12 @@ impl Vector {
     /// The greatest sequence number held of an epoch; 0 for none.
     pub fn last(&self, epoch: Epoch) -> u64 {
         self.epochs.get(&epoch).and_then(|runs| runs.last()).map_or(0, |run| run.1)
+    }
+
+    /// Of each of these epochs of which any is held, the greatest sequence number.
+    pub fn lasts(&self, epochs: RangeInclusive<Epoch>) -> impl Iterator<Item = (Epoch, u64)> + '_ {
+        let last = |(epoch, runs): (&Epoch, &Vec<(u64, u64)>)| Some((*epoch, runs.last()?.1));
+        self.epochs.range(epochs).filter_map(last)
     }
 
     /// How many runs it has: what it costs.

@@ -114,6 +114,19 @@ fn what_is_broken_in_a_real_folder_comes_back_too() {
 }
 
 #[test]
+fn what_is_broken_is_passed_by_without_looking_for_its_end_again() {
+    let sim = SimDisk::new(3);
+    let disk = disk(&sim);
+    let all = written(&disk);
+    damage(&disk, &all[20].0, 0);
+    let store = opened(&disk, 6);
+    let read = read_all(&store);
+    let reads = sim.reads();
+    assert_eq!(read_all(&store), read);
+    assert_eq!(sim.reads(), reads, "all else is in the cache");
+}
+
+#[test]
 fn an_update_whose_seal_is_broken_comes_back_with_it() {
     let disk = disk(&SimDisk::new(3));
     let all = written(&disk);

@@ -6,6 +6,7 @@ mod erase;
 mod lost;
 mod model;
 mod panics;
+mod prefix;
 mod seals;
 mod size;
 mod stamps;
