@@ -14,10 +14,10 @@ fn settle(store: &mut Store) -> usize {
         commit(store);
         checkpoint(store);
         // A chore in the last segment waits for the next one to begin.
-        let Some(rewrite) = store.take_rewrite().or_else(|| {
+        let Some(rewrite) = store.take_rewrite().unwrap().or_else(|| {
             commit(store);
             checkpoint(store);
-            store.take_rewrite()
+            store.take_rewrite().unwrap()
         }) else {
             return count;
         };
@@ -105,7 +105,7 @@ fn erase_all(store: &mut Store, disk: &dyn Disk) -> Vec<Update> {
     assert_eq!(files_with(disk, SECRET), [""; 0]);
     assert_eq!(read_all(store), left);
     assert_eq!(places, self::places(store), "no place has moved");
-    assert!(store.take_rewrite().is_none() && store.take_batch().is_none());
+    assert!(store.take_rewrite().unwrap().is_none() && store.take_batch().is_none());
     assert_eq!(store.index().get(b"other").unwrap(), Some(b"stays".to_vec()));
     assert_eq!(store.index().get(b"row").unwrap(), None);
     left
@@ -323,7 +323,7 @@ fn a_crash_behind_a_removal_that_the_index_has_not_heard_of_is_no_damage() {
     let mut rests = 0;
     while rests < 3 {
         rests += 1;
-        if let Some(rewrite) = store.take_rewrite() {
+        if let Some(rewrite) = store.take_rewrite().unwrap() {
             store.finish_rewrite(rewrite.run()).unwrap();
             rests = 0;
         }
@@ -352,19 +352,63 @@ fn a_rewrite_that_fails_or_is_dropped_changes_nothing_and_is_taken_again() {
         let dots = secrets(&all);
         store.erase(&dots).unwrap();
         commit(&mut store);
-        drop(store.take_rewrite().expect("something is to be erased"));
-        let rewrite = store.take_rewrite().expect("it is taken again");
-        assert!(store.take_rewrite().is_none(), "one is out at a time");
+        drop(store.take_rewrite().unwrap().expect("something is to be erased"));
+        let rewrite = store.take_rewrite().unwrap().expect("it is taken again");
+        assert!(store.take_rewrite().unwrap().is_none(), "one is out at a time");
         sim.fail_writes(fault);
         let done = rewrite.run();
         assert!(!done.is_ok());
         store.finish_rewrite(done).unwrap_err();
         assert_eq!(read_all(&store), erased(&all, &dots));
         sim.heal();
+        // It has its turn again after others.
+        settle(&mut store);
+        settle(&mut store);
         settle(&mut store);
         assert_eq!(files_with(&sim, SECRET), [""; 0]);
         assert_eq!(read_all(&store), erased(&all, &dots));
     }
+}
+
+#[test]
+fn a_segment_that_can_not_be_written_anew_holds_up_no_other_and_is_tried_again_later() {
+    let sim = SimDisk::new(1);
+    let (mut store, ..) = open(&sim, 5).unwrap();
+    let all = with_secrets(&mut store);
+    let dots = secrets(&all);
+    assert!(checkpoint(&mut store));
+    store.close().unwrap();
+    let (mut store, ..) = open(&sim, 6).unwrap();
+    store.erase(&dots).unwrap();
+    commit(&mut store);
+    // Where the second segment ends stands in the header of the third.
+    let third = segment_name(3);
+    sim.flip(&third, 5, 1).unwrap();
+    let mut failed = Vec::new();
+    for turn in 0..80_u64 {
+        let is_header = |error: &StoreError| matches!(error, StoreError::Damaged { segment: 3, .. });
+        match store.take_rewrite() {
+            // The third can't be read either.
+            Ok(Some(rewrite)) => {
+                assert!(store.finish_rewrite(rewrite.run()).as_ref().err().is_none_or(is_header));
+            }
+            Ok(None) => {}
+            Err(error) => {
+                assert!(is_header(&error), "{error}");
+                failed.push(turn);
+            }
+        }
+        commit(&mut store);
+    }
+    assert!((3..8).contains(&failed.len()), "{failed:?}");
+    assert!(failed.windows(3).all(|f| f[2] - f[1] > f[1] - f[0]), "{failed:?}");
+    assert_eq!(files_with(&sim, SECRET), [segment_name(2), third.clone()]);
+    sim.flip(&third, 5, 1).unwrap();
+    for _ in 0..70 {
+        settle(&mut store);
+    }
+    assert_eq!(files_with(&sim, SECRET), [""; 0]);
+    assert_eq!(read_all(&store), erased(&all, &dots));
 }
 
 #[test]
@@ -377,9 +421,9 @@ fn nothing_is_erased_from_the_disk_or_known_to_others_before_the_log_says_why_fo
     let dot = all[3].dot();
     store.erase(&[dot]).unwrap();
     assert!(store.get(dot).unwrap().unwrap().is_erased(), "at once, for who reads here");
-    assert!(store.is_being_erased(dot) && store.take_rewrite().is_none());
+    assert!(store.is_being_erased(dot) && store.take_rewrite().unwrap().is_none());
     let batch = batch(&mut store).unwrap();
-    assert!(store.take_rewrite().is_none(), "it is on its way");
+    assert!(store.take_rewrite().unwrap().is_none(), "it is on its way");
     let (after_crash, ..) = open(&sim.kill(), 6).unwrap();
     assert_eq!(after_crash.get(dot).unwrap().as_ref(), Some(&all[3]));
     store.finish(batch.run()).unwrap();

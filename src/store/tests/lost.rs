@@ -86,7 +86,7 @@ fn loses_and_restores(disk: &Arc<dyn Disk>) {
     loop {
         commit(&mut store);
         checkpoint(&mut store);
-        let Some(rewrite) = store.take_rewrite() else { break };
+        let Some(rewrite) = store.take_rewrite().unwrap() else { break };
         store.finish_rewrite(rewrite.run()).unwrap();
         rewritten += 1;
     }
@@ -163,7 +163,7 @@ fn a_broken_segment_is_mended_before_what_was_withdrawn_leaves_it() {
     store.erase(&[all[2].0.dot(), all[5].0.dot()]).unwrap();
     commit(&mut store);
     let mut failed = 0;
-    while let Some(rewrite) = store.take_rewrite() {
+    while let Some(rewrite) = store.take_rewrite().unwrap() {
         failed += usize::from(store.finish_rewrite(rewrite.run()).is_err());
         commit(&mut store);
     }

@@ -25,7 +25,9 @@ fn written() -> (Store, Vec<Update>) {
 
 fn had(all: &[Update]) -> Vector {
     let mut had = Vector::new();
-    all.iter().for_each(|update| drop(had.insert(update.dot())));
+    for update in all {
+        had.insert(update.dot());
+    }
     had
 }
 
