@@ -139,17 +139,23 @@ impl Chores {
         chore.merge(&Chore { mends: true, after, ..Chore::default() });
     }
 
-    /// True when a segment is to be mended already.
+    /// True when a segment is to be mended already, or is being mended.
     pub(super) fn mends(&self, segment: u32) -> bool {
-        self.segments.get(&segment).is_some_and(|chore| chore.mends)
+        let out = self.out.iter().filter(|out| out.segment == segment).map(|out| &out.chore);
+        self.segments.get(&segment).into_iter().chain(out).any(|chore| chore.mends)
     }
 
-    /// What is pending was laid out anew, up to `end`: without summaries.
+    /// True when something is to be mended once the log has said again what it has told, and that
+    /// is not on disk.
+    pub(super) fn awaits_summary(&self, durable_end: Place) -> bool {
+        self.segments.values().any(|chore| chore.mends && chore.after > durable_end)
+    }
+
+    /// What is pending was laid out anew, up to `end`: without the summary of [`Store::removable`].
     pub(super) fn laid_out(&mut self, durable_end: Place, end: Place) {
         let waiting = |chore: &&mut Chore| chore.after > durable_end;
         for chore in self.segments.values_mut().filter(waiting) {
             chore.after = end;
-            chore.mends = false;
         }
         self.summarized = 0;
     }

@@ -125,7 +125,12 @@ impl Store {
                 | Said::Clean => {}
             }
         }
-        self.chores.laid_out(self.pending.durable_end(), self.pending.tail().spot.place);
+        let durable_end = self.pending.durable_end();
+        // Summaries were not framed anew: they may tell of what was refused.
+        if self.chores.awaits_summary(durable_end) {
+            self.pending.push(Said::Summary(Box::new(self.told.clone())));
+        }
+        self.chores.laid_out(durable_end, self.pending.tail().spot.place);
         retried.refused
     }
 

@@ -130,29 +130,36 @@ impl Store {
         self.unsealed.iter().all(|run| run.at(dot).is_none())
     }
 
-    /// A seal that covers a dot: of several, one that gives it the id that it has here.
+    /// A seal that covers a dot: of several, one that gives it the id that it has here. An error
+    /// when there is none that does, and one that might can't be read.
     pub fn seal_of(&self, dot: Dot) -> Result<Option<Seal>, StoreError> {
         if self.gone().contains(dot) {
             return Ok(None);
         }
-        let mut found = None;
-        self.index.any_seal_over(
+        let (mut found, mut broken) = (None, None);
+        let is_found = self.index.any_seal_over(
             Span { epoch: dot.epoch, from: dot.seq, to: dot.seq },
             |place| {
-                let seal = self.seal_at(place)?;
+                let seal = match self.seal_at(place) {
+                    Err(error @ (StoreError::Damaged { .. } | StoreError::BadPlace(_))) => {
+                        broken = Some(error);
+                        return Ok(false);
+                    }
+                    seal => seal?,
+                };
                 let is_of_it = self.dot_of_cid(seal.cid_at(dot.seq))? == Some(dot);
                 found = Some(seal);
                 Ok(is_of_it)
             },
         )?;
-        Ok(found)
+        broken.filter(|_| !is_found).map_or(Ok(found), Err)
     }
 
     fn dot_of_cid(&self, cid: Option<Cid>) -> Result<Option<Dot>, StoreError> {
         cid.map_or(Ok(None), |cid| self.index.dot_of(cid))
     }
 
-    fn seal_at(&self, place: Place) -> Result<Seal, StoreError> {
+    pub(super) fn seal_at(&self, place: Place) -> Result<Seal, StoreError> {
         let durable_end = self.pending.durable_end();
         if place < durable_end {
             return self.segments.seal_at(place, durable_end);

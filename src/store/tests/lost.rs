@@ -2,7 +2,7 @@
 
 use super::super::engine::INDEX_NAME;
 use super::super::frame::{HEAD_BYTES, segment_name};
-use super::super::{FileDisk, Place, Replay, ReplayOrder};
+use super::super::{Fault, FileDisk, Place, Replay, ReplayOrder};
 use super::*;
 use crate::update::{Seal, Span};
 
@@ -81,7 +81,13 @@ fn loses_and_restores(disk: &Arc<dyn Disk>) {
     assert!(store.lost().is_empty());
     assert_eq!(by_dot(read_all(&store)), whole);
 
-    // The broken frames leave the log, which can then be read from its start.
+    let rewritten = leaves_the_log(store, disk, &all);
+    assert!((1..=3).contains(&rewritten), "{rewritten}");
+}
+
+/// What is broken leaves the log, which can then be read from its start, and has all of this. Says
+/// how many segments were written anew.
+fn leaves_the_log(mut store: Store, disk: &Arc<dyn Disk>, all: &[(Update, Seal)]) -> usize {
     let mut rewritten = 0;
     loop {
         commit(&mut store);
@@ -90,15 +96,15 @@ fn loses_and_restores(disk: &Arc<dyn Disk>) {
         store.finish_rewrite(rewrite.run()).unwrap();
         rewritten += 1;
     }
-    assert!((1..=3).contains(&rewritten), "{rewritten}");
     store.close().unwrap();
     disk.remove(INDEX_NAME).unwrap();
     let store = opened(disk, 7);
-    assert_eq!(by_dot(read_all(&store)), whole);
-    for (update, seal) in &all {
+    assert_eq!(read_all(&store).len(), all.len());
+    for (update, seal) in all {
         assert_eq!(store.get(update.dot()).unwrap().as_ref(), Some(update));
         assert_eq!(store.seal_of(update.dot()).unwrap().as_ref(), Some(seal));
     }
+    rewritten
 }
 
 #[test]
@@ -126,19 +132,31 @@ fn what_is_broken_is_passed_by_without_looking_for_its_end_again() {
     assert_eq!(sim.reads(), reads, "all else is in the cache");
 }
 
-#[test]
-fn an_update_whose_seal_is_broken_comes_back_with_it() {
-    let disk = disk(&SimDisk::new(3));
-    let all = written(&disk);
-    let (update, seal) = &all[7];
-    let span = seal.span();
-    let store = opened(&disk, 6);
+/// Where the seal of a dot stands.
+fn place_of_seal(store: &Store, dot: Dot) -> Place {
     let mut place = Place::START;
     let note = |at| {
         place = at;
         Ok(true)
     };
+    let span = Span { epoch: dot.epoch, from: dot.seq, to: dot.seq };
     assert!(store.index.any_seal_over(span, note).unwrap());
+    place
+}
+
+#[test]
+fn an_update_whose_seal_is_broken_comes_back_with_it() {
+    let disk = disk(&SimDisk::new(3));
+    let all = written(&disk);
+    let store = opened(&disk, 6);
+    // One whose seal stands in another segment.
+    let segments = |update: &Update| {
+        let place = store.index.place_of(update.dot()).unwrap().unwrap();
+        (place.segment(), place_of_seal(&store, update.dot()).segment())
+    };
+    let is_apart = |(update, _): &&(Update, Seal)| segments(update).0 != segments(update).1;
+    let (update, seal) = all.iter().find(is_apart).expect("there is one");
+    let place = place_of_seal(&store, update.dot());
     store.close().unwrap();
     let file = disk.open(&segment_name(place.segment()), false).unwrap();
     file.write_at(u64::from(place.offset()) + 20, &[0; 16]).unwrap();
@@ -148,10 +166,39 @@ fn an_update_whose_seal_is_broken_comes_back_with_it() {
     assert!(store.is_lost(update.dot()), "it can't be handed on");
     assert!(store.restore(update, seal).unwrap());
     commit(&mut store);
+    let span = seal.span();
     for seq in span.from..=span.to {
         let dot = Dot { seq, ..update.dot() };
         assert_eq!(store.find_seal(dot).unwrap().as_ref(), Some(seal), "one seal is for all of it");
     }
+    assert_eq!(leaves_the_log(store, &disk, &all), 2, "the seal's segment and the update's");
+}
+
+#[test]
+fn what_came_back_is_mended_although_a_batch_failed_and_once_however_much_came_back() {
+    let sim = SimDisk::new(3);
+    let disk = disk(&sim);
+    let all = written(&disk);
+    // Both in the first segment.
+    damage(&disk, &all[3].0, 0);
+    damage(&disk, &all[5].0, 0);
+    let mut store = opened(&disk, 6);
+    let lost = [&all[3], &all[5]];
+    for (update, seal) in lost {
+        assert_eq!(store.find(update.dot()).unwrap(), None);
+        assert!(store.restore(update, seal).unwrap());
+    }
+    sim.fail_writes(Fault::Write);
+    let batch = batch(&mut store).expect("something is pending");
+    store.finish(batch.run()).unwrap_err();
+    sim.heal();
+    commit(&mut store);
+    let rewrite = store.take_rewrite().unwrap().expect("it is to be mended");
+    let before = store.pending_bytes();
+    store.mend(store.index.place_of(all[2].0.dot()).unwrap().unwrap().segment());
+    assert_eq!(store.pending_bytes(), before, "it is being mended");
+    store.finish_rewrite(rewrite.run()).unwrap();
+    assert_eq!(leaves_the_log(store, &disk, &all), 0);
 }
 
 #[test]
