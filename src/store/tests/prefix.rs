@@ -56,6 +56,26 @@ fn what_stood_before_a_place_is_found_as_closely_as_is_asked_for() {
 }
 
 #[test]
+fn the_epochs_that_a_log_had_stay_its_own_for_good() {
+    let sim = SimDisk::new(1);
+    let (mut store, ..) = open(&sim, 5).unwrap();
+    own(&mut store, "one", Apply::OnCommit);
+    commit(&mut store);
+    for salt in [6, 7] {
+        store.begin_epoch(birth(salt));
+        own(&mut store, "another", Apply::OnCommit);
+        commit(&mut store);
+        assert!(checkpoint(&mut store));
+    }
+    store.close().unwrap();
+    let (store, ..) = open(&sim, 8).unwrap();
+    for salt in [5, 6, 7] {
+        assert!(store.is_own_epoch(epoch(salt)), "{salt}");
+    }
+    assert!(!store.is_own_epoch(epoch(8)));
+}
+
+#[test]
 fn when_no_rows_are_left_nothing_is_said() {
     let (store, all) = written();
     let place = store.index.place_of(all[20].dot()).unwrap().unwrap();
