@@ -38,6 +38,9 @@ pub struct Feed {
     trail: Option<Trail>,
     /// The store's layout when the places were last known to be good.
     layout: u64,
+    /// The store's layout and log's end when [`Feed::doubt`] last looked: the store knows of nothing
+    /// more until either moves.
+    doubted: (u64, Place),
     /// What the replay has not come to yet.
     sought: Sought,
     /// What can't be given any more, until it is taken. The reader counts as having it.
@@ -53,6 +56,7 @@ impl Feed {
             stand: Rc::new(Stand { tail, has, clock: Hlc::default(), log }),
             trail: None,
             layout: store.layout(),
+            doubted: (store.layout(), Place::START),
             sought: Sought::default(),
             gone: Vector::new(),
         };
@@ -100,6 +104,9 @@ impl Feed {
     /// Replays all that the reader lacks, and reads the tail from its end. False when it lacks
     /// nothing.
     fn replay_missing(&mut self, store: &Store) -> bool {
+        if self.stand.has.covers(store.seen()) {
+            return false;
+        }
         let missing = store.visible().beyond(&self.stand.has);
         if missing.is_empty() {
             return false;
@@ -219,11 +226,15 @@ impl Feed {
 
     /// Looks whether the store knows of anything that the reader lacks and the tail will not give:
     /// dots that a peer passed on as dropped come without an update. What is found is replayed, and
-    /// what the replay does not find is gone. To be called now and then at the tail's end.
-    pub fn doubt(&mut self, store: &Store) {
-        if self.is_at_end(store) {
+    /// what the replay does not find is gone. To be called now and then at the tail's end; costs
+    /// next to nothing while nothing comes. True when there is something to read.
+    pub fn doubt(&mut self, store: &Store) -> bool {
+        let looked_at = (store.layout(), store.log_end());
+        if self.is_at_end(store) && self.doubted != looked_at {
+            self.doubted = looked_at;
             self.replay_missing(store);
         }
+        !self.is_at_end(store)
     }
 
     /// True when the tail was read to its end.

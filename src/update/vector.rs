@@ -71,9 +71,7 @@ impl Vector {
 
     /// True when it holds the dot.
     pub fn contains(&self, dot: Dot) -> bool {
-        let Some(runs) = self.epochs.get(&dot.epoch) else { return false };
-        let after = runs.partition_point(|run| run.0 <= dot.seq);
-        after > 0 && dot.seq <= runs[after - 1].1
+        self.covers_span(Span { epoch: dot.epoch, from: dot.seq, to: dot.seq })
     }
 
     /// Adds a dot; false when it was there.
@@ -172,7 +170,14 @@ impl Vector {
 
     /// True when it holds every dot of `other`.
     pub fn covers(&self, other: &Self) -> bool {
-        other.beyond(self).is_empty()
+        other.spans().all(|span| self.covers_span(span))
+    }
+
+    /// True when it holds every dot of a span.
+    pub fn covers_span(&self, span: Span) -> bool {
+        let Some(runs) = self.epochs.get(&span.epoch) else { return false };
+        let after = runs.partition_point(|run| run.0 <= span.from);
+        after > 0 && span.to <= runs[after - 1].1
     }
 
     /// The greatest sequence number held of an epoch; 0 for none.
