@@ -24,7 +24,7 @@ pub use run::{NodeError, Running, prepare, run};
 use crate::base::Chunk;
 use crate::base::plant::{Bug, is_planted};
 use crate::config::{Config, Durability, PeerKind};
-use crate::herd::{Charter, Feed, Identity, Relay, Roll, Trail};
+use crate::herd::{Charter, Feed, Identity, Relay, Roll, Signed, Trail};
 use crate::metrics::Exposition;
 use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
@@ -90,7 +90,9 @@ pub struct Node {
     tally: Tally,
     figures: Figures,
     charter: Charter,
-    /// An act came since it was read.
+    /// The acts that say so, by their cids.
+    acts: Vec<Signed>,
+    /// An act came since it was read, or came back.
     is_charter_stale: bool,
     /// The names of those who published, by epoch.
     origins: BTreeMap<Epoch, String>,
@@ -156,6 +158,7 @@ impl Node {
             tally: Tally::default(),
             figures: Figures::default(),
             charter: Charter::default(),
+            acts: Vec::new(),
             is_charter_stale: false,
             origins: BTreeMap::new(),
             is_held: false,
