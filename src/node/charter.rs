@@ -46,6 +46,12 @@ impl Node {
                 if charter != self.charter {
                     let members = charter.members().count();
                     log::info!("charter: {members} members by {} acts", charter.epoch());
+                    for (key, name) in charter.mute() {
+                        log::warn!(
+                            "{name} has more than one key: until it is the only one, the words of \
+                             {key} on what is on its disk do not count"
+                        );
+                    }
                     self.roll.set_counted(charter.members().map(str::to_owned));
                     self.charter = charter;
                     let charter = &self.charter;

@@ -296,11 +296,11 @@ impl Node {
     }
 
     /// True when this is the key of the node of this name, as far as this node can know: the
-    /// charter's, else the configured one, else the one that it proved to own on a link of this
+    /// charter's ([`Charter::key_of`](crate::herd::Charter::key_of)), else the configured one, else the one that it proved to own on a link of this
     /// node. A key of which neither says anything is nobody's.
     pub(super) fn is_key_of(&self, key: &PublicKey, name: &str) -> bool {
         match self.charter.standing(key) {
-            Standing::Member(member) => member == name,
+            Standing::Member(_) => self.charter.key_of(name) == Some(*key),
             Standing::Retired => false,
             Standing::Stranger if self.charter.members().any(|member| member == name) => false,
             Standing::Stranger | Standing::Unchartered => {
