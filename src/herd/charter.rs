@@ -8,7 +8,7 @@
 
 use crate::update::{Cid, PublicKey};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The topic of acts.

@@ -1,145 +1,21 @@
-//! The node's side of its peer links: whom to dial and when, and what to do with what comes.
+//! The node's side of its peer links: their bounds, and what it does about what they tell it.
 
 use super::{Node, audits};
-use crate::base::ClientEndpoint;
-use crate::config::{Config, Peer as ConfiguredPeer, PeerKind};
+use crate::config::Config;
 use crate::herd::{
-    Admission, Backoff, BlobSettings, Caller, Fork, Identity, LinkSettings, LinkView, Relay,
-    RelaySettings, Sealed, Standing, Step, Unwelcome, welcome,
+    Admission, BlobSettings, Fork, Identity, LinkSettings, LinkView, Relay, RelaySettings, Standing,
+    Unwelcome,
 };
-use crate::reactor::{Class, ConnId, ConnectError, ConnectOptions, Ctx, Factory, Peer, Protocol};
-use crate::serve::peer::{HerdDesk, PeerConnection};
-use crate::store::{Apply, Birth, Store, StoreError, Unsealed};
-use crate::update::{Dot, Epoch, PublicKey, Seal, Update, Word};
-use std::sync::Arc;
+use crate::reactor::{ConnId, Ctx};
+use crate::serve::peer::HerdDesk;
+use crate::store::Store;
+use crate::update::{Epoch, Seal, Word};
 
-/// The first dials of a herd that starts at once are spread over this time.
-const FIRST_DIAL_MS: u64 = 100;
-/// A dial of which nothing was heard for so much longer than it may take has come to nothing.
-const DIAL_LOST_MS: u64 = 1_000;
-
-/// Dials one configured peer whenever no link to it stands.
-#[derive(Debug)]
-pub(super) struct Dialler {
-    name: String,
-    endpoint: ClientEndpoint,
-    backoff: Backoff,
-    /// A dial, or the wait before it, is under way, or the link that came of it stands.
-    is_busy: bool,
-    /// Counts the dials.
-    attempt: u64,
-    /// This one came to a connection, whose end will be told.
-    is_made: bool,
-    /// What was last said in the log, so that a dead peer is not news every second.
-    said: Option<ConnectError>,
-}
-
-impl Dialler {
-    /// One for each configured peer of the herd that is not only expected.
-    pub(super) fn of(config: &Config) -> Vec<Self> {
-        let herd = config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd);
-        herd.filter_map(|peer| {
-            Some(Self {
-                name: peer.name.clone(),
-                endpoint: peer.endpoint.clone()?,
-                backoff: Backoff::new(config.limits.redial_min_ms, config.limits.redial_max_ms),
-                is_busy: false,
-                attempt: 0,
-                is_made: false,
-                said: None,
-            })
-        })
-        .collect()
-    }
-
-    /// The peer's name, while nothing is under way to reach it.
-    pub(super) fn name_if_idle(&self) -> Option<&str> {
-        (!self.is_busy).then_some(&self.name[..])
-    }
-}
-
-/// Makes the link of one dial.
-struct Dial {
-    index: usize,
-}
-
-impl Factory<Node> for Dial {
-    fn build(&mut self, _peer: &Peer, node: &mut Node) -> Option<Box<dyn Protocol<Node>>> {
-        let dialler = &mut node.diallers[self.index];
-        dialler.said = None;
-        dialler.is_made = true;
-        Some(Box::new(PeerConnection::new(Some(dialler.name.clone()))))
-    }
-
-    fn failed(&mut self, cx: &mut Ctx<'_, Node>, node: &mut Node, why: ConnectError) {
-        let dialler = &mut node.diallers[self.index];
-        if dialler.said.replace(why) != Some(why) {
-            log::warn!("link to {} at {}: {why}; trying on", dialler.name, dialler.endpoint);
-        }
-        node.dial_again(cx, self.index);
-    }
-}
+/// What a lone peer says to be over counts as had once nobody else was there for so many times the
+/// silence after which a link ends.
+const ALONE_SILENCES: u64 = 2;
 
 impl Node {
-    /// Begins to dial every peer.
-    pub(super) fn dial_all(&mut self, cx: &mut Ctx<'_, Self>) {
-        for index in 0..self.diallers.len() {
-            self.diallers[index].is_busy = true;
-            let wait_ms = cx.rng().below(FIRST_DIAL_MS);
-            cx.call_later(wait_ms, move |cx, node| node.dial(cx, index));
-        }
-    }
-
-    fn dial(&mut self, cx: &mut Ctx<'_, Self>, index: usize) {
-        let dialler = &mut self.diallers[index];
-        if self.roll.is_linked(&dialler.name) || cx.draining() {
-            dialler.is_busy = false;
-            return;
-        }
-        dialler.attempt += 1;
-        dialler.is_made = false;
-        let attempt = dialler.attempt;
-        let timeout_ms = dialler.endpoint.timeout_ms().unwrap_or(self.config.limits.connect_ms);
-        let secure = Some(self.tls_client.clone());
-        let options =
-            ConnectOptions { class: Class::Peer, timeout_ms, secure, ..ConnectOptions::default() };
-        cx.connect(&dialler.endpoint, options, Dial { index });
-        cx.call_later(timeout_ms + DIAL_LOST_MS, move |cx, node| {
-            let dialler = &node.diallers[index];
-            if dialler.is_busy && dialler.attempt == attempt && !dialler.is_made {
-                log::error!("the dial to {} was lost: trying on", dialler.name);
-                node.dial_again(cx, index);
-            }
-        });
-    }
-
-    fn dial_again(&mut self, cx: &mut Ctx<'_, Self>, index: usize) {
-        let wait_ms = self.diallers[index].backoff.fail(cx.rng());
-        self.diallers[index].is_busy = true;
-        // The dial is over, whatever may still be told of it.
-        self.diallers[index].attempt += 1;
-        cx.call_later(wait_ms, move |cx, node| node.dial(cx, index));
-    }
-
-    /// From now on seals are signed, and seals and words verified, in this way: for a process that
-    /// runs many nodes, each of which would verify what another one just signed.
-    pub fn seal_by(
-        &mut self,
-        sign: super::SignSeal,
-        seals: fn(&Seal) -> bool,
-        words: fn(&Word) -> bool,
-    ) {
-        self.sign = sign;
-        self.relay.verify_by(seals);
-        self.verify_word = words;
-    }
-
-    /// Seals all own updates that are not; says how many seals that took.
-    pub(super) fn seal_all(&mut self) -> usize {
-        let Self { store, key, sign, .. } = self;
-        store.seal_by(|salt, from, cids| sign(key, salt, from, cids))
-    }
-
     /// The bounds of this node's links.
     pub(super) fn relay_settings(config: &Config) -> RelaySettings {
         let limits = &config.limits;
@@ -160,188 +36,6 @@ impl Node {
             origin_updates_per_s: limits.origin_updates_per_s,
             calm_updates_per_s: limits.calm_updates_per_s,
             calm_bytes_per_s: limits.calm_bytes_per_s,
-        }
-    }
-
-    /// Seals an update that was shown from memory, together with others of this turn, and hands it
-    /// to the links. While there is no link it waits for the seal of the next batch; unless there
-    /// are readers: each would go to the disk for a seal that comes behind what it has read.
-    pub(super) fn flood_early(&mut self, cx: &mut Ctx<'_, Self>, update: Update) {
-        let is_heard = self.relay.has_links() || self.audience.readers() > 0;
-        if is_heard && !self.is_flooding {
-            self.is_flooding = true;
-            cx.call_later(0, |cx, node| {
-                node.is_flooding = false;
-                node.flood_what_is_early(cx);
-            });
-        }
-        self.early.push(update);
-    }
-
-    /// Hands on what was shown from memory since the last time.
-    pub(super) fn flood_what_is_early(&mut self, cx: &mut Ctx<'_, Self>) {
-        let early = std::mem::take(&mut self.early);
-        if !early.is_empty() {
-            self.flood(cx, &early);
-        }
-    }
-
-    /// Seals own updates that may be seen. Those that may yet be refused are left out: their names
-    /// may be given to others.
-    fn seal_visible(&mut self) {
-        while let Some(Unsealed { birth, from, mut cids }) = self.store.unsealed() {
-            let may_be_seen = |seq| self.store.contains(Dot { epoch: birth.epoch, seq });
-            let visible = (from..).zip(&cids).take_while(|(seq, _)| may_be_seen(*seq)).count();
-            if visible == 0 {
-                return;
-            }
-            cids.truncate(visible);
-            let seal = (self.sign)(&self.key, birth.salt, from, cids);
-            if let Err(error) = self.store.append_seal(&seal) {
-                return log::error!("updates can't be sealed: {error}");
-            }
-        }
-    }
-
-    /// Hands this node's own updates, which may be seen, to its links. A link that comes later
-    /// finds them in the log.
-    pub(super) fn flood(&mut self, cx: &mut Ctx<'_, Self>, updates: &[Update]) {
-        self.seal_visible();
-        if !self.relay.has_links() {
-            return;
-        }
-        let mut sealed: Option<Arc<Sealed>> = None;
-        for update in updates {
-            if !sealed.as_ref().is_some_and(|sealed| sealed.covers(update)) {
-                sealed = match self.store.seal_of(update.dot()) {
-                    Ok(seal) => seal.map(|seal| Arc::new(Sealed::new(seal))),
-                    Err(error) => {
-                        log::error!("the seal of {} can't be read: {error}", update.dot());
-                        None
-                    }
-                };
-            }
-            if let Some(sealed) = &sealed {
-                self.relay.publish(update, sealed, cx.now());
-            }
-        }
-        self.wake_links(cx);
-    }
-
-    /// Takes what is ready into the log, as long as the log takes anything.
-    pub(super) fn take_steps(&mut self, cx: &mut Ctx<'_, Self>) {
-        let mut any = false;
-        loop {
-            let is_full = self.is_full();
-            self.relay.hold_back(is_full, &self.store, cx.now());
-            if is_full {
-                break;
-            }
-            let Some(step) = self.relay.next_step(&self.store, cx.now()) else { break };
-            any = true;
-            if let Err(error) = self.take_step(cx, step) {
-                log::error!("the archive can't be read: {error}");
-                break;
-            }
-        }
-        if any {
-            self.announce(cx);
-            self.commit_later(cx, self.spread.is_awaited());
-        }
-        self.wake_links(cx);
-    }
-
-    fn take_step(&mut self, cx: &mut Ctx<'_, Self>, step: Step) -> Result<(), StoreError> {
-        match step {
-            Step::Seal(sealed) => self.store.append_seal(&sealed.seal)?,
-            Step::Append(update) => {
-                self.clock.observe(update.clock(), cx.wall_ns() / 1_000_000);
-                self.figures.received += 1;
-                self.store.append(&update, Apply::Now);
-                self.spread.note_arrival(&update);
-                self.index(&update);
-            }
-            Step::Restore(update, sealed) => self.restore(&update, &sealed.seal)?,
-            Step::Pass(dots) => self.store.pass(&dots),
-            Step::Amnesia => {
-                log::error!(
-                    "a peer holds updates of this node's epoch {} that its log does not: the log \
-                     lost its end",
-                    self.store.epoch()
-                );
-                self.begin_epoch(cx);
-            }
-            Step::Fork(fork) => self.forked(cx, &fork),
-        }
-        Ok(())
-    }
-
-    /// Goes on under a new epoch.
-    fn begin_epoch(&mut self, cx: &mut Ctx<'_, Self>) {
-        let birth = Birth::of(&self.key.public(), cx.rng().next_u64());
-        log::warn!("this node goes on under a new epoch, {}", birth.epoch);
-        // No number of the old one will be given again, whatever becomes of the batch.
-        self.seal_all();
-        self.store.begin_epoch(birth);
-        self.roll.set_epoch(birth.epoch);
-        self.relay.set_epoch(birth.epoch);
-        self.epoch_of_run = Some(birth.epoch);
-        self.commit_later(cx, true);
-    }
-}
-
-impl Node {
-    fn herd_peers(&self) -> impl Iterator<Item = &ConfiguredPeer> {
-        self.config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd)
-    }
-
-    /// True when this is the key of the node of this name, as far as this node can know: the
-    /// charter's ([`Charter::key_of`](crate::herd::Charter::key_of)), else the configured one, else the one that it proved to own on a link of this
-    /// node. A key of which neither says anything is nobody's.
-    pub(super) fn is_key_of(&self, key: &PublicKey, name: &str) -> bool {
-        match self.charter.standing(key) {
-            Standing::Member(_) => self.charter.key_of(name) == Some(*key),
-            Standing::Retired => false,
-            Standing::Stranger if self.charter.members().any(|member| member == name) => false,
-            Standing::Stranger | Standing::Unchartered => {
-                self.configured_key(name).or_else(|| self.roll.key_of(name)) == Some(*key)
-            }
-        }
-    }
-
-    fn configured_key(&self, name: &str) -> Option<PublicKey> {
-        self.herd_peers().filter(|peer| peer.name == name).find_map(|peer| peer.key)
-    }
-
-    /// Whether a peer that says this name may link.
-    pub(super) fn judge(
-        &self,
-        cx: &mut Ctx<'_, Self>,
-        conn: ConnId,
-        name: &str,
-    ) -> Result<(), Unwelcome> {
-        let transport = cx.transport_of(conn);
-        let (key, is_local) = (transport.peer_key(), transport.peer().is_local());
-        let configured = self.configured_key(name);
-        let standing = match &key {
-            Some(key) => self.charter.standing(key),
-            None => Standing::Unchartered,
-        };
-        welcome(Caller { name, key, is_local }, standing, configured)
-    }
-}
-
-/// What a lone peer says to be over counts as had once nobody else was there for so many times the
-/// silence after which a link ends.
-const ALONE_SILENCES: u64 = 2;
-
-impl Node {
-    /// Counts as had what is over, as far as anyone but a liar may have said so.
-    fn take_passed(&mut self, cx: &mut Ctx<'_, Self>) {
-        let roll = &self.roll;
-        let attested = |link, epoch| roll.attested_beside(link, epoch);
-        if self.relay.take_passed(&self.store, cx.now(), attested) {
-            self.take_steps(cx);
         }
     }
 }
@@ -486,20 +180,8 @@ impl HerdDesk for Node {
         let peer = self.roll.name_of(conn).map(str::to_owned);
         let was_healthy = self.roll.is_healthy(conn);
         self.roll.lost(conn);
-        let name = peer.as_deref().or(dialled);
-        let Some(index) = self.diallers.iter().position(|d| Some(&d.name[..]) == name) else {
-            return;
-        };
-        if was_healthy {
-            self.diallers[index].backoff.reset();
-        }
-        let ours_ended = dialled.is_some();
-        let is_linked = self.roll.is_linked(&self.diallers[index].name);
-        if ours_ended {
-            self.diallers[index].is_busy = false;
-        }
-        if !is_linked && !self.diallers[index].is_busy && !cx.draining() {
-            self.dial_again(cx, index);
+        if let Some(name) = peer.as_deref().or(dialled) {
+            self.redial(cx, name, (dialled.is_some(), was_healthy));
         }
     }
 }

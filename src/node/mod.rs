@@ -2,20 +2,25 @@
 //! who is to be told; here alone they meet. It is the shared state of the loop, so everything runs
 //! on one thread, in turns, with `&mut Node`.
 
+mod admission;
 mod audience;
 mod audits;
 mod charter;
 mod commit;
+mod dials;
 mod erasure;
 mod expose;
+mod flood;
 mod foreign;
 mod links;
+mod mending;
 mod probe;
 mod rendered;
 mod reports;
 mod retention;
 mod run;
 mod spread;
+mod steps;
 mod tickets;
 
 pub use probe::Probe;
@@ -36,9 +41,9 @@ use crate::update::{
 };
 use audience::Audience;
 use commit::Commits;
+use dials::Dialler;
 use expose::Figures;
 use foreign::Foreign;
-use links::Dialler;
 use rendered::Rendered;
 use reports::Reports;
 use retention::Retention;
