@@ -576,9 +576,7 @@ impl<L: Copy + Ord> Relay<L> {
         let held = self.links.values().flat_map(|link| link.hold.values()).map(|(held, _)| held);
         let restored = self.restored.values().map(|(restored, _)| restored);
         let bytes = |update: &Update| update.raw().len();
-        self.gate.bytes()
-            + self.blobs.bytes()
-            + held.chain(restored).map(bytes).sum::<usize>()
+        self.gate.bytes() + self.blobs.bytes() + held.chain(restored).map(bytes).sum::<usize>()
     }
 }
 

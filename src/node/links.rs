@@ -3,8 +3,8 @@
 use super::{Node, audits};
 use crate::config::Config;
 use crate::herd::{
-    Admission, BlobSettings, Fork, Identity, LinkSettings, LinkView, Relay, RelaySettings, Standing,
-    Unwelcome,
+    Admission, BlobSettings, Fork, Identity, LinkSettings, LinkView, Relay, RelaySettings,
+    Standing, Unwelcome,
 };
 use crate::reactor::{ConnId, Ctx};
 use crate::serve::peer::HerdDesk;

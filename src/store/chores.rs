@@ -362,9 +362,8 @@ impl Store {
     fn next_chore(&self) -> Option<(u32, bool)> {
         let durable_end = self.pending.durable_end();
         let last = durable_end.segment().min(self.chores.settled);
-        let is_ready = |chore: &Chore| {
-            chore.after <= durable_end && chore.rest.is_over(self.chores.turn)
-        };
+        let is_ready =
+            |chore: &Chore| chore.after <= durable_end && chore.rest.is_over(self.chores.turn);
         let ready = || self.chores.segments.iter().filter(|(_, chore)| is_ready(chore));
         let is_droppable = |at: u32, chore: &Chore| at < last && chore.dropped > 0;
         let mut erasable = ready().filter(|(at, _)| **at < durable_end.segment());

@@ -343,6 +343,39 @@ fn a_crash_behind_a_removal_that_the_index_has_not_heard_of_is_no_damage() {
 }
 
 #[test]
+fn exhibits_are_erased_by_their_ids_and_nothing_else_that_bears_their_name() {
+    let sim = SimDisk::new(1);
+    let (mut store, ..) = open(&sim, 5).unwrap();
+    let dot = Dot { epoch: epoch(3), seq: 1 };
+    let texts = ["in the log", "hushed on the disk", "stays", "hushed in memory"];
+    let all = texts.map(|text| update(dot, 1, text));
+    let seal = |update: &Update| Seal::sign(&key(), 3, 1, vec![update.cid()]);
+    store.append_seal(&seal(&all[0])).unwrap();
+    store.append(&all[0], Apply::Now);
+    for shown in &all[1..3] {
+        assert!(store.append_exhibit(shown, &seal(shown)));
+    }
+    commit(&mut store);
+    assert!(store.append_exhibit(&all[3], &seal(&all[3])));
+    // One is on the disk, one is not, and one is no exhibit.
+    store.erase_exhibits(&[all[1].cid(), all[3].cid(), all[0].cid(), Cid([9; 32])]);
+    let stand = |update: &Update| {
+        if update.payload().starts_with(b"hushed") { update.erase() } else { update.clone() }
+    };
+    let read = |store: &Store| all.each_ref().map(|of| store.by_cid(of.cid()).unwrap().unwrap());
+    assert_eq!(read(&store), all.each_ref().map(stand), "at once, for who reads");
+    assert_eq!(store.get(dot).unwrap().as_ref(), Some(&all[0]));
+    settle(&mut store);
+    for (text, files) in [("hushed", 0), ("stays", 1), ("in the log", 1)] {
+        assert_eq!(files_with(&sim, text).len(), files, "{text}");
+    }
+    store.close().unwrap();
+    let (store, ..) = open(&sim, 6).unwrap();
+    assert_eq!(read(&store), all.each_ref().map(stand));
+    assert_eq!(store.exhibits().count(), 3);
+}
+
+#[test]
 fn a_rewrite_that_fails_or_is_dropped_changes_nothing_and_is_taken_again() {
     use super::super::Fault;
     for fault in [Fault::Full, Fault::Write, Fault::Sync] {
@@ -386,7 +419,8 @@ fn a_segment_that_can_not_be_written_anew_holds_up_no_other_and_is_tried_again_l
     sim.flip(&third, 5, 1).unwrap();
     let mut failed = Vec::new();
     for turn in 0..80_u64 {
-        let is_header = |error: &StoreError| matches!(error, StoreError::Damaged { segment: 3, .. });
+        let is_header =
+            |error: &StoreError| matches!(error, StoreError::Damaged { segment: 3, .. });
         match store.take_rewrite() {
             // The third can't be read either.
             Ok(Some(rewrite)) => {

@@ -99,7 +99,10 @@ fn leaves_the_log(mut store: Store, disk: &Arc<dyn Disk>, all: &[(Update, Seal)]
     store.close().unwrap();
     disk.remove(INDEX_NAME).unwrap();
     let store = opened(disk, 7);
-    assert_eq!(read_all(&store).len(), all.len());
+    // One of which only the seal was broken stands in it twice.
+    let mut read = by_dot(read_all(&store));
+    read.dedup();
+    assert_eq!(read, all.iter().map(|(update, _)| update.clone()).collect::<Vec<_>>());
     for (update, seal) in all {
         assert_eq!(store.get(update.dot()).unwrap().as_ref(), Some(update));
         assert_eq!(store.seal_of(update.dot()).unwrap().as_ref(), Some(seal));

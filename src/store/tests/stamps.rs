@@ -9,7 +9,8 @@ fn a_page_of_stamps_reads_so_many_bytes_of_long_updates_and_no_more() {
     let (mut store, _) = Store::open(disk(&sim), large).unwrap();
     let long = "x".repeat(300 << 10);
     let texts = ["short", &long, &long, &long, &long, "short", &long, "short", &long.repeat(5)];
-    let all: Vec<Update> = texts.iter().map(|text| own(&mut store, text, Apply::OnCommit)).collect();
+    let all: Vec<Update> =
+        texts.iter().map(|text| own(&mut store, text, Apply::OnCommit)).collect();
     commit(&mut store);
     let (mut after, mut read, mut pages) = (None, Vec::new(), Vec::new());
     loop {
