@@ -29,6 +29,7 @@ impl Store {
         if !ours {
             return Ok(Committed { updates: Vec::new(), places: Vec::new(), durable_end });
         }
+        self.pending.reuse(done.bytes);
         match done.result {
             Ok(file) => Ok(self.land(file)),
             Err(error) => {
@@ -70,7 +71,10 @@ impl Store {
                     self.show(update, entry.place, committed);
                 }
             }
-            Said::Seal { span, .. } => self.held.seal(span),
+            Said::Seal { seal, span, .. } => {
+                self.held.seal(span);
+                self.segments.remember_seal(entry.place, seal);
+            }
             Said::Passed(passed) => self.held.pass(&passed),
             Said::Early(epoch) => self.early |= epoch == self.birth.epoch,
             Said::Exhibit(both) => self.exhibit_landed(&both.0, entry.place),

@@ -8,6 +8,7 @@
 use super::pending::{Apply, Said};
 use super::{Place, Store, StoreError};
 use crate::update::{Cid, Dot, Seal, Span, Update, Vector};
+use std::sync::Arc;
 
 impl Store {
     /// Updates that were found to be lost. Each is to be given to [`Store::restore`] again.
@@ -61,7 +62,7 @@ impl Store {
         let (has_seal, broken_seals) = self.look_at_seals(dot, update.cid())?;
         if !has_seal {
             let span = seal.span();
-            let said = Said::Seal { seal: Box::new(seal.clone()), span, own: false };
+            let said = Said::Seal { seal: Arc::new(seal.clone()), span, own: false };
             let place = self.pending.push(said);
             self.index.put_seal(span, place);
         }

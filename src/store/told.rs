@@ -104,6 +104,11 @@ impl Told {
         extent.sealed = extent.sealed.max(to);
     }
 
+    /// Up to which sequence number of an epoch seals are there.
+    pub(super) fn sealed_to(&self, epoch: Epoch) -> u64 {
+        self.extents.get(&epoch).map_or(0, |extent| extent.sealed)
+    }
+
     pub(super) fn pass(&mut self, passed: &Passed) {
         self.vector.merge(&passed.dots);
         self.gone.merge(&passed.dots);

@@ -180,6 +180,7 @@ fn what_a_peer_passed_on_as_gone_is_told_to_live_readers() {
     // Whoever looked and found nothing looks again when more was passed on.
     pass(&mut store, span(8, 1, 16));
     for reader in &mut readers {
+        assert_eq!(rest(reader, &store), (vec![], vec![]));
         assert!(reader.doubt(&store));
         let (dots, gaps) = rest(reader, &store);
         assert_eq!((dots, missing(&gaps[0])), (vec![], has(&[(8, 9, 16)])));
