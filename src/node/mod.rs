@@ -34,10 +34,11 @@ use crate::metrics::Exposition;
 use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
 use crate::serve::http::{Events, Prints};
-use crate::serve::{Desk, Entry, Holder, Receipt, Refusal, Settled, Tally, Ticket};
+use crate::serve::{Desk, Entry, Gate, Holder, Receipt, Refusal, Settled, Tally, Ticket};
 use crate::store::{Apply, Store, StoreError};
 use crate::update::{
-    After, Cid, Clock, Dot, Draft, Epoch, Kind, Seal, SigningKey, Update, Vector, Word,
+    After, Cid, Clock, Dot, Draft, Epoch, Kind, PublicKey, Seal, Signature, SigningKey, Update,
+    Vector, Word,
 };
 use audience::Audience;
 use commit::Commits;
@@ -93,6 +94,7 @@ pub struct Node {
     events: Events,
     prints: Prints,
     tally: Tally,
+    gate: Gate,
     figures: Figures,
     charter: Charter,
     /// The acts that say so, by their cids.
@@ -161,6 +163,7 @@ impl Node {
             events: Events::default(),
             prints: Prints::default(),
             tally: Tally::default(),
+            gate: Gate::default(),
             figures: Figures::default(),
             charter: Charter::default(),
             acts: Vec::new(),
@@ -383,5 +386,21 @@ impl Desk for Node {
 
     fn tally(&mut self) -> &mut Tally {
         &mut self.tally
+    }
+
+    fn key(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Signature {
+        self.key.sign(message)
+    }
+
+    fn trusts(&self, key: &PublicKey) -> bool {
+        self.is_of_herd(key)
+    }
+
+    fn gate(&mut self) -> &mut Gate {
+        &mut self.gate
     }
 }

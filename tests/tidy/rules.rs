@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["base"],
     &["update"],
     &["proto", "metrics", "config", "store"],
-    &["reactor", "herd", "news"],
+    &["reactor", "herd", "news", "accounts"],
     &["serve"],
     &["node"],
     &["sim"],

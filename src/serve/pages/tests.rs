@@ -1,5 +1,6 @@
 //! What is put into a page stays what it is.
 
+use super::body::paragraphs;
 use super::*;
 
 #[test]
