@@ -38,8 +38,8 @@ pub struct Feed {
     trail: Option<Trail>,
     /// The store's layout when the places were last known to be good.
     layout: u64,
-    /// The store's layout and log's end when [`Feed::doubt`] last looked: the store knows of nothing
-    /// more until either moves.
+    /// The store's layout and log's end when [`Feed::doubt`] last looked: the store knows of
+    /// nothing more until either moves.
     doubted: (u64, Place),
     /// What the replay has not come to yet.
     sought: Sought,

@@ -12,8 +12,9 @@ impl Node {
     }
 
     /// True when this is the key of the node of this name, as far as this node can know: the
-    /// charter's ([`Charter::key_of`](crate::herd::Charter::key_of)), else the configured one, else the one that it proved to own on a link of this
-    /// node. A key of which neither says anything is nobody's.
+    /// charter's ([`Charter::key_of`](crate::herd::Charter::key_of)), else the configured one, else
+    /// the one that it proved to own on a link of this node. A key of which neither says anything
+    /// is nobody's.
     pub(super) fn is_key_of(&self, key: &PublicKey, name: &str) -> bool {
         match self.charter.standing(key) {
             Standing::Member(_) => self.charter.key_of(name) == Some(*key),

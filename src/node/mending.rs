@@ -1,5 +1,5 @@
-//! What the log lost, as an audit finds or any reading may: it is asked for again of whoever has it,
-//! and written again.
+//! What the log lost, as an audit finds or any reading may: it is asked for again of whoever has
+//! it, and written again.
 
 use super::Node;
 use crate::reactor::Ctx;
