@@ -2,20 +2,25 @@
 //! who is to be told; here alone they meet. It is the shared state of the loop, so everything runs
 //! on one thread, in turns, with `&mut Node`.
 
+mod admission;
 mod audience;
 mod audits;
 mod charter;
 mod commit;
+mod dials;
 mod erasure;
 mod expose;
+mod flood;
 mod foreign;
 mod links;
+mod mending;
 mod probe;
 mod rendered;
 mod reports;
 mod retention;
 mod run;
 mod spread;
+mod steps;
 mod tickets;
 
 pub use probe::Probe;
@@ -24,7 +29,7 @@ pub use run::{NodeError, Running, prepare, run};
 use crate::base::Chunk;
 use crate::base::plant::{Bug, is_planted};
 use crate::config::{Config, Durability, PeerKind};
-use crate::herd::{Charter, Feed, Identity, Relay, Roll, Trail};
+use crate::herd::{Charter, Feed, Identity, Relay, Roll, Signed, Trail};
 use crate::metrics::Exposition;
 use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
@@ -37,9 +42,9 @@ use crate::update::{
 };
 use audience::Audience;
 use commit::Commits;
+use dials::Dialler;
 use expose::Figures;
 use foreign::Foreign;
-use links::Dialler;
 use rendered::Rendered;
 use reports::Reports;
 use retention::Retention;
@@ -92,7 +97,9 @@ pub struct Node {
     gate: Gate,
     figures: Figures,
     charter: Charter,
-    /// An act came since it was read.
+    /// The acts that say so, by their cids.
+    acts: Vec<Signed>,
+    /// An act came since it was read, or came back.
     is_charter_stale: bool,
     /// The names of those who published, by epoch.
     origins: BTreeMap<Epoch, String>,
@@ -159,6 +166,7 @@ impl Node {
             gate: Gate::default(),
             figures: Figures::default(),
             charter: Charter::default(),
+            acts: Vec::new(),
             is_charter_stale: false,
             origins: BTreeMap::new(),
             is_held: false,

@@ -132,7 +132,13 @@ impl<D: Desk> HttpConnection<D> {
         let Some(title) = plain_story(head) else { return false };
         let Ok(title) = decode_escapes(title) else { return false };
         let wants = Wants::read(&head.fields, false);
-        let Ok(print) = stories::print(desk, &title, &wants) else { return false };
+        let print = if self.to.is_head {
+            // Nothing is printed for a head alone.
+            desk.prints().find(&title, &wants)
+        } else {
+            stories::print(desk, &title, &wants).ok()
+        };
+        let Some(print) = print else { return false };
         let wall_ns = cx.wall_ns();
         let tally = desk.tally();
         tally.on_answer(RouteLabel::Story, Status::OK);
@@ -217,7 +223,7 @@ impl<D: Desk> HttpConnection<D> {
     }
 
     fn answer(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, answer: Answer) {
-        let answer = answer.encoded(self.encodings);
+        let answer = answer.encoded(self.encodings, self.to);
         let wall_ns = cx.wall_ns();
         let tally = desk.tally();
         tally.body_bytes -= std::mem::take(&mut self.body_kept);

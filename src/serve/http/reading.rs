@@ -76,9 +76,9 @@ impl Reading {
         Some(gap)
     }
 
-    /// Looks for what was dropped without a trace in the log.
-    pub(super) fn doubt<D: Desk>(&mut self, desk: &D) {
-        self.reader.doubt(desk.store());
+    /// Looks for what was dropped without a trace in the log; true when there is something to read.
+    pub(super) fn doubt<D: Desk>(&mut self, desk: &D) -> bool {
+        self.reader.doubt(desk.store())
     }
 
     /// Where it stands with others, who have the same cursor; `None` when it is alone.

@@ -186,8 +186,9 @@ fn shown<D: Desk>(
     let wants = Wants::read(&asked.fields, asked.query.text("as") == Some("body"));
     let mut form = wants.form(update.media_type());
     let range = asked.range();
-    if range.is_some() {
-        // What one node encoded another may encode otherwise: parts must fit together.
+    if range.is_some() || !asked.may_range {
+        // What one node encoded another may encode otherwise: parts must fit together. And nothing
+        // is encoded for a HEAD request.
         form.coding = Coding::Identity;
     }
     if let Some(held) = held(asked, cid) {
