@@ -13,6 +13,7 @@ pub mod news;
 pub mod node;
 pub mod proto;
 pub mod reactor;
+pub mod search;
 pub mod serve;
 pub mod sim;
 pub mod store;

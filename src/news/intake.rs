@@ -6,14 +6,14 @@
 //! another. A head is what nothing follows; if aliases make revisions follow one another in a
 //! circle, the newest is shown as if it were the head.
 //!
-//! A withdrawn story stays withdrawn, whatever comes later; all it leaves is its row in `s`, and
-//! what it consisted of is named to be erased. What a revision says of parents in other stories is
+//! A withdrawn story stays withdrawn, whatever comes later; all it leaves is its rows in `s` and `w`,
+//! and what it consisted of is named to be erased. What a revision says of parents in other stories is
 //! kept in its envelope and changes nothing here.
 
 use super::rows::{
     AliasRow, FollowedRow, HeadRank, HeadRow, HistoryRow, RevisionRow, StoryRow, WithdrawnRow,
     alias_key, behind_key, followed_key, head_key, history_key, in_section_key, key, key_cid,
-    key_range, listed_key, place_key, put_dot, row_dot, table,
+    key_range, listed_key, place_key, put_dot, row_dot, table, withdrawn_key,
 };
 use super::story::{alias_row, heads, newest, revision_row, section_count};
 use super::{Applied, Revision, Shelf, StoryChange, Withdrawal};
@@ -71,6 +71,10 @@ pub(super) fn apply_withdrawal(
     let withdrawn = WithdrawnRow { clock, cid, reason: withdrawal.reason.to_owned() };
     let after = StoryRow { withdrawn: Some(withdrawn), ..StoryRow::new(clock) };
     let erase = if before.withdrawn.is_some() { Vec::new() } else { sweep(shelf, title)? };
+    if let Some(earlier) = &before.withdrawn {
+        shelf.delete(&withdrawn_key(earlier.clock, title));
+    }
+    shelf.put(withdrawn_key(clock, title), Vec::new());
     put_story(shelf, title, &before, &after)?;
     Ok(Applied::Story(change(title, &before, &after, (is_created, erase))))
 }

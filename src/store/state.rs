@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// The index key under which a checkpoint keeps its [`Covered`].
 pub(super) const COVERED_KEY: &[u8] = b"S";
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// What a checkpoint covers.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,8 +1,8 @@
 //! HTTP/1.1 over a node: contract.md's routes. [`factory`] makes one [`HttpConnection`] a client.
 //!
 //! From the outside in: `connection` keeps one request at a time under way; `dispatch` finds what
-//! becomes of it; `stories`, `write` (`edit`, `topics`), `updates`, `stream`, `status` and `site`
-//! answer. `print` keeps what stories were answered with, `events` what streams were sent.
+//! becomes of it; `stories`, `write` (`edit`, `topics`), `updates`, `stream`, `search`, `status`
+//! and `site` answer. `print` keeps what stories were answered with, `events` what streams were sent.
 //! `route`, `query`, `draft`, `problem` and
 //! `answer` are the words they share.
 
@@ -17,6 +17,7 @@ mod problem;
 mod query;
 mod reading;
 mod route;
+mod search;
 mod site;
 mod spread;
 mod status;

@@ -3,11 +3,13 @@
 //! in `markdown`. Reads no store and knows no request. One file a page: its values, then its
 //! template; here is what stands around each.
 
+mod atom;
 mod body;
 mod front;
 mod history;
 mod markdown;
 mod plain;
+mod search;
 mod story;
 
 use crate::news::at_text;
@@ -15,9 +17,11 @@ use crate::proto::http::encode_segment;
 use crate::update::Hlc;
 use askama::Template;
 
+pub(super) use atom::{Content, Feed, FeedDeleted, FeedEntry, FeedLink, atom};
 pub(super) use front::{FrontPage, front};
 pub(super) use history::{HistoryPage, history};
 pub(super) use plain::{PlainPage, plain};
+pub(super) use search::{SearchHit, SearchPage, SearchResults, search};
 pub(super) use story::{StoryPage, story};
 
 /// The one stylesheet.

@@ -1,8 +1,10 @@
 //! The pages for people: reads what they show, and answers with HTML that needs no script. One file
 //! a page; here is what they share: how a page is answered, and what is said where there is none.
 
+mod feed;
 mod front;
 mod history;
+mod search;
 mod story;
 mod stylesheet;
 
@@ -14,8 +16,10 @@ use crate::serve::Desk;
 use crate::serve::pages::{self, PlainPage};
 use crate::store::StoreError;
 
+pub(super) use feed::{feed, story_feed};
 pub(super) use front::front;
 pub(super) use history::history;
+pub(super) use search::{found, search};
 pub(super) use story::story;
 pub(super) use stylesheet::stylesheet;
 
@@ -23,7 +27,7 @@ const HTML: &str = "text/html; charset=utf-8";
 /// Stories of one front page, revisions of one page of history.
 const LINES: usize = 30;
 /// Nothing may run and nothing comes from elsewhere; what is shown was written by anyone.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; \
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
 /// Why there is no such page.
