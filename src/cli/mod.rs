@@ -19,6 +19,7 @@ mod logging;
 mod nearest;
 mod publish;
 mod read;
+mod search;
 mod serve;
 mod sim;
 mod status;
@@ -52,6 +53,7 @@ const COMMANDS: &[Command] = &[
     publish::COMMAND,
     read::COMMAND,
     history::COMMAND,
+    search::COMMAND,
     withdraw::COMMAND,
     follow::COMMAND,
     status::COMMAND,

@@ -154,7 +154,7 @@ limits! {
     /// How often what is over its topic's retention is looked for.
     retention_ms: u64 = 60_000, 10, DAY_MS;
     /// Searches that may wait for an answer; 0: this node has no search.
-    search_queue: usize = 32, 0, 10_000;
+    searches: usize = 32, 0, 10_000;
     /// How long a search may take.
     search_ms: u64 = 500, 10, 60_000;
     /// A turn of the loop that took longer is logged.

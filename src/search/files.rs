@@ -3,6 +3,7 @@
 use super::index::{Fault, Index, Mark};
 use std::fs;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// An index that is ready for work.
@@ -34,6 +35,8 @@ impl Opened {
     }
 
     fn try_open(path: &Path) -> Result<Self, Fault> {
+        // SQLite would let others read it; its files beside this one take after it.
+        fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
         let writer = Index::open(path)?;
         let mark = writer.mark()?;
         Ok(Self { writer, reader: Index::open(path)?, mark })

@@ -23,7 +23,7 @@ pub enum Fault {
     Panicked,
     /// The disk, or memory.
     Failed(rusqlite::Error),
-    /// The file can't be removed.
+    /// The file can't be made or removed.
     Stuck(io::Error),
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for Fault {
             Self::Ended => f.write_str("the search took too long"),
             Self::Panicked => f.write_str("it broke down"),
             Self::Failed(error) => write!(f, "{error}"),
-            Self::Stuck(error) => write!(f, "its file can't be removed: {error}"),
+            Self::Stuck(error) => write!(f, "its file can't be made or removed: {error}"),
         }
     }
 }

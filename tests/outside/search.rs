@@ -17,7 +17,8 @@ fn await_found(node: &Node, query: &str, expected: &[&str]) {
         if answer.status != 200 {
             return Err(answer.text());
         }
-        let found = titles(node, query);
+        let mut found = titles(node, query);
+        found.sort_unstable();
         if found == expected { Ok(()) } else { Err(format!("{query}: {found:?}")) }
     });
 }
@@ -130,8 +131,25 @@ fn more_changes_than_are_kept_by_name_are_all_found() {
 }
 
 #[test]
+fn the_command_shows_what_was_found() {
+    let node = Node::alone(Setup::new("Hill"));
+    node.http.write("flood", "The river rose\novernight.\n");
+    await_found(&node, "q=river", &["flood"]);
+    let search = |words: &[&str]| {
+        let mut command = crate::harness::bellwether();
+        crate::harness::Ended::well(command.args(["search", "--node", &node.url()]).args(words))
+    };
+    let said = search(&["river", "\"rose overnight\""]);
+    assert!(said.starts_with("AT ") && said.contains("The river rose overnight."), "{said}");
+    let said = search(&["river", "--json", "--since", "2020-01-01", "--limit", "1"]);
+    assert!(said.contains("\"title\":\"flood\"") && said.lines().count() == 1, "{said}");
+    let said = search(&["nowhere", "--json"]);
+    assert_eq!(said, "");
+}
+
+#[test]
 fn a_node_may_have_no_search() {
-    let node = Node::alone(Setup::new("Hill").limit("search_queue", 0));
+    let node = Node::alone(Setup::new("Hill").limit("searches", 0));
     node.http.write("a", "word\n");
     node.http.get("/v1/search?q=word").expect(503);
     assert!(!node.store().join("search").exists());

@@ -35,7 +35,7 @@ impl Node {
         let Some(search) = self.search.as_mut().filter(|search| search.is_open) else {
             return Err(SearchRefusal::Absent);
         };
-        if search.asks.waiting.len() >= self.config.limits.search_queue {
+        if search.asks.waiting.len() >= self.config.limits.searches {
             return Err(SearchRefusal::Busy);
         }
         search.asks.waiting.push_back((cx.id(), ask));

@@ -108,7 +108,8 @@ impl Gather {
             }
             let Some((update, next)) = store.read_from(place)?.filter(|(_, next)| *next <= end)
             else {
-                is_end = true;
+                // Behind the last update there may be frames of other kinds.
+                (place, is_end) = (end, true);
                 break;
             };
             read += update.payload_bytes();

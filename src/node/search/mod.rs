@@ -58,7 +58,7 @@ impl Search {
             gather: Gather::default(),
             asks: Asks::default(),
         };
-        (config.limits.search_queue > 0).then_some(search)
+        (config.limits.searches > 0).then_some(search)
     }
 
     /// An update was taken into what readers see.

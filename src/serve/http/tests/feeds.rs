@@ -154,7 +154,7 @@ fn a_walk_finds_each_story_once_and_each_withdrawal() {
     }
     // One is edited, two are withdrawn, one is new: archives keep their addresses.
     for title in ["s10", "s299"] {
-        bench.withdraw(title, "<wrong> & \u{1}bad");
+        bench.withdraw(title, "<wrong> & \u{fffe}bad");
     }
     let head = bench.get("/v1/stories/s20").id();
     bench.put_text(&format!("/v1/stories/s20?base={head}&durability=none"), "y").is(200);
