@@ -4,6 +4,7 @@
 //! Modules stand in layers; each imports only from lower ones (`tests/tidy.rs` holds it so).
 //! Read ARCHITECTURE.md first, then `reactor`, then `node`.
 
+pub mod accounts;
 pub mod base;
 pub mod cli;
 pub mod config;

@@ -14,6 +14,8 @@ mod speech;
 #[path = "outside/wire.rs"]
 mod wire;
 
+#[path = "outside/accounts.rs"]
+mod accounts;
 #[path = "outside/at.rs"]
 mod at;
 #[path = "outside/charter.rs"]

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// RFC 3986, 2.3: what may stand in a path segment or a query value as it is.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// The environment variable with a token for nodes whose accounts are closed.
+const TOKEN_VARIABLE: &str = "BELLWETHER_TOKEN";
+
 /// The largest answer that is read: a story with its JSON around it is far smaller.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,6 +25,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(45);
 pub(crate) struct Node {
     agent: ureq::Agent,
     base: String,
+    /// As `Authorization` has it.
+    bearer: Option<String>,
 }
 
 /// No answer came: the node is not there, or went away.
@@ -65,7 +70,9 @@ impl Node {
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_per_read(Some(SILENCE_MAX))
             .build();
-        Ok(Self { agent: config.into(), base })
+        let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        Ok(Self { agent: config.into(), base, bearer })
     }
 
     /// The address, without a slash at its end.
@@ -73,9 +80,17 @@ impl Node {
         &self.base
     }
 
+    /// The request with the token, if there is one.
+    fn bearing<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.bearer {
+            Some(bearer) => request.header("Authorization", bearer),
+            None => request,
+        }
+    }
+
     /// GET of a path that starts with a slash.
     pub(crate) fn get(&self, path: &str) -> Result<Answer, Unreachable> {
-        let request = self.agent.get(format!("{}{path}", self.base));
+        let request = self.bearing(self.agent.get(format!("{}{path}", self.base)));
         let request = request.config().timeout_global(Some(ANSWER_TIMEOUT)).build();
         self.answer(request.header("Accept", "application/json").call())
     }
@@ -88,7 +103,7 @@ impl Node {
         body: &[u8],
         create: bool,
     ) -> Result<Answer, Unreachable> {
-        let request = self.agent.put(format!("{}{path}", self.base));
+        let request = self.bearing(self.agent.put(format!("{}{path}", self.base)));
         let request = request.config().timeout_global(Some(ANSWER_TIMEOUT)).build();
         let request = request.header("Accept", "application/json").content_type(media_type);
         let request = if create { request.header("If-None-Match", "*") } else { request };
@@ -100,7 +115,7 @@ impl Node {
 
     /// DELETE of a path; `if_head` is the revision that has to be the newest still.
     pub(crate) fn delete(&self, path: &str, if_head: Option<&str>) -> Result<Answer, Unreachable> {
-        let request = self.agent.delete(format!("{}{path}", self.base));
+        let request = self.bearing(self.agent.delete(format!("{}{path}", self.base)));
         let request = request.config().timeout_global(Some(ANSWER_TIMEOUT)).build();
         let request = request.header("Accept", "application/json");
         let request = match if_head {
@@ -117,7 +132,7 @@ impl Node {
         media_type: &str,
         body: &[u8],
     ) -> Result<Answer, Unreachable> {
-        let request = self.agent.post(format!("{}{path}", self.base));
+        let request = self.bearing(self.agent.post(format!("{}{path}", self.base)));
         let request = request.config().timeout_global(Some(ANSWER_TIMEOUT)).build();
         let request = request.header("Accept", "application/json").content_type(media_type);
         self.answer(request.send(body))
@@ -129,7 +144,7 @@ impl Node {
         &self,
         path: &str,
     ) -> Result<Result<ureq::BodyReader<'static>, Answer>, Unreachable> {
-        let request = self.agent.get(format!("{}{path}", self.base));
+        let request = self.bearing(self.agent.get(format!("{}{path}", self.base)));
         let result = request.header("Accept", "text/event-stream").call();
         match result {
             Ok(response) if response.status() == 200 => {
@@ -186,6 +201,11 @@ fn checked(url: &str) -> Result<String, String> {
 }
 
 impl Answer {
+    /// An answer that came over another way.
+    pub(crate) fn new(status: u16, body: Vec<u8>) -> Self {
+        Self { status, retry_after: None, body }
+    }
+
     /// Whether the status is 2xx.
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)

@@ -3,6 +3,7 @@
 //!
 //! To add a command: write its module with a `COMMAND`, and name it in `COMMANDS`.
 
+mod account;
 mod args;
 mod chart;
 mod charter;
@@ -15,6 +16,7 @@ mod import;
 mod key;
 mod leash;
 mod load;
+mod local;
 mod logging;
 mod nearest;
 mod publish;
@@ -26,6 +28,7 @@ mod status;
 mod table;
 #[cfg(test)]
 mod testing;
+mod token;
 mod withdraw;
 
 use failure::Failure;
@@ -59,6 +62,8 @@ const COMMANDS: &[Command] = &[
     status::COMMAND,
     key::COMMAND,
     charter::COMMAND,
+    account::COMMAND,
+    token::COMMAND,
     load::COMMAND,
     sim::COMMAND,
 ];
@@ -136,8 +141,9 @@ Options:
   -V, --version  the version
 
 Commands that talk to a node take --node URL (default http://127.0.0.1:8001, or what the variable
-BELLWETHER_NODE names). They exit with 0 when done, 1 when they failed, 2 when the command line was
-wrong; errors are one line on stderr.
+BELLWETHER_NODE names); where accounts are closed, writers put a token into BELLWETHER_TOKEN. They
+exit with 0 when done, 1 when they failed, 2 when the command line was wrong; errors are one line on
+stderr.
 
 Examples:
   bellwether herd --preset ucla-2022

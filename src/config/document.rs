@@ -36,8 +36,7 @@ impl<'a> Document<'a> {
 
 /// Keys that an earlier version knew or a later one will, and what to say of them; a `.` at the end
 /// stands for every key of a section.
-const ELSEWHERE: [(&str, &str); 5] = [
-    ("accounts", "accounts are not supported by this version: remove the section"),
+const ELSEWHERE: [(&str, &str); 4] = [
     (
         "insecure_peers",
         "is gone, since links are encrypted: remove it, and give each peer beyond this machine its \

@@ -42,6 +42,9 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Whom it dials, or expects.
     pub peers: Vec<Peer>,
+    /// True: whoever can reach this node may write. `None`: so it is when every listener is on this
+    /// machine. See [`Config::are_accounts_open`].
+    pub accounts_open: Option<bool>,
     /// By topic how much is kept; what is over it may go. `*` is for all that are not named.
     pub retention: Vec<(String, Keep)>,
     /// Every limit.
@@ -82,9 +85,17 @@ impl Config {
             catch_up: true,
             listen: Vec::new(),
             peers: Vec::new(),
+            accounts_open: None,
             retention: Vec::new(),
             limits: Limits::default(),
         }
+    }
+
+    /// True when nobody needs an account to write: as configured, else when no listener is beyond
+    /// this machine.
+    pub fn are_accounts_open(&self) -> bool {
+        let is_near = || self.listen.iter().all(|listen| listen.endpoint.is_local());
+        self.accounts_open.unwrap_or_else(is_near)
     }
 
     /// Reads a file.

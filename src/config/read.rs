@@ -8,8 +8,18 @@ use super::{
 use crate::base::{ClientEndpoint, ServerEndpoint};
 use crate::update::{ORIGIN_BYTES_MAX, PublicKey};
 
-const ROOT_KEYS: [&str; 9] =
-    ["name", "dir", "durability", "catch_up", "listen", "peer", "limits", "places", "retention"];
+const ROOT_KEYS: [&str; 10] = [
+    "name",
+    "dir",
+    "durability",
+    "catch_up",
+    "listen",
+    "peer",
+    "accounts",
+    "limits",
+    "places",
+    "retention",
+];
 const LISTEN_KEYS: [&str; 3] = ["protocol", "endpoint", "close"];
 const PEER_KEYS: [&str; 5] = ["name", "endpoint", "kind", "key", "per_update"];
 
@@ -28,8 +38,20 @@ pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigError> {
     let peers = peers(&root, &name)?;
     let limits = limits(&root)?;
     root.section("places", &[])?;
+    let accounts = root.section("accounts", &["open"])?;
+    let accounts_open = accounts.map_or(Ok(None), |section| section.flag("open"))?;
     let retention = retention::read(&root)?;
-    Ok(Config { name, dir: dir.into(), durability, catch_up, listen, peers, retention, limits })
+    Ok(Config {
+        name,
+        dir: dir.into(),
+        durability,
+        catch_up,
+        listen,
+        peers,
+        accounts_open,
+        retention,
+        limits,
+    })
 }
 
 fn name(section: &Section<'_>) -> Result<String, ConfigError> {

@@ -7,7 +7,8 @@ use std::fmt::{self, Write};
 const KEYS: [&str; 3] = ["count", "days", "bytes"];
 /// Stands for all topics that are not named.
 const REST: &str = "*";
-/// Who is of the herd is never dropped.
+/// Who is of the herd, and who may write, is never dropped.
+const KEPT: [&str; 2] = [CHARTER, "accounts"];
 const CHARTER: &str = "charter";
 
 /// How much is kept of a topic. What is over one of these bounds may go; `None` is no bound.
@@ -32,15 +33,16 @@ impl Config {
     /// The place in [`Config::retention`] of what holds for a topic; `None`: all of it is kept.
     pub fn retention_of(&self, topic: &str) -> Option<usize> {
         let place_of = |name| self.retention.iter().position(|(of, _)| of == name);
-        if topic == CHARTER { None } else { place_of(topic).or_else(|| place_of(REST)) }
+        if KEPT.contains(&topic) { None } else { place_of(topic).or_else(|| place_of(REST)) }
     }
 }
 
 pub(super) fn read(root: &Section<'_>) -> Result<Vec<(String, Keep)>, ConfigError> {
     let mut retention = Vec::new();
     for (topic, section) in root.named("retention", &KEYS)? {
-        if topic == CHARTER {
-            return Err(section.wrong("the charter is kept for ever: remove it"));
+        if KEPT.contains(&topic) {
+            let verb = if topic == CHARTER { "is" } else { "are" };
+            return Err(section.wrong(format!("the {topic} {verb} kept for ever: remove it")));
         }
         let count = at_least_one(&section, "count")?;
         let days = at_least_one(&section, "days")?;
@@ -91,7 +93,7 @@ mod tests {
         assert_eq!(config.retention[0], ("stories".to_owned(), stories));
         let place = |topic| config.retention_of(topic);
         assert_eq!((place("stories"), place("a b"), place("c")), (Some(0), Some(2), Some(1)));
-        assert_eq!(place("charter"), None);
+        assert_eq!((place("charter"), place("accounts")), (None, None));
         assert_eq!(Config::parse(&config.to_toml(), "x"), Ok(config));
         assert_eq!(parse("x = { days = 1 }").unwrap().retention_of("y"), None);
         assert_eq!(parse("").unwrap().retention, []);
@@ -111,6 +113,10 @@ mod tests {
             (
                 "charter = { days = 1 }",
                 "4: retention.charter: the charter is kept for ever: remove it",
+            ),
+            (
+                "accounts = { days = 1 }",
+                "4: retention.accounts: the accounts are kept for ever: remove it",
             ),
         ];
         for (more, expected) in table {

@@ -103,6 +103,7 @@ fn unknown_keys_name_their_line_and_the_nearest_known_key() {
             "herd.toml:3: \"a b\\n\": unknown key; the nearest known one is \"name\"",
         ),
         ("[places]\nuri = 3", "herd.toml:4: places.uri: unknown key; none is known here"),
+        ("[accounts]\nopne = 1", "herd.toml:4: accounts.opne: unknown key; did you mean \"open\"?"),
     ];
     for (more, expected) in table {
         assert_eq!(error(more), expected);
@@ -117,10 +118,6 @@ fn what_only_later_versions_can_do_is_refused_and_says_so() {
             listen("nntp"),
             "herd.toml:4: listen.protocol: \"nntp\" is not supported by this version: use \
              \"http\", \"line\", \"at\" or \"peer\"",
-        ),
-        (
-            "[accounts]\nopen = true".to_owned(),
-            "herd.toml:3: accounts: accounts are not supported by this version: remove the section",
         ),
         (
             "insecure_peers = true".to_owned(),
@@ -148,8 +145,31 @@ fn what_only_later_versions_can_do_is_refused_and_says_so() {
 }
 
 #[test]
+fn accounts_are_open_on_this_machine_alone_unless_it_is_said() {
+    let near = "[[listen]]\nprotocol = \"http\"\nendpoint = \"tcp:1\"\n";
+    let far = "[[listen]]\nprotocol = \"line\"\nendpoint = \"tcp:2:interface=0.0.0.0\"\n";
+    let (open, closed) = ("[accounts]\nopen = true\n", "[accounts]\nopen = false\n");
+    for (text, is_open) in [
+        (String::new(), true),
+        (near.to_owned(), true),
+        (format!("{near}{far}"), false),
+        (format!("{near}{far}{open}"), true),
+        (format!("{near}{closed}"), false),
+        ("[accounts]".to_owned(), true),
+    ] {
+        let config = parse(&format!("{MINIMAL}{text}")).unwrap();
+        assert_eq!(config.are_accounts_open(), is_open, "{text}");
+        assert_eq!(Config::parse(&config.to_toml(), "x"), Ok(config));
+    }
+}
+
+#[test]
 fn wrong_values_are_named_with_what_is_expected() {
     let table = [
+        (
+            "[accounts]\nopen = 1",
+            "herd.toml:4: accounts.open: must be true or false, not a whole number",
+        ),
         (
             "durability = \"disk\"",
             "herd.toml:3: durability: \"disk\" is no durability: use \"none\", \"local\", a number \

@@ -40,6 +40,9 @@ fn write_config(config: &Config, out: &mut String) -> fmt::Result {
             writeln!(out, "per_update = true")?;
         }
     }
+    if let Some(open) = config.accounts_open {
+        writeln!(out, "\n[accounts]\nopen = {open}")?;
+    }
     retention::write(&config.retention, out)?;
     let changed = config.limits.values().filter(|(limit, value)| limit.default != *value);
     for (index, (limit, value)) in changed.enumerate() {

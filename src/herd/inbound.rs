@@ -315,7 +315,6 @@ impl<L: Copy + Ord> Relay<L> {
                 self.gate.put(update, Arc::clone(&sealed));
             }
         }
-        self.plan(archive, now);
         Ok(Arrival::Ready)
     }
 

@@ -33,7 +33,8 @@ const SYNCS_OUT_MAX: usize = 2;
 const SYNC_STALL_MS: u64 = 500;
 /// So many updates of ours are shown when an epoch turns out to be forked.
 const OWN_SHOWN_MAX: usize = 24;
-/// Withdrawals and acts of the charter that an origin may flood a second, beside all else.
+/// Withdrawals and acts (on the charter, on accounts) that an origin may flood a second, beside all
+/// else.
 const URGENT_PER_S: u64 = 100;
 
 /// The bounds of a relay.
@@ -447,6 +448,8 @@ impl<L: Copy + Ord> Relay<L> {
             Some(Next::Passed(span)) => return Some(self.pass(span)),
             None => {
                 self.drop_what_is_too_much(archive);
+                // What comes next is known only now, and in a crowd nothing else is asked for.
+                self.plan(archive, now);
                 return None;
             }
         };

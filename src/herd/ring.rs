@@ -79,5 +79,5 @@ impl Ring {
 
 /// True for what goes before the bulk of other origins.
 pub(super) fn is_urgent(update: &Update) -> bool {
-    matches!(update.kind(), Kind::Withdrawal | Kind::Charter)
+    matches!(update.kind(), Kind::Withdrawal | Kind::Charter | Kind::Account)
 }

@@ -26,6 +26,6 @@ fn is_in_section(update: &Update, section: &str) -> bool {
             Revision::decode(update.payload()).is_ok_and(|revision| revision.section == section)
         }
         Kind::Withdrawal => true,
-        Kind::Report | Kind::Data | Kind::Charter => false,
+        Kind::Report | Kind::Data | Kind::Charter | Kind::Account => false,
     }
 }

@@ -106,7 +106,7 @@ pub fn apply(shelf: &mut impl Shelf, update: &Update) -> Result<Applied, StoreEr
         (Kind::Revision, TOPIC_STORIES) => intake::apply_revision(shelf, update),
         (Kind::Withdrawal, TOPIC_STORIES) => intake::apply_withdrawal(shelf, update),
         (Kind::Report, TOPIC_PLACES) => places::apply_report(shelf, update),
-        (Kind::Data | Kind::Charter, _) => Ok(Applied::Data),
+        (Kind::Data | Kind::Charter | Kind::Account, _) => Ok(Applied::Data),
         _ => Ok(Applied::Malformed(PayloadError::Topic)),
     }
 }
@@ -116,7 +116,7 @@ pub fn title_of(update: &Update) -> Option<&str> {
     match update.kind() {
         Kind::Revision => Revision::decode(update.payload()).ok().map(|revision| revision.title),
         Kind::Withdrawal => Withdrawal::decode(update.payload()).ok().map(|gone| gone.title),
-        Kind::Report | Kind::Data | Kind::Charter => None,
+        Kind::Report | Kind::Data | Kind::Charter | Kind::Account => None,
     }
 }
 

@@ -21,6 +21,6 @@ pub fn is_newest(shelf: &impl Shelf, update: &Update) -> Result<bool, StoreError
             Ok(report(shelf, read.id)?.is_some_and(|newest| newest == payload))
         }
         Kind::Withdrawal => Ok(true),
-        Kind::Data | Kind::Charter => Ok(false),
+        Kind::Data | Kind::Charter | Kind::Account => Ok(false),
     }
 }

@@ -4,6 +4,7 @@
 
 use super::Node;
 use super::charter;
+use crate::accounts;
 use crate::herd::Fork;
 use crate::news::{self, Applied, Revision};
 use crate::reactor::Ctx;
@@ -52,6 +53,9 @@ fn hush_exhibits(store: &mut Store) -> Result<(), StoreError> {
 fn enter(store: &mut Store, update: &Update) -> Result<Applied, StoreError> {
     if update.kind() == Kind::Charter {
         charter::enter(store.index_mut(), update)?;
+    }
+    if update.kind() == Kind::Account && !update.is_erased() {
+        accounts::enter(store.index_mut(), update)?;
     }
     news::apply(store.index_mut(), update)
 }

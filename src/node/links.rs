@@ -309,6 +309,24 @@ impl Node {
         }
     }
 
+    /// True for the key of this node and of the nodes of its herd, as far as it can know: those of
+    /// the charter, else those configured, else those that were proved on links of this node.
+    pub(super) fn is_of_herd(&self, key: &PublicKey) -> bool {
+        if *key == self.key.public() {
+            return true;
+        }
+        match self.charter.standing(key) {
+            Standing::Member(_) => true,
+            Standing::Retired => false,
+            Standing::Stranger => self.herd_peers().any(|peer| peer.key == Some(*key)),
+            Standing::Unchartered => {
+                let is_configured = self.herd_peers().any(|peer| peer.key == Some(*key));
+                let mut members = self.roll.members();
+                is_configured || members.any(|(name, _)| self.is_key_of(key, name))
+            }
+        }
+    }
+
     fn configured_key(&self, name: &str) -> Option<PublicKey> {
         self.herd_peers().filter(|peer| peer.name == name).find_map(|peer| peer.key)
     }

@@ -32,11 +32,13 @@ use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
 use crate::search::{Ask, Fault, Found};
 use crate::serve::http::{Events, Prints};
 use crate::serve::{
-    Desk, Entry, Holder, Receipt, Refusal, SearchBacklog, SearchRefusal, Settled, Tally, Ticket,
+    Desk, Entry, Gate, Holder, Receipt, Refusal, SearchBacklog, SearchRefusal, Settled, Tally,
+    Ticket,
 };
 use crate::store::{Apply, Store, StoreError};
 use crate::update::{
-    After, Cid, Clock, Dot, Draft, Epoch, Kind, Seal, SigningKey, Update, Vector, Word,
+    After, Cid, Clock, Dot, Draft, Epoch, Kind, PublicKey, Seal, Signature, SigningKey, Update,
+    Vector, Word,
 };
 use audience::Audience;
 use commit::Commits;
@@ -93,6 +95,7 @@ pub struct Node {
     events: Events,
     prints: Prints,
     tally: Tally,
+    gate: Gate,
     figures: Figures,
     charter: Charter,
     /// An act came since it was read.
@@ -161,6 +164,7 @@ impl Node {
             events: Events::default(),
             prints: Prints::default(),
             tally: Tally::default(),
+            gate: Gate::default(),
             figures: Figures::default(),
             charter: Charter::default(),
             is_charter_stale: false,
@@ -406,5 +410,21 @@ impl Desk for Node {
 
     fn tally(&mut self) -> &mut Tally {
         &mut self.tally
+    }
+
+    fn key(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Signature {
+        self.key.sign(message)
+    }
+
+    fn trusts(&self, key: &PublicKey) -> bool {
+        self.is_of_herd(key)
+    }
+
+    fn gate(&mut self) -> &mut Gate {
+        &mut self.gate
     }
 }

@@ -122,11 +122,12 @@ impl Retention {
     }
 
     /// True when nothing builds upon an update: it is no head of a story and no newest report, no
-    /// withdrawal and no act of the charter. A revision stays for as long as one that it follows is
-    /// here, so that a peer never gets that one without it, and takes it for a head.
+    /// withdrawal, and no act on the charter or on accounts. A revision stays for as long as one
+    /// that it follows is here, so that a peer never gets that one without it, and takes it for a
+    /// head.
     fn may_go(&self, store: &Store, update: &Update) -> Result<bool, StoreError> {
         match update.kind() {
-            Kind::Withdrawal | Kind::Charter => Ok(false),
+            Kind::Withdrawal | Kind::Charter | Kind::Account => Ok(false),
             Kind::Data => Ok(true),
             Kind::Report => Ok(!news::is_newest(store.index(), update)?),
             Kind::Revision => {

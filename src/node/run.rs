@@ -105,6 +105,11 @@ impl Node {
             bound.push((listen.service, local));
         }
         self.load_charter();
+        if self.config.accounts_open == Some(true)
+            && !self.config.listen.iter().all(|listen| listen.endpoint.is_local())
+        {
+            log::warn!("accounts are open: whoever reaches this node may write and withdraw");
+        }
         self.note_own_held(cx);
         // What a crash left unsealed could be handed to nobody.
         if self.seal_all() > 0 {

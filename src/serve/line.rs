@@ -1,12 +1,15 @@
 //! The line protocol of places-protocol.md: IAMAT and WHATSAT from clients, AT from the servers of
-//! foreign herds where the listener trusts them. Answers leave in the order of their commands, each
-//! when what it promises is true.
+//! foreign herds where the listener trusts them, AUTH from who needs a token to write. Answers leave
+//! in the order of their commands, each when what it promises is true.
 
+use super::visitor::{Visitor, anyone, by_token_id};
 use super::{Desk, Receipt, Settled, Ticket};
+use crate::accounts::{Token, TokenId};
 use crate::base::InBuf;
 use crate::config::ClosePolicy;
 use crate::proto::line::{
-    Command, Decimal, Latlon, Line, LineCodec, Radius, Report, put_at, put_bad, put_places,
+    Command, Decimal, Latlon, Line, LineCodec, Radius, Report, put_at, put_auth, put_bad,
+    put_places,
 };
 use crate::reactor::{Ctx, Outcome, Protocol};
 use crate::store::StoreError;
@@ -117,6 +120,8 @@ pub struct LineConnection {
     codec: LineCodec,
     policy: ClosePolicy,
     caller: Caller,
+    /// What the last AUTH showed.
+    token: Option<TokenId>,
     /// Something was answered: from then on silence may end the connection.
     has_answered: bool,
     waiting: VecDeque<Waiting>,
@@ -137,6 +142,7 @@ impl LineConnection {
             codec: LineCodec::new(line_bytes_max),
             policy,
             caller,
+            token: None,
             has_answered: false,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -171,6 +177,8 @@ impl LineConnection {
             _ if self.caller == Caller::Server => {
                 log::debug!("a foreign server said something that is not AT");
             }
+            Command::Auth { token } => self.authenticate(cx, desk, token, line),
+            Command::Iamat { .. } if !self.may_write(desk) => self.answer_bad(cx, desk, line),
             Command::Iamat { id, latlon, time } => match desk.report(cx, id, &latlon, &time) {
                 ReportAnswer::Now(at) => {
                     self.answer(cx, desk, None, &line, |out| put_at(out, &at));
@@ -196,6 +204,34 @@ impl LineConnection {
         if !self.is_put_off {
             desk.tally().on_command(verb);
         }
+    }
+
+    /// Takes a token for what follows. Its answer is no answer to a command: with `answered` the
+    /// connection stays for one.
+    fn authenticate<D: PlacesDesk>(
+        &mut self,
+        cx: &mut Ctx<'_, D>,
+        desk: &mut D,
+        token: &[u8],
+        line: Line<'_>,
+    ) {
+        let token = std::str::from_utf8(token).ok().and_then(Token::parse).map(|token| token.id());
+        let visitor = token.and_then(|id| known(by_token_id(desk, id)));
+        self.token = visitor.as_ref().and(token);
+        let Some(visitor) = visitor else { return self.answer_bad(cx, desk, line) };
+        let scopes = visitor.scopes.to_string();
+        if self.waiting.is_empty() {
+            put_auth(cx.transport().out().tail(), &visitor.name, &scopes);
+        } else {
+            self.answer(cx, desk, None, &line, |out| put_auth(out, &visitor.name, &scopes));
+        }
+    }
+
+    /// Whether a report is taken: from anyone where accounts are open, else with a token that is
+    /// good still.
+    fn may_write<D: PlacesDesk>(&self, desk: &D) -> bool {
+        let by_token = || self.token.and_then(|id| known(by_token_id(desk, id)));
+        anyone(desk, false).write || by_token().is_some_and(|visitor| visitor.scopes.write)
     }
 
     /// The node has too much to write: the answer comes later, and nothing is read before it.
@@ -290,12 +326,21 @@ impl LineConnection {
     }
 }
 
+/// A visitor that is found; nobody, where the index fails.
+fn known(found: Result<Option<Visitor>, StoreError>) -> Option<Visitor> {
+    found.unwrap_or_else(|error| {
+        log::error!("a token can't be looked up: {error}");
+        None
+    })
+}
+
 /// What a command counts as.
 fn verb(command: &Command<'_>) -> &'static str {
     match command {
         Command::Iamat { .. } => "IAMAT",
         Command::Whatsat { .. } => "WHATSAT",
         Command::At(_) => "AT",
+        Command::Auth { .. } => "AUTH",
         Command::Bad => "bad",
     }
 }

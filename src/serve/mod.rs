@@ -3,11 +3,13 @@
 //! state that outlives a connection (that is the node's).
 
 pub mod at;
+mod gate;
 pub mod http;
 pub mod line;
 mod pages;
 pub mod peer;
 mod tally;
+mod visitor;
 
 use crate::base::Chunk;
 use crate::config::{Config, Durability};
@@ -16,10 +18,12 @@ use crate::metrics::Exposition;
 use crate::reactor::{ConnId, Ctx};
 use crate::search::{Ask, Fault, Found};
 use crate::store::{Store, StoreError};
-use crate::update::{After, Cid, Dot, Kind, Update};
+use crate::update::{After, Cid, Dot, Kind, PublicKey, Signature, Update};
 use std::fmt;
 
+pub use gate::{CheckId, Denied, Gate, Verdict};
 pub use tally::{RouteLabel, Tally};
+pub use visitor::{Lacks, Visitor, anyone};
 
 /// Counts writes that wait for the disk, in the order in which they will be on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -200,4 +204,39 @@ pub trait Desk: Sized + 'static {
 
     /// Counters that the protocols keep: one value for the whole node.
     fn tally(&mut self) -> &mut Tally;
+
+    /// The node's own key.
+    fn key(&self) -> PublicKey;
+
+    /// Signs as this node: 20 µs.
+    fn sign(&self, message: &[u8]) -> Signature;
+
+    /// True for the keys of this node and of those that are of its herd now, whose word it takes
+    /// for who is signed in.
+    fn trusts(&self, key: &PublicKey) -> bool;
+
+    /// What is remembered of visitors: one value for the whole node.
+    fn gate(&mut self) -> &mut Gate;
+
+    /// Who has a token (`bw_…`); `None` when it is no good. Sees a revocation at once: what keeps a
+    /// connection open asks again before it writes.
+    fn bearer(&self, token: &str) -> Result<Option<Visitor>, StoreError> {
+        visitor::by_token(self, token)
+    }
+
+    /// Begins to check the password of an account, off the loop. The connection at hand is notified
+    /// when [`Desk::checked`] knows the end.
+    fn check_password(
+        &mut self,
+        cx: &mut Ctx<'_, Self>,
+        name: &str,
+        password: &[u8],
+    ) -> Result<CheckId, Denied> {
+        gate::check(cx, self, name, password)
+    }
+
+    /// How a check ended, told once; `None` while it is under way.
+    fn checked(&mut self, check: CheckId) -> Option<Verdict> {
+        self.gate().take(check)
+    }
 }

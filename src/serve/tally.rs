@@ -51,6 +51,10 @@ routes! {
     Stream = "/v1/stream",
     Herd = "/v1/herd",
     Charter = "/v1/charter",
+    Accounts = "/v1/accounts",
+    Tokens = "/v1/tokens",
+    SignIn = "/sign-in",
+    SignOut = "/sign-out",
     Healthz = "/healthz",
     Readyz = "/readyz",
     Metrics = "/metrics",
@@ -65,6 +69,7 @@ pub struct Tally {
     /// has a handful of them, and its most frequent one nearly always came first.
     requests: Vec<Vec<(Status, u64)>>,
     commands: BTreeMap<&'static str, u64>,
+    sign_ins: BTreeMap<&'static str, u64>,
     /// Event streams open now.
     pub streams: u64,
     /// Long polls that wait now.
@@ -89,6 +94,7 @@ impl Default for Tally {
         Self {
             requests: vec![Vec::new(); RouteLabel::ALL.len()],
             commands: BTreeMap::new(),
+            sign_ins: BTreeMap::new(),
             streams: 0,
             long_polls: 0,
             body_bytes: 0,
@@ -127,6 +133,11 @@ impl Tally {
     /// Counts a line command. `verb` comes from a closed list: never from the peer.
     pub fn on_command(&mut self, verb: &'static str) {
         *self.commands.entry(verb).or_default() += 1;
+    }
+
+    /// Counts a try to sign in. `end` comes from a closed list.
+    pub fn on_sign_in(&mut self, end: &'static str) {
+        *self.sign_ins.entry(end).or_default() += 1;
     }
 
     /// The `Date` of an answer at this wall time, in nanoseconds since 1970: written once a second.
@@ -172,6 +183,10 @@ impl Tally {
             ),
         ] {
             out.counter(name, help, &[], value);
+        }
+        for (end, count) in &self.sign_ins {
+            let help = "Tries to sign in, by how they ended.";
+            out.counter("bellwether_sign_ins_total", help, &[("end", end)], *count);
         }
         for (verb, count) in &self.commands {
             let help = "Commands of the line protocol, by verb.";

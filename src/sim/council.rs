@@ -1,9 +1,11 @@
 //! The charter in a simulated herd: one founds it, others add and retire nodes. Whoever knows that
-//! a node is retired has no link to it any more, and the herd goes on without it.
+//! a node is retired has no link to it any more, and the herd goes on without it. And its accounts:
+//! every other guest gets one, or a token, or loses it.
 
 use super::host::key;
 use super::laws::{Breach, Kept, Law};
 use super::world::World;
+use crate::accounts::{self, PasswordHash, Scopes, TOPIC_ACCOUNTS, Token};
 use crate::base::{Rng, Tick};
 use crate::config::Durability;
 use crate::herd::{Act, Named, Standing, TOPIC_CHARTER};
@@ -66,28 +68,46 @@ impl Council {
         let named = |name: &String| Named { name: name.clone(), key: key(name).public() };
         let retires = self.spare.as_ref().filter(|name| **name != author && rng.chance(1, 2));
         let (act, ends) = if !self.is_founded {
-            (Act::Found { members: self.members.iter().map(named).collect() }, None)
+            (Act::Found { members: self.members.iter().map(named).collect() }.encode(), None)
         } else if let (Some(name), None) = (retires, &self.retired) {
             let key = key(name).public();
-            (Act::Retire { key }, Some((name.clone(), key)))
+            (Act::Retire { key }.encode(), Some((name.clone(), key)))
         } else {
             self.guests += 1;
-            (Act::Add(named(&format!("guest{}", self.guests))), None)
+            if self.guests.is_multiple_of(2) {
+                let act = account_act(self.guests / 2).encode();
+                return node.publish(cx, entry(Kind::Account, TOPIC_ACCOUNTS, &act), durability);
+            }
+            (Act::Add(named(&format!("guest{}", self.guests))).encode(), None)
         };
-        let entry = Entry {
-            kind: Kind::Charter,
-            topic: TOPIC_CHARTER,
-            media_type: "application/json",
-            alias: "",
-            parents: Vec::new(),
-            payload: &act.encode(),
-        };
+        let entry = entry(Kind::Charter, TOPIC_CHARTER, &act);
         let receipt = node.publish(cx, entry, durability);
         if receipt.is_ok() {
             self.is_founded = true;
             self.retired = self.retired.take().or(ends);
         }
         receipt
+    }
+}
+
+fn entry<'a>(kind: Kind, topic: &'a str, payload: &'a [u8]) -> Entry<'a> {
+    let media_type = "application/json";
+    Entry { kind, topic, media_type, alias: "", parents: Vec::new(), payload }
+}
+
+/// The `n`-th act on accounts: of few names and tokens, so that they meet.
+fn account_act(n: u64) -> accounts::Act {
+    let name = format!("writer{}", n / 5 % 2);
+    let token = Token::of([(n / 10 % 3) as u8; 32]);
+    let (id, digest) = (token.id(), token.digest());
+    match n % 5 {
+        0 => accounts::Act::Remove { name },
+        1 | 3 => {
+            let scopes = if n % 5 == 1 { Scopes::WRITER } else { Scopes::ALL };
+            accounts::Act::Account { name, password: PasswordHash::stand_in(), scopes }
+        }
+        2 => accounts::Act::Token { id, name, scopes: Scopes::WRITER, digest },
+        _ => accounts::Act::Revoke { id },
     }
 }
 

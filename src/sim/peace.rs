@@ -323,7 +323,7 @@ impl World {
                 for dot in (span.from..=span.to).map(|seq| Dot { epoch: span.epoch, seq }) {
                     let Some((kind, topic)) = self.ledger.kinds.get(&dot) else { continue };
                     let may_go = self.customs.drops(topic)
-                        && !matches!(kind, Kind::Withdrawal | Kind::Charter)
+                        && !matches!(kind, Kind::Withdrawal | Kind::Charter | Kind::Account)
                         || self.ledger.may_fork(dot.epoch);
                     checks.hold(Law::Retention, may_go, || {
                         format!("{} has dropped {dot}, a {kind:?} on {topic}", host.name)
@@ -463,7 +463,7 @@ fn may_go(store: &Store, update: &Update) -> Result<bool, StoreError> {
         return Ok(false);
     }
     match update.kind() {
-        Kind::Withdrawal | Kind::Charter => Ok(false),
+        Kind::Withdrawal | Kind::Charter | Kind::Account => Ok(false),
         Kind::Data => Ok(true),
         Kind::Report | Kind::Revision => {
             for parent in update.parents() {

@@ -39,11 +39,13 @@ pub enum Kind {
     Data,
     /// An act on the herd's charter.
     Charter,
+    /// An act on who may write. It holds hashes of passwords: no reader is shown it.
+    Account,
 }
 
 impl Kind {
-    const ALL: [Self; 5] =
-        [Self::Revision, Self::Withdrawal, Self::Report, Self::Data, Self::Charter];
+    const ALL: [Self; 6] =
+        [Self::Revision, Self::Withdrawal, Self::Report, Self::Data, Self::Charter, Self::Account];
 
     fn code(self) -> u8 {
         match self {
@@ -52,6 +54,7 @@ impl Kind {
             Self::Report => 3,
             Self::Data => 4,
             Self::Charter => 5,
+            Self::Account => 6,
         }
     }
 
@@ -67,6 +70,7 @@ impl Kind {
             Self::Report => "report",
             Self::Data => "data",
             Self::Charter => "charter",
+            Self::Account => "account",
         }
     }
 }

@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["base"],
     &["update"],
     &["proto", "metrics", "config", "store"],
-    &["reactor", "herd", "news", "search"],
+    &["reactor", "herd", "news", "search", "accounts"],
     &["serve"],
     &["node"],
     &["sim"],

@@ -5,8 +5,8 @@ use bellwether::base::InBuf;
 use bellwether::proto::http::{
     Accept, AcceptEncoding, BodyLength, ByteRange, ContentType, EntityTag, Event, Fields, Head,
     HttpError, HttpLimits, Method, RequestCodec, ResponseCodec, ResponseHead, TagList, Target,
-    Version, date_text, decode_escapes, encode_segment, if_range_holds, list_elements, parse_date,
-    path_segments, query_pairs,
+    Version, cookie, date_text, decode_escapes, encode_segment, if_range_holds, list_elements,
+    parse_date, path_segments, query_pairs,
 };
 use std::io::Write;
 
@@ -249,6 +249,7 @@ fn look_at_fields(fields: &Fields<'_>) {
     let offers = ["text/html", "application/json"];
     assert!(Accept::read(fields).best(&offers).is_none_or(|best| best < offers.len()));
     AcceptEncoding::read(fields).best(&[]);
+    assert!(cookie(fields, "a").is_none_or(|value| !value.contains(';')));
     let tag = EntityTag::strong("a");
     for name in ["If-Match", "If-None-Match"] {
         if let Ok(Some(tags)) = TagList::read(fields, name) {

@@ -90,6 +90,10 @@ fn look_at_command(line: &[u8]) -> Option<Decimal<'_>> {
             assert!((0.0..=50.0).contains(&radius.km()) && bound <= 20);
             None
         }
+        Command::Auth { token } => {
+            assert!(!token.is_empty() && !token.contains(&b' '));
+            None
+        }
         Command::Bad => None,
     }
 }

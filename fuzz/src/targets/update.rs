@@ -1,13 +1,14 @@
 //! Updates, the seals over them, and what they carry.
 
+use bellwether::accounts;
 use bellwether::herd::Act;
 use bellwether::news::{Located, Revision, UpdateView, Withdrawal, read_report};
 use bellwether::update::{
     Cid, Dot, Draft, Epoch, Hlc, Kind, Reader, SEAL_UPDATES_MAX, Seal, Update,
 };
 
-const KINDS: [Kind; 5] =
-    [Kind::Revision, Kind::Withdrawal, Kind::Report, Kind::Data, Kind::Charter];
+const KINDS: [Kind; 6] =
+    [Kind::Revision, Kind::Withdrawal, Kind::Report, Kind::Data, Kind::Charter, Kind::Account];
 
 /// An envelope, a stub or a seal.
 pub(crate) fn envelope(bytes: &[u8]) {
@@ -81,6 +82,9 @@ pub(crate) fn payload(bytes: &[u8]) {
     }
     if let Ok(act) = Act::decode(bytes) {
         assert_eq!(Act::decode(&act.encode()), Ok(act));
+    }
+    if let Ok(act) = accounts::Act::decode(bytes) {
+        assert_eq!(accounts::Act::decode(&act.encode()), Ok(act));
     }
     for kind in KINDS {
         let update = Update::seal(Draft {

@@ -1,6 +1,7 @@
 //! How far, how fast and how often updates travel.
 
 use super::net::{Net, SETTINGS, payloads};
+use crate::herd::{LinkSettings, RelaySettings};
 use crate::update::Dot;
 use std::collections::BTreeSet;
 
@@ -75,4 +76,24 @@ fn a_busy_herd_sends_few_copies_and_what_is_large_comes_once() {
     let (_, copies) = spread(&mut net, 20, 15_000, 300);
     assert!(copies <= 2.0, "{copies} copies of 15 kB");
     assert!(net.agrees() && net.errors.is_empty());
+}
+
+#[test]
+fn a_backlog_goes_on_beside_what_is_pushed_out_of_turn() {
+    // No heartbeat comes to the rescue.
+    let link = LinkSettings { heartbeat_ms: 60_000, silence_ms: 300_000, ..SETTINGS.link };
+    let settings = RelaySettings { gate_bytes: 100_000, link, ..SETTINGS };
+    let mut net = Net::new(2, 1, settings);
+    for _ in 0..40 {
+        net.publish(0, &payloads(256, 20));
+    }
+    net.link(1, 0, 20);
+    for _ in 0..100 {
+        net.publish(0, &payloads(20, 100));
+        net.run(5);
+    }
+    let gate = net.nodes[1].relay.waiting_bytes();
+    assert!(gate * 2 > settings.gate_bytes, "a crowd of {gate} bytes waits for its turn");
+    net.settle(5_000);
+    assert!(net.errors.is_empty());
 }

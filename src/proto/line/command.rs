@@ -26,6 +26,11 @@ pub enum Command<'a> {
     },
     /// `AT server skew id latlon time`: a server hands on a report. Only peers may say it.
     At(Report<'a>),
+    /// `AUTH token`: someone says who they are, for what follows on this connection.
+    Auth {
+        /// Any bytes but white space.
+        token: &'a [u8],
+    },
     /// Anything else, an empty line included.
     Bad,
 }
@@ -49,6 +54,7 @@ impl<'a> Command<'a> {
                 radius: Radius::parse(fields.next()?)?,
                 bound: parse_bound(fields.next()?)?,
             },
+            b"AUTH" => Self::Auth { token: fields.next()? },
             b"AT" => {
                 let report = Self::At(Report {
                     server: fields.next()?,
@@ -161,6 +167,11 @@ pub fn put_places(out: &mut Vec<u8>, at_line: &[u8], json: &str) {
         out.push(b'\n');
     }
     out.push(b'\n');
+}
+
+/// Appends the answer to AUTH: who it is now, and what they may do.
+pub fn put_auth(out: &mut Vec<u8>, name: &str, scopes: &str) {
+    out.extend_from_slice(format!("AUTH {name} {scopes}\n").as_bytes());
 }
 
 /// Appends the answer to what is no command: a question mark and the line as it came.

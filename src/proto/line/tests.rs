@@ -217,12 +217,15 @@ fn commands_are_read_with_any_white_space_between_their_fields() {
 
 #[test]
 fn what_the_herds_that_exist_choke_on_is_no_command_here() {
-    let bad: [&[u8]; 46] = [
+    let bad: [&[u8]; 49] = [
         b"",
         b"   ",
         b"IAMAT",
         b"iamat a +1+1 1",
         b"IAMATa +1+1 1",
+        b"AUTH",
+        b"AUTH a b",
+        b"auth a",
         b"IAMAT a +1+1",
         b"IAMAT a +1+1 1 1",
         b"IAMAT a 1+1 1",

@@ -259,6 +259,10 @@ impl<D: Desk> HttpConnection<D> {
         let answer = match write.advance(cx, desk) {
             Ok(Progress::Answer(answer)) => answer,
             Ok(Progress::Wait(ticket)) => return self.wait_for_disk(cx, desk, write, ticket),
+            Ok(Progress::Check) => {
+                self.phase = Phase::Settling(write);
+                return self.pause(cx, SETTLE_MS_MAX);
+            }
             Err(problem) => problem.into(),
         };
         self.answer(cx, desk, answer);
@@ -483,7 +487,8 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
     fn timeout(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
         let is_body = self.codec.awaiting() == Awaiting::Body;
         match std::mem::replace(&mut self.phase, Phase::Ready) {
-            Phase::Settling(_) => {
+            Phase::Settling(mut write) => {
+                write.forget(desk);
                 self.resume(cx, desk);
                 self.answer(cx, desk, Write::unsettled().into());
             }
@@ -535,7 +540,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
 
     fn lost(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, reason: Lost) {
         desk.tally().body_bytes -= std::mem::take(&mut self.body_kept);
-        match &self.phase {
+        match &mut self.phase {
             Phase::Polling(_) => {
                 desk.leave(cx.id());
                 desk.tally().long_polls -= 1;
@@ -548,7 +553,8 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
                 desk.leave(cx.id());
                 desk.tally().streams -= 1;
             }
-            Phase::Ready | Phase::Body(_) | Phase::Settling(_) => {}
+            Phase::Settling(write) => write.forget(desk),
+            Phase::Ready | Phase::Body(_) => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From a request's head to what becomes of it: an answer at once, a body to collect, a wait, a
 //! stream. No state: that is the connection's.
 
+use super::admit::{admit, sign_in_first};
 use super::answer::Answer;
 use super::edit::Edit;
 use super::problem::Problem;
@@ -8,15 +9,16 @@ use super::query::Query;
 use super::reading::Reading;
 use super::route::{Route, Verb};
 use super::search::Search;
+use super::site::sign_in::{self, SignIn, Wish};
 use super::stories::Asked;
 use super::topics::Post;
 use super::updates::Poll;
 use super::withdraw::Withdraw;
 use super::write::{Work, Write};
-use super::{site, spread, status, stories, stream};
+use super::{accounts, site, spread, status, stories, stream};
 use crate::proto::http::{Head, Method, Status, Target};
 use crate::reactor::Ctx;
-use crate::serve::{Desk, RouteLabel};
+use crate::serve::{Desk, RouteLabel, Visitor};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -60,8 +62,13 @@ pub(super) fn begin<D: Desk>(
         let answer = Answer::empty(Status::NO_CONTENT).field("Allow", route.allow());
         return Ok(Begun::Answer(answer));
     }
+    let visitor = match admit(cx, desk, head, (&route, verb)) {
+        Err(problem) => return sign_in_first(head, verb, problem).map(Begun::Answer),
+        Ok(visitor) => visitor,
+    };
     let query = Query::read(head.target.query())?;
-    let asked = Asked { query, fields: head.fields, may_range: head.method == Method::Get };
+    let may_range = head.method == Method::Get;
+    let asked = Asked { query, fields: head.fields, may_range, visitor };
     let work = match (verb, &route) {
         (Verb::Put, Route::Story(title)) => Work::Edit(Box::new(Edit::begin(desk, title, &asked)?)),
         (Verb::Delete, Route::Story(title)) => {
@@ -72,10 +79,29 @@ pub(super) fn begin<D: Desk>(
             let from = cx.transport().peer();
             Work::Post(Post::charter(desk, &from, &asked)?)
         }
-        _ => return read(cx, desk, &route, &asked),
+        (Verb::Post, Route::Accounts) => Work::Post(Post::account(desk, &asked)?),
+        (Verb::Post, Route::SignIn) => Work::SignIn(Box::new(SignIn::begin(Wish::In, &asked)?)),
+        (Verb::Post, Route::SignOut) => Work::SignIn(Box::new(SignIn::begin(Wish::Out, &asked)?)),
+        _ => return Ok(dressed(read(cx, desk, &route, &asked)?, &asked.visitor)),
     };
     let write = Write::begin(work, head.body, &desk.config().limits)?;
     Ok(Begun::Write(Box::new(write)))
+}
+
+/// A page that shows what only its visitor may know: not compressed, since how short it becomes
+/// would tell of the rest, and no answer for anyone else.
+fn dressed(begun: Begun, visitor: &Visitor) -> Begun {
+    match begun {
+        Begun::Answer(answer) if !visitor.csrf.is_empty() => {
+            let answer = answer.unencoded().field("Vary", "Cookie");
+            Begun::Answer(if visitor.set_cookie.is_empty() {
+                answer
+            } else {
+                answer.field("Set-Cookie", visitor.set_cookie.clone())
+            })
+        }
+        other => other,
+    }
 }
 
 fn read<D: Desk>(
@@ -108,6 +134,9 @@ fn read<D: Desk>(
         Route::Diff(a, b) => stories::diff(desk, [a, b])?,
         Route::Herd => status::herd(cx, desk),
         Route::Charter => status::charter(desk),
+        Route::Accounts => accounts::accounts(desk, asked)?,
+        Route::Tokens => accounts::tokens(desk, asked)?,
+        Route::SignIn => sign_in::page(desk, asked),
         Route::Healthz => status::healthz(),
         Route::Readyz => status::readyz(desk)?,
         Route::Metrics => status::metrics(cx, desk),
@@ -116,7 +145,9 @@ fn read<D: Desk>(
         Route::HistoryPage(title) => site::history(desk, title, asked),
         Route::Stylesheet => site::stylesheet(asked),
         // It has no verb that reads.
-        Route::Topic(_) => return Err(Problem::not_found("a topic is read with /v1/updates")),
+        Route::Topic(_) | Route::SignOut => {
+            return Err(Problem::not_found("a topic is read with /v1/updates"));
+        }
     };
     Ok(Begun::Answer(answer))
 }

@@ -125,6 +125,16 @@ impl Draft {
         self.alias.as_deref().unwrap_or_default()
     }
 
+    /// Who wrote it, as it says.
+    pub(super) fn author(&self) -> &str {
+        &self.author
+    }
+
+    /// Names who wrote it.
+    pub(super) fn set_author(&mut self, name: &str) {
+        name.clone_into(&mut self.author);
+    }
+
     /// Why it can't have its alias.
     pub(super) fn alias_fault(&self) -> Option<&'static str> {
         let alias = self.alias.as_deref()?;

@@ -7,11 +7,12 @@ use super::problem::Problem;
 use super::stories::{Asked, damaged, gone, revision_update, tagged_cid};
 use super::unite::{Apart, Sides, unite, version};
 use super::write::{Made, Written, durability_of};
+use crate::accounts;
 use crate::config::Durability;
 use crate::news::{self, Ask, Condition, Conflict, SideView, Story, TOPIC_STORIES, Verdict};
 use crate::proto::http::{ContentType, Fields, Status, TagList, encode_segment};
 use crate::reactor::Ctx;
-use crate::serve::{Desk, Entry, Receipt};
+use crate::serve::{Desk, Entry, Receipt, Visitor};
 use crate::update::{Cid, Kind};
 use serde_json::Value;
 
@@ -26,6 +27,7 @@ pub(super) struct Edit {
     base: Option<Cid>,
     ask: Ask,
     durability: Durability,
+    writer: Visitor,
 }
 
 impl Edit {
@@ -52,6 +54,7 @@ impl Edit {
             base: asked.query.cid("base")?,
             ask,
             durability: durability_of(desk, &asked.query)?,
+            writer: asked.visitor.clone(),
         })
     }
 
@@ -101,6 +104,7 @@ impl Edit {
         cx: &mut Ctx<'_, D>,
         desk: &mut D,
     ) -> Result<Made, Problem> {
+        self.name_author(desk)?;
         let index = desk.store().index();
         let (verdict, story) = news::judge_in(index, &self.title, self.base, self.ask.clone())?;
         if verdict != Verdict::Withdrawn
@@ -130,6 +134,24 @@ impl Edit {
             }
             refused => Err(self.refused(desk, &refused, story.as_ref())),
         }
+    }
+
+    /// Who is signed in is the author unless they say otherwise; nobody may say that they are
+    /// someone else who has an account, but an admin, who may bring in what others wrote.
+    fn name_author<D: Desk>(&mut self, desk: &D) -> Result<(), Problem> {
+        let (author, writer) = (self.draft.author(), &self.writer);
+        if author == writer.name || writer.scopes.admin && !author.is_empty() {
+            return Ok(());
+        }
+        if author.is_empty() {
+            self.draft.set_author(&writer.name);
+            return Ok(());
+        }
+        if accounts::account(desk.store().index(), author)?.is_none() {
+            return Ok(());
+        }
+        let detail = format!("the author {author:?} has an account here, which is not yours");
+        Err(Problem::new(Status::FORBIDDEN, detail))
     }
 
     /// Whose fields stand where the writer sent none: the base's, when it is to be merged.

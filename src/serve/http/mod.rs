@@ -1,11 +1,13 @@
 //! HTTP/1.1 over a node: contract.md's routes. [`factory`] makes one [`HttpConnection`] a client.
 //!
 //! From the outside in: `connection` keeps one request at a time under way; `dispatch` finds what
-//! becomes of it; `stories`, `write` (`edit`, `topics`), `updates`, `stream`, `search`, `status`
-//! and `site` answer. `print` keeps what stories were answered with, `events` what streams were sent.
-//! `route`, `query`, `draft`, `problem` and
-//! `answer` are the words they share.
+//! becomes of it, and `admit` who asks; `stories`, `write` (`edit`, `topics`), `updates`, `stream`,
+//! `search`, `accounts`, `status` and `site` answer. `print` keeps what stories were answered with,
+//! `events` what streams were sent. `route`, `query`, `draft`, `problem` and `answer` are the words
+//! they share.
 
+mod accounts;
+mod admit;
 mod answer;
 mod connection;
 mod dispatch;

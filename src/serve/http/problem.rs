@@ -61,6 +61,11 @@ impl Problem {
         self
     }
 
+    /// Its status.
+    pub(super) fn status(&self) -> Status {
+        self.0.status
+    }
+
     /// The connection is closed behind it.
     pub(super) fn closing(mut self) -> Self {
         self.0.closes = true;

@@ -1,5 +1,6 @@
 //! Which resource a path names, and what may be done with it. Pure: a path in, a route out.
 
+use crate::accounts::Scope;
 use crate::proto::http::{MalformedEscape, Method, path_segments};
 use crate::serve::RouteLabel;
 use std::borrow::Cow;
@@ -28,6 +29,10 @@ pub(super) enum Route {
     Stream,
     Herd,
     Charter,
+    Accounts,
+    Tokens,
+    SignIn,
+    SignOut,
     Healthz,
     Readyz,
     Metrics,
@@ -74,6 +79,10 @@ impl Route {
             ["v1", "stream"] => Self::Stream,
             ["v1", "herd"] => Self::Herd,
             ["v1", "charter"] => Self::Charter,
+            ["v1", "accounts"] => Self::Accounts,
+            ["v1", "tokens"] => Self::Tokens,
+            ["sign-in"] => Self::SignIn,
+            ["sign-out"] => Self::SignOut,
             _ => return Ok(None),
         }))
     }
@@ -82,10 +91,13 @@ impl Route {
     pub(super) fn verb(&self, method: Method<'_>) -> Option<Verb> {
         match (method, self) {
             (Method::Options, _) => Some(Verb::Options),
-            (Method::Post, Self::Topic(_) | Self::Charter) => Some(Verb::Post),
+            (
+                Method::Post,
+                Self::Topic(_) | Self::Charter | Self::Accounts | Self::SignIn | Self::SignOut,
+            ) => Some(Verb::Post),
             (Method::Put, Self::Story(_)) => Some(Verb::Put),
             (Method::Delete, Self::Story(_)) => Some(Verb::Delete),
-            (Method::Get | Method::Head, Self::Topic(_)) => None,
+            (Method::Get | Method::Head, Self::Topic(_) | Self::SignOut) => None,
             (Method::Get | Method::Head, _) => Some(Verb::Read),
             _ => None,
         }
@@ -95,10 +107,40 @@ impl Route {
     pub(super) fn allow(&self) -> &'static str {
         match self {
             Self::Story(_) => "GET, HEAD, PUT, DELETE, OPTIONS",
-            Self::Topic(_) => "POST, OPTIONS",
-            Self::Charter => "GET, HEAD, POST, OPTIONS",
+            Self::Topic(_) | Self::SignOut => "POST, OPTIONS",
+            Self::Charter | Self::Accounts | Self::SignIn => "GET, HEAD, POST, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
+    }
+
+    /// What one has to be allowed to do this here: the one table of it. Reading needs nothing, but
+    /// of what is not for readers.
+    pub(super) fn scope(&self, verb: Verb) -> Option<Scope> {
+        match (verb, self) {
+            (Verb::Put, Self::Story(_)) | (Verb::Post, Self::Topic(_)) => Some(Scope::Write),
+            (Verb::Delete, Self::Story(_)) => Some(Scope::Withdraw),
+            (_, Self::Accounts | Self::Tokens) => Some(Scope::Admin),
+            _ => None,
+        }
+    }
+
+    /// True where it matters who asks even if anyone may: pages, which say who is signed in, and
+    /// the charter, which judges for itself.
+    pub(super) fn is_personal(&self) -> bool {
+        matches!(
+            self,
+            Self::Front
+                | Self::StoryPage(_)
+                | Self::HistoryPage(_)
+                | Self::SignIn
+                | Self::SignOut
+                | Self::Charter
+        )
+    }
+
+    /// True for pages with a form for those who are not signed in, too.
+    pub(super) fn has_form(&self) -> bool {
+        matches!(self, Self::SignIn | Self::SignOut)
     }
 
     /// Its name in the metrics.
@@ -125,6 +167,10 @@ impl Route {
             Self::Stream => RouteLabel::Stream,
             Self::Herd => RouteLabel::Herd,
             Self::Charter => RouteLabel::Charter,
+            Self::Accounts => RouteLabel::Accounts,
+            Self::Tokens => RouteLabel::Tokens,
+            Self::SignIn => RouteLabel::SignIn,
+            Self::SignOut => RouteLabel::SignOut,
             Self::Healthz => RouteLabel::Healthz,
             Self::Readyz => RouteLabel::Readyz,
             Self::Metrics => RouteLabel::Metrics,
@@ -172,6 +218,11 @@ mod tests {
             ("/v1/stream", Some(Route::Stream)),
             ("/v1/herd", Some(Route::Herd)),
             ("/v1/charter", Some(Route::Charter)),
+            ("/v1/accounts", Some(Route::Accounts)),
+            ("/v1/accounts/ann", None),
+            ("/v1/tokens", Some(Route::Tokens)),
+            ("/sign-in", Some(Route::SignIn)),
+            ("/sign-out", Some(Route::SignOut)),
             ("/v1", None),
             ("/v2/herd", None),
             ("/healthz", Some(Route::Healthz)),
@@ -198,6 +249,10 @@ mod tests {
             Route::Topic("a".into()),
             Route::Stream,
             Route::Charter,
+            Route::Accounts,
+            Route::Tokens,
+            Route::SignIn,
+            Route::SignOut,
             Route::HistoryPage("a".into()),
         ];
         for route in routes {

@@ -12,7 +12,7 @@ use crate::news::{
 use crate::proto::http::{
     Accept, ByteRange, Coding, ContentType, EntityTag, Fields, Status, TagList, if_range_holds,
 };
-use crate::serve::Desk;
+use crate::serve::{Desk, Visitor};
 use crate::update::{Cid, Kind, Update};
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ pub(super) struct Asked<'a> {
     pub(super) fields: Fields<'a>,
     /// It is a GET: of other methods a Range means nothing (RFC 9110, 14.2).
     pub(super) may_range: bool,
+    /// Who asks, where the route needs to know ([`Route::scope`](super::route::Route::scope)).
+    pub(super) visitor: Visitor,
 }
 
 impl Asked<'_> {

@@ -1,11 +1,12 @@
-//! `POST /v1/topics/{topic}`: any bytes of any media type become an update. `POST /v1/charter`: an
-//! act on the herd's charter does.
+//! `POST /v1/topics/{topic}`: any bytes of any media type become an update. `POST /v1/charter` and
+//! `POST /v1/accounts`: an act on the herd's charter or on its accounts does.
 
 use super::answer::{Answer, JSON};
 use super::edit::content_type;
 use super::problem::Problem;
 use super::stories::Asked;
 use super::write::{Made, Written, durability_of};
+use crate::accounts::{self, TOPIC_ACCOUNTS};
 use crate::config::Durability;
 use crate::herd::{Act, TOPIC_CHARTER};
 use crate::news::{TOPIC_PLACES, TOPIC_STORIES};
@@ -34,7 +35,8 @@ impl Post {
         topic: &str,
         asked: &Asked<'_>,
     ) -> Result<Self, Problem> {
-        let fault = if [TOPIC_STORIES, TOPIC_PLACES, TOPIC_CHARTER].contains(&topic) {
+        let fault = if [TOPIC_STORIES, TOPIC_PLACES, TOPIC_CHARTER, TOPIC_ACCOUNTS].contains(&topic)
+        {
             Some("this topic is the node's own: stories are written with PUT /v1/stories/{title}")
         } else if topic.len() > 255 || topic.chars().any(char::is_control) {
             Some("a topic has 1 to 255 bytes and no control characters")
@@ -54,8 +56,7 @@ impl Post {
         })
     }
 
-    /// An act on the charter, by someone at this machine: who may change it is not for the network
-    /// to say.
+    /// An act on the charter, by someone at this machine, or who has shown to be an admin.
     pub(super) fn charter<D: Desk>(
         desk: &D,
         from: &Peer,
@@ -63,17 +64,29 @@ impl Post {
     ) -> Result<Self, Problem> {
         // A page of another site can make a browser on this machine post, but not as JSON, and not
         // without saying so.
-        if !from.is_local() || asked.fields.first("origin").is_some() {
-            let detail = "the charter is changed by programs on the node's own machine only";
+        let is_near = from.is_local() && asked.fields.first("origin").is_none();
+        let is_admin = !asked.visitor.name.is_empty() && asked.visitor.scopes.admin;
+        if !is_near && !is_admin {
+            let detail = "the charter is changed by programs on the node's own machine, and with \
+                          a token of the scope admin";
             return Err(Problem::new(Status::FORBIDDEN, detail));
         }
+        Self::act(desk, asked, Kind::Charter, TOPIC_CHARTER)
+    }
+
+    /// An act on accounts, by an admin.
+    pub(super) fn account<D: Desk>(desk: &D, asked: &Asked<'_>) -> Result<Self, Problem> {
+        Self::act(desk, asked, Kind::Account, TOPIC_ACCOUNTS)
+    }
+
+    fn act<D: Desk>(desk: &D, asked: &Asked<'_>, kind: Kind, topic: &str) -> Result<Self, Problem> {
         if content_type(&asked.fields)?.as_deref() != Some(JSON) {
-            let detail = "an act on the charter is application/json";
+            let detail = format!("an act on {topic} is application/json");
             return Err(Problem::new(Status::UNSUPPORTED_MEDIA_TYPE, detail));
         }
         Ok(Self {
-            kind: Kind::Charter,
-            topic: TOPIC_CHARTER.to_owned(),
+            kind,
+            topic: topic.to_owned(),
             media_type: JSON.to_owned(),
             durability: durability_of(desk, &asked.query)?,
             body: Vec::new(),
@@ -82,7 +95,7 @@ impl Post {
 
     /// The most bytes that its body may have.
     pub(super) fn body_bytes_max(&self, update_bytes: usize) -> usize {
-        if self.kind == Kind::Charter { ACT_BYTES_MAX } else { update_bytes }
+        if self.kind == Kind::Data { update_bytes } else { ACT_BYTES_MAX }
     }
 
     /// What it waits for.
@@ -91,10 +104,18 @@ impl Post {
     }
 
     /// Takes the whole body.
-    pub(super) fn on_body(&mut self, body: Vec<u8>) -> Result<(), Problem> {
-        if self.kind == Kind::Charter {
-            let act = Act::decode(&body);
-            act.map_err(|error| Problem::malformed(error.to_string()))?;
+    pub(super) fn on_body(&mut self, mut body: Vec<u8>) -> Result<(), Problem> {
+        match self.kind {
+            Kind::Charter => {
+                let act = Act::decode(&body);
+                act.map_err(|error| Problem::malformed(error.to_string()))?;
+            }
+            Kind::Account => {
+                let act = accounts::Act::decode(&body);
+                // As it is written here, whatever white space it came with.
+                body = act.map_err(|error| Problem::malformed(error.to_string()))?.encode();
+            }
+            _ => {}
         }
         self.body = body;
         Ok(())

@@ -5,6 +5,7 @@ use super::answer::Answer;
 use super::edit::Edit;
 use super::problem::Problem;
 use super::query::Query;
+use super::site::sign_in::SignIn;
 use super::topics::Post;
 use super::withdraw::Withdraw;
 use crate::config::{Durability, Limits};
@@ -115,6 +116,7 @@ pub(super) enum Work {
     Edit(Box<Edit>),
     Withdraw(Withdraw),
     Post(Post),
+    SignIn(Box<SignIn>),
 }
 
 /// How far a write got.
@@ -124,6 +126,8 @@ pub(super) enum Progress {
     Answer(Answer),
     /// Nothing more can be done before this is settled.
     Wait(Ticket),
+    /// Nothing more can be done before the pool has checked a password; it notifies by itself.
+    Check,
 }
 
 /// A write and its body as it comes.
@@ -142,6 +146,7 @@ impl Write {
             Work::Edit(edit) => edit.durability(),
             Work::Withdraw(withdraw) => withdraw.durability(),
             Work::Post(post) => post.durability(),
+            Work::SignIn(_) => Durability::None,
         }
     }
 
@@ -152,6 +157,7 @@ impl Write {
             // Its reason is in the query; a body has no meaning, but may be sent.
             Work::Withdraw(_) => limits.head_bytes,
             Work::Post(post) => post.body_bytes_max(limits.update_bytes),
+            Work::SignIn(_) => SignIn::body_bytes_max(),
         };
         match length {
             BodyLength::Length(bytes) if bytes > body_bytes_max as u64 => {
@@ -182,6 +188,7 @@ impl Write {
             Work::Edit(edit) => edit.on_body(body, limits.story_bytes),
             Work::Withdraw(_) => Ok(()),
             Work::Post(post) => post.on_body(body),
+            Work::SignIn(form) => form.on_body(&body),
         }
     }
 
@@ -191,13 +198,16 @@ impl Write {
         cx: &mut Ctx<'_, D>,
         desk: &mut D,
     ) -> Result<Progress, Problem> {
+        if let Work::SignIn(form) = &mut self.work {
+            return Ok(form.advance(cx, desk));
+        }
         if self.made.is_none() {
             // Another write of this story is not on disk yet: it may still fail, and until then
             // nobody can say what this one edits.
             let title = match &self.work {
                 Work::Edit(edit) => Some(edit.title()),
                 Work::Withdraw(withdraw) => Some(withdraw.title()),
-                Work::Post(_) => None,
+                Work::Post(_) | Work::SignIn(_) => None,
             };
             if let Some(ticket) = title.and_then(|title| desk.writing(title)) {
                 return Ok(Progress::Wait(ticket));
@@ -206,6 +216,7 @@ impl Write {
                 Work::Edit(edit) => edit.publish(cx, desk)?,
                 Work::Withdraw(withdraw) => withdraw.publish(cx, desk)?,
                 Work::Post(post) => post.publish(cx, desk)?,
+                Work::SignIn(form) => return Ok(form.advance(cx, desk)),
             });
         }
         let Some(made) = self.made else {
@@ -221,7 +232,15 @@ impl Write {
                 Work::Edit(edit) => edit.done(desk, &made),
                 Work::Withdraw(withdraw) => withdraw.done(desk, &made),
                 Work::Post(post) => post.done(desk, &made),
+                Work::SignIn(_) => return Err(Self::unsettled()),
             })),
+        }
+    }
+
+    /// Nobody waits for its end any more.
+    pub(super) fn forget<D: Desk>(&mut self, desk: &mut D) {
+        if let Work::SignIn(form) = &mut self.work {
+            form.forget(desk);
         }
     }
 

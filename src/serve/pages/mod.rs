@@ -10,6 +10,7 @@ mod history;
 mod markdown;
 mod plain;
 mod search;
+mod sign_in;
 mod story;
 
 use crate::news::at_text;
@@ -22,6 +23,7 @@ pub(super) use front::{FrontPage, front};
 pub(super) use history::{HistoryPage, history};
 pub(super) use plain::{PlainPage, plain};
 pub(super) use search::{SearchHit, SearchPage, SearchResults, search};
+pub(super) use sign_in::{SignInPage, sign_in};
 pub(super) use story::{StoryPage, story};
 
 /// The one stylesheet.

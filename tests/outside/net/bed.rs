@@ -43,7 +43,8 @@ impl Bed {
             let setup = setup.limit("peer_silence_ms", 1000).limit("connect_ms", 500);
             let setup = setup.more(&format!(
                 "[[listen]]\nprotocol = \"http\"\nendpoint = \"unix:{}/{}.http\"\n\
-                 [[listen]]\nprotocol = \"peer\"\nendpoint = \"tcp:{PEER_PORT}:interface={}\"\n",
+                 [[listen]]\nprotocol = \"peer\"\nendpoint = \"tcp:{PEER_PORT}:interface={}\"\n\
+                 [accounts]\nopen = true\n",
                 dir.path().display(),
                 name(node),
                 address(node),

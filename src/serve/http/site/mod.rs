@@ -5,6 +5,7 @@ mod feed;
 mod front;
 mod history;
 mod search;
+pub(super) mod sign_in;
 mod story;
 mod stylesheet;
 

@@ -1,6 +1,7 @@
 //! A node's glue in a simulated world: real bytes through the loop, the store and the news, with a
 //! small desk between them whose disk answers when a test lets it.
 
+mod accounts;
 mod conditions;
 mod edits;
 mod feeds;
@@ -26,10 +27,13 @@ use crate::reactor::{
 use crate::search::{Ask, Batch, Fault, Found, Index};
 use crate::serve::http::{Events, Prints};
 use crate::serve::{
-    Desk, Entry, Holder, Receipt, Refusal, SearchBacklog, SearchRefusal, Settled, Tally, Ticket,
+    Desk, Entry, Gate, Holder, Receipt, Refusal, SearchBacklog, SearchRefusal, Settled, Tally,
+    Ticket,
 };
 use crate::store::{Apply, Birth, SimDisk, Store, StoreError, StoreOptions};
-use crate::update::{After, Cid, Clock, Dot, Draft, Epoch, Hlc, Kind, SigningKey, Update};
+use crate::update::{
+    After, Cid, Clock, Dot, Draft, Epoch, Hlc, Kind, PublicKey, Signature, SigningKey, Update,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,6 +55,9 @@ struct TestDesk {
     trail: Trail,
     events: Events,
     tally: Tally,
+    gate: Gate,
+    /// A key that this node takes for one of its herd, beside its own.
+    friend: Option<PublicKey>,
     tickets: u64,
     /// Writes that wait for the disk: ticket, title.
     open: Vec<(Ticket, Option<String>)>,
@@ -94,6 +101,8 @@ impl TestDesk {
             trail: Trail::default(),
             events: Events::default(),
             tally: Tally::new(),
+            gate: Gate::default(),
+            friend: None,
             tickets: 0,
             open: Vec::new(),
             settled: BTreeMap::new(),
@@ -113,6 +122,9 @@ impl TestDesk {
     }
 
     fn reveal(&mut self, cx: &mut Ctx<'_, Self>, update: &Update) {
+        if update.kind() == Kind::Account {
+            crate::accounts::enter(self.store.index_mut(), update).unwrap();
+        }
         if let Applied::Story(change) = apply(self.store.index_mut(), update).unwrap() {
             self.prints.forget(&change.title);
         }
@@ -326,6 +338,22 @@ impl Desk for TestDesk {
 
     fn tally(&mut self) -> &mut Tally {
         &mut self.tally
+    }
+
+    fn key(&self) -> PublicKey {
+        key().public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Signature {
+        key().sign(message)
+    }
+
+    fn trusts(&self, other: &PublicKey) -> bool {
+        [Some(key().public()), self.friend].contains(&Some(*other))
+    }
+
+    fn gate(&mut self) -> &mut Gate {
+        &mut self.gate
     }
 }
 
