@@ -6,9 +6,9 @@
 //! another. A head is what nothing follows; if aliases make revisions follow one another in a
 //! circle, the newest is shown as if it were the head.
 //!
-//! A withdrawn story stays withdrawn, whatever comes later; all it leaves is its rows in `s` and `w`,
-//! and what it consisted of is named to be erased. What a revision says of parents in other stories is
-//! kept in its envelope and changes nothing here.
+//! A withdrawn story stays withdrawn, whatever comes later; all it leaves is its rows in `s` and
+//! `w`, and what it consisted of is named to be erased. What a revision says of parents in other
+//! stories is kept in its envelope and changes nothing here.
 
 use super::rows::{
     AliasRow, FollowedRow, HeadRank, HeadRow, HistoryRow, RevisionRow, StoryRow, WithdrawnRow,

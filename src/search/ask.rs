@@ -1,8 +1,8 @@
 //! What a reader asks for, made out of what a person typed. Pure: text in, an FTS5 expression out.
 //!
-//! `flood river` both words · `"high water"` a phrase · `flo*` words that begin so (from two letters
-//! on) · `-rain` not this word. Nothing else has a meaning: each word is quoted, so that no operator
-//! and no column name of FTS5 can be typed.
+//! `flood river` both words · `"high water"` a phrase · `flo*` words that begin so (from two
+//! letters on) · `-rain` not this word. Nothing else has a meaning: each word is quoted, so that no
+//! operator and no column name of FTS5 can be typed.
 
 use super::text::spaced;
 use std::fmt;

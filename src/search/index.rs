@@ -39,9 +39,12 @@ impl From<rusqlite::Error> for Fault {
         use rusqlite::Error as E;
         match error.sqlite_error_code() {
             Some(ErrorCode::OperationInterrupted) => Self::Ended,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error),
-            // Rows that are not what they should be.
-            Some(ErrorCode::ConstraintViolation) => Self::Damaged(error),
+            // A constraint: rows that are not what they should be.
+            Some(
+                ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::ConstraintViolation,
+            ) => Self::Damaged(error),
             None if !matches!(error, E::InvalidPath(_)) => Self::Damaged(error),
             _ => Self::Failed(error),
         }

@@ -37,7 +37,9 @@ def entry(parsed):
 
 def document(url, timeout):
     with urllib.request.urlopen(url, timeout=timeout) as answer:
-        data, headers = answer.read(), {**answer.headers, "content-location": url}
+        data = answer.read()
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+    headers["content-location"] = url
     parsed = feedparser.parse(data, response_headers=headers)
     gone = deleted(data)
     theirs = parsed.feed.get("at_deleted-entry", {}).get("ref")

@@ -68,6 +68,11 @@ impl Gather {
         self.place.is_none()
     }
 
+    /// True while more is known than one batch takes.
+    pub(super) fn has_full_batch(&self) -> bool {
+        self.place.is_some() || self.names.len() >= BATCH_STORIES
+    }
+
     /// How many stories are known by name to wait.
     pub(super) fn waiting(&self) -> usize {
         self.names.len()

@@ -223,8 +223,8 @@ impl Node {
             Ok(mark) => {
                 search.marked = mark.or(search.marked);
                 if search.gather.is_behind() {
-                    let is_reading = !search.gather.is_read();
-                    self.search_soon(cx, if is_reading { 0 } else { GATHER_MS });
+                    let is_full = search.gather.has_full_batch();
+                    self.search_soon(cx, if is_full { 0 } else { GATHER_MS });
                 }
             }
             Err(fault) => {

@@ -469,7 +469,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
         match self.phase {
             Phase::Streaming(_) => self.end_if_stream(cx, desk),
             Phase::Settling(_) | Phase::Polling(_) | Phase::Searching(_) => {
-                self.to = self.to.closing()
+                self.to = self.to.closing();
             }
             Phase::Ready | Phase::Body(_) => {
                 if self.codec.awaiting() == Awaiting::Idle {

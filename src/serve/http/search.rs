@@ -2,7 +2,8 @@
 //! what was found is answered, in JSON or as a page, as the stories stand at that moment.
 //!
 //! The index is a little behind the store. So each hit is looked at again: what is withdrawn is not
-//! shown, and of a story that changed meanwhile only what it is called now, nothing of what it said.
+//! shown, and of a story that changed meanwhile only what it is called now, nothing of what it
+//! said.
 
 use super::answer::Answer;
 use super::problem::Problem;
@@ -194,7 +195,8 @@ fn moment(query: &Query<'_>, name: &str, is_end: bool) -> Result<Option<u64>, Pr
     Ok(Some(u64::try_from(ms).unwrap_or(0)))
 }
 
-/// `{hits: [{title, id, headline, section, at, snippet: [{text, match}]}], next, indexing, waiting}`
+/// `{hits: [{title, id, headline, section, at, snippet}], next, indexing, waiting}`; a snippet is
+/// `[{text, match}]`.
 fn view(results: &Results) -> Value {
     let part = |part: &Part| json!({"text": part.text, "match": part.is_match});
     let parts = |parts: &[Part]| parts.iter().map(part).collect::<Vec<_>>();

@@ -1,6 +1,6 @@
 //! Feeds: Atom (RFC 4287) with archives (RFC 5005) and deleted entries (RFC 6721). Values in, XML
-//! out. Every value is escaped where it is put in; the characters that XML 1.0 can't hold in any form
-//! are left out of the whole.
+//! out. Every value is escaped where it is put in; the characters that XML 1.0 can't hold in any
+//! form are left out of the whole.
 
 use super::markdown;
 use crate::news::at_text;
@@ -120,27 +120,27 @@ fn held(text: &str) -> String {
 </at:deleted-entry>
 {%- endfor %}
 {%- for line in entries %}
-<entry{% if !line.entry.language.is_empty() %} xml:lang="{{ line.entry.language }}"{% endif %}>
-<id>{{ line.entry.id }}</id>
-<title>{{ line.entry.title }}</title>
-<link rel="alternate" type="text/html" href="{{ line.entry.href }}"/>
+<entry{% if !line.of.language.is_empty() %} xml:lang="{{ line.of.language }}"{% endif %}>
+<id>{{ line.of.id }}</id>
+<title>{{ line.of.title }}</title>
+<link rel="alternate" type="text/html" href="{{ line.of.href }}"/>
 <published>{{ line.published }}</published>
 <updated>{{ line.updated }}</updated>
-{%- if !line.entry.author.is_empty() %}
-<author><name>{{ line.entry.author }}</name></author>
+{%- if !line.of.author.is_empty() %}
+<author><name>{{ line.of.author }}</name></author>
 {%- endif %}
-{%- if !line.entry.section.is_empty() %}
-<category term="{{ line.entry.section }}"/>
+{%- if !line.of.section.is_empty() %}
+<category term="{{ line.of.section }}"/>
 {%- endif %}
-{%- if !line.entry.summary.is_empty() %}
-<summary>{{ line.entry.summary }}</summary>
+{%- if !line.of.summary.is_empty() %}
+<summary>{{ line.of.summary }}</summary>
 {%- endif %}
-{%- match line.entry.content %}
+{%- match line.of.content %}
 {%- when Content::None %}
 {%- when Content::Text(text) %}
 <content>{{ text }}</content>
 {%- when Content::Markdown(_) %}
-<content type="html" xml:base="{{ line.entry.base }}">{{ line.html }}</content>
+<content type="html" xml:base="{{ line.of.base }}">{{ line.html }}</content>
 {%- when Content::File { href, media_type, bytes } %}
 <link rel="enclosure" type="{{ media_type }}" length="{{ bytes }}" href="{{ href }}"/>
 {%- endmatch %}
@@ -158,7 +158,7 @@ struct Document<'a> {
 }
 
 struct Entry<'a> {
-    entry: &'a FeedEntry,
+    of: &'a FeedEntry,
     published: String,
     updated: String,
     /// Of Markdown.
@@ -173,6 +173,6 @@ impl<'a> Entry<'a> {
         };
         // A story's first revision may come later than a head that follows it.
         let published = entry.published.min(entry.updated);
-        Self { entry, published: at_text(published), updated: at_text(entry.updated), html }
+        Self { of: entry, published: at_text(published), updated: at_text(entry.updated), html }
     }
 }

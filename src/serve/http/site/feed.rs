@@ -1,21 +1,21 @@
 //! The feeds: `/feed.atom`, `/sections/{name}/feed.atom`, `/stories/{title}/feed.atom`.
 //!
-//! A feed is a chain of documents (RFC 5005, 4): the one at its address has what is newest, and each
-//! names the one before it in time by `prev-archive`. They part the line of all events (each story
-//! at the moment of its head, each withdrawal at its own; see `news::timeline`) without gap and
-//! overlap, and a document is named by the event behind which it begins. It ends with the first
+//! A feed is a chain of documents (RFC 5005, 4): the one at its address has what is newest, and
+//! each names the one before it in time by `prev-archive`. They part the line of all events (each
+//! story at the moment of its head, each withdrawal at its own; see `news::timeline`) without gap
+//! and overlap, and a document is named by the event behind which it begins. It ends with the first
 //! event whose hash says so, one in sixteen: so where documents end depends on the events
 //! themselves, not on what stands before or behind them, and an archive's address stays good when
 //! something newer comes.
 //!
-//! Why a walk finds everything: an event never moves but to the newest end, when its story is edited
-//! or withdrawn. Whoever walks from the newest document to the oldest meets each event that does not
-//! move meanwhile; one that moves while they walk stands in the newest document, or in an archive
-//! that they have not seen yet, when they next read from there to the first archive that they know,
-//! which is what readers of archived feeds do each time. An edited story leaves its old archive,
-//! and may join that with its neighbour; then both addresses still lead on to all that is older.
-//! What comes late from a node that was cut off has an old moment: who walks later finds it, who
-//! must not miss it follows `/v1/updates`.
+//! Why a walk finds everything: an event never moves but to the newest end, when its story is
+//! edited or withdrawn. Whoever walks from the newest document to the oldest meets each event that
+//! does not move meanwhile; one that moves while they walk stands in the newest document, or in an
+//! archive that they have not seen yet, when they next read from there to the first archive that
+//! they know, which is what readers of archived feeds do each time. An edited story leaves its old
+//! archive, and may join that with its neighbour; then both addresses still lead on to all that is
+//! older. What comes late from a node that was cut off has an old moment: who walks later finds it,
+//! who must not miss it follows `/v1/updates`.
 
 use crate::news::{self, Event, Happened, Revision, RevisionLine, RevisionMark, Story, StoryMark};
 use crate::proto::http::{
@@ -151,9 +151,9 @@ pub(in crate::serve::http) fn story_feed<D: Desk>(
         newer: None,
     };
     let mut hash = blake3::Hasher::new();
-    lines.iter().for_each(|line| {
+    for line in &lines {
         hash.update(&line.cid.0);
-    });
+    }
     let newest = lines.first().map_or(Hlc(0), |line| line.at);
     let validators = Validators::of(hash, &place, before.is_none().then_some(newest));
     if validators.holds(&asked.fields) {

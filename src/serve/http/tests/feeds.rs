@@ -114,9 +114,9 @@ fn a_feed_says_who_wrote_what_when_and_where() {
         "<author><name>Ann</name></author>",
         "<category term=\"world\"/>",
         "<link rel=\"alternate\" type=\"text/html\" href=\"/stories/a%20b\"/>",
-        "<content type=\"html\" xml:base=\"/stories/a%20b\">&#60;p&#62;It &#60;em&#62;rose&#60;/em&#62; \
-         &#38;amp; fell.&#60;/p&#62;",
-        "<link rel=\"enclosure\" type=\"image/png\" length=\"3\" href=\"/v1/stories/p?as=body&#38;rev=",
+        "<content type=\"html\" xml:base=\"/stories/a%20b\">&#60;p&#62;It &#60;em&#62;rose",
+        "&#60;/em&#62; &#38;amp; fell.&#60;/p&#62;",
+        "<link rel=\"enclosure\" type=\"image/png\" length=\"3\" href=\"/v1/stories/p?as=body",
         "<author><name>node1</name></author>",
     ] {
         assert!(feed.contains(part), "{part}\n{feed}");
@@ -175,8 +175,9 @@ fn a_walk_finds_each_story_once_and_each_withdrawal() {
     for (path, _) in &before {
         bench.get(path).is(200);
     }
+    // The edit took its story out of the section.
     let section = walk(&mut bench, "/sections/odd/feed.atom");
-    assert_eq!(sorted(&section, |read| &read.ids).len(), 298);
+    assert_eq!(sorted(&section, |read| &read.ids).len(), 297);
     let gone = walk(&mut bench, "/sections/none/feed.atom");
     assert_eq!(sorted(&gone, |read| &read.deleted).len(), 2);
 }

@@ -164,7 +164,8 @@ fn the_page_keeps_what_was_asked_and_marks_what_was_found() {
         "value=\"2026-01-01\"",
         "<a href=\"/stories/s24\"><mark>Flood</mark> &#38; fire</a>",
         "<p class=\"text\"><mark>High water</mark></p>",
-        "<a href=\"/search?q=flood%20%22high%20water%22&#38;section=w&#38;since=2026-01-01&#38;before=20\"",
+        "<a href=\"/search?q=flood%20%22high%20water%22&#38;section=w&#38;since=2026-01-01&#38;",
+        "&#38;before=20\" rel=\"next\"",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
