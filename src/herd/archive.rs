@@ -1,7 +1,7 @@
 //! What diffusion needs of an archive, so that the very same links run over the log on disk and
 //! over one in memory, ten thousand of them in one process.
 
-use super::{AuditSet, Stamp};
+use super::{AuditSet, StampsPage};
 use crate::base::plant::{Bug, is_planted};
 use crate::store::{Store, StoreError};
 use crate::update::{Cid, Dot, Epoch, Hlc, Seal, Span, Update, Vector, state_hash};
@@ -105,7 +105,7 @@ pub trait Archive: AuditSet {
 }
 
 impl AuditSet for Store {
-    fn stamps(&self, after: Option<Dot>, limit: usize) -> Result<Vec<(Dot, Stamp)>, StoreError> {
+    fn stamps(&self, after: Option<Dot>, limit: usize) -> Result<StampsPage, StoreError> {
         Self::stamps(self, after, limit)
     }
 

@@ -127,7 +127,7 @@ impl<L: Copy + Ord> Relay<L> {
         let is_known = archive.has(update.dot());
         if let Some(sealed) = sealed.filter(|sealed| !is_known && sealed.covers(&update)) {
             if archive.is_lost(update.dot()) {
-                self.restored.push_back((update, sealed));
+                self.restored.insert(update.dot(), (update, sealed));
             } else {
                 self.gate.put(update, sealed);
             }

@@ -8,7 +8,7 @@
 
 use crate::update::{Cid, PublicKey};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The topic of acts.
@@ -219,6 +219,22 @@ impl Charter {
         self.members.iter().map(|(key, entry)| (key, &entry.name[..], entry.is_retired))
     }
 
+    /// The key whose owner speaks for the member of this name: of several the least, at every
+    /// node, until the others are retired. Were the words of all of them believed, each would undo
+    /// what another one said, and they would go round for ever.
+    pub fn key_of(&self, name: &str) -> Option<PublicKey> {
+        let mut keys = self.keys();
+        keys.find(|(_, of, is_retired)| !is_retired && *of == name).map(|(key, ..)| *key)
+    }
+
+    /// The keys that are not retired and do not speak for their names.
+    pub fn mute(&self) -> Vec<(&PublicKey, &str)> {
+        let mut spoken_for = BTreeSet::new();
+        let members = self.keys().filter(|(.., is_retired)| !is_retired);
+        let mute = members.filter(|(_, name, _)| !spoken_for.insert(*name));
+        mute.map(|(key, name, _)| (key, name)).collect()
+    }
+
     /// The names of those who are members now.
     pub fn members(&self) -> impl Iterator<Item = &str> {
         self.keys().filter(|(.., is_retired)| !is_retired).map(|(_, name, _)| name)
@@ -288,6 +304,21 @@ mod tests {
             }
             assert_eq!(Charter::of(&shuffled, pinned), wanted);
         }
+    }
+
+    #[test]
+    fn of_several_keys_under_one_name_one_speaks_for_it_at_every_node() {
+        let mut acts = acts();
+        let again = |n| Act::Add(Named { name: "node2".to_owned(), key: key(n) });
+        acts.extend([signed(1, 18, again(7)), signed(1, 19, again(5))]);
+        let pinned = Some(Cid([10; 32]));
+        let charter = Charter::of(&acts, pinned);
+        assert_eq!(charter.key_of("node2"), Some(key(2)));
+        assert_eq!(charter.mute(), [(&key(5), "node2"), (&key(7), "node2")]);
+        acts.push(signed(1, 20, Act::Retire { key: key(2) }));
+        let charter = Charter::of(&acts, pinned);
+        assert_eq!((charter.key_of("node2"), charter.key_of("node3")), (Some(key(5)), None));
+        assert_eq!(charter.mute(), [(&key(7), "node2")]);
     }
 
     #[test]

@@ -15,13 +15,17 @@
 use super::trail::{Stand, Trail};
 use crate::base::plant::{Bug, is_planted};
 use crate::store::{Place, Replay, ReplayOrder, Store, StoreError};
-use crate::update::{After, Cursor, Dot, Epoch, Hlc, Mark, Sketch, Span, Update, Vector};
+use crate::update::{After, Cursor, Dot, Epoch, Hlc, Mark, Proof, Sketch, Span, Update, Vector};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 /// No update is shorter in the log, in bytes, with its frame: fewer than its hash, its name and the
 /// hash of the one before it.
 const LOGGED_BYTES_MIN: u64 = 48;
+
+/// So many rows of the index are looked at to find out what one cursor is behind. With a thousand
+/// origins that is enough for whoever missed the last million updates.
+const ROWS_MAX: u64 = 8_192;
 
 /// A way through the log: all that is old before anything new, in order within each origin, parents
 /// before children.
@@ -34,6 +38,9 @@ pub struct Feed {
     trail: Option<Trail>,
     /// The store's layout when the places were last known to be good.
     layout: u64,
+    /// The store's layout and log's end when [`Feed::doubt`] last looked: the store knows of
+    /// nothing more until either moves.
+    doubted: (u64, Place),
     /// What the replay has not come to yet.
     sought: Sought,
     /// What can't be given any more, until it is taken. The reader counts as having it.
@@ -49,6 +56,7 @@ impl Feed {
             stand: Rc::new(Stand { tail, has, clock: Hlc::default(), log }),
             trail: None,
             layout: store.layout(),
+            doubted: (store.layout(), Place::START),
             sought: Sought::default(),
             gone: Vector::new(),
         };
@@ -58,12 +66,13 @@ impl Feed {
 
     /// A feed for a reader that goes on from a cursor, of this node or another. What a sketch says
     /// is looked for in what stood in this log at its mark, is held now, and was held at its clock.
-    /// What of it can't be proved, the reader is given again.
+    /// What of it can't be proved, the reader is given again: a forged one costs some milliseconds.
     pub fn go_on(store: &Store, after: &After) -> Result<Self, StoreError> {
         match after {
             After::Whole(has) => Ok(Self::after(store, has.clone())),
             After::Sketched(mark, sketch) => {
-                let mut feed = Self::after(store, prove(store, *mark, sketch)?);
+                let mut rows_left = ROWS_MAX;
+                let mut feed = Self::after(store, prove(store, *mark, sketch, &mut rows_left)?);
                 feed.know(mark.clock);
                 Ok(feed)
             }
@@ -95,6 +104,9 @@ impl Feed {
     /// Replays all that the reader lacks, and reads the tail from its end. False when it lacks
     /// nothing.
     fn replay_missing(&mut self, store: &Store) -> bool {
+        if self.stand.has.covers(store.seen()) {
+            return false;
+        }
         let missing = store.visible().beyond(&self.stand.has);
         if missing.is_empty() {
             return false;
@@ -214,11 +226,15 @@ impl Feed {
 
     /// Looks whether the store knows of anything that the reader lacks and the tail will not give:
     /// dots that a peer passed on as dropped come without an update. What is found is replayed, and
-    /// what the replay does not find is gone. To be called now and then at the tail's end.
-    pub fn doubt(&mut self, store: &Store) {
-        if self.is_at_end(store) {
+    /// what the replay does not find is gone. To be called now and then at the tail's end; costs
+    /// next to nothing while nothing comes. True when there is something to read.
+    pub fn doubt(&mut self, store: &Store) -> bool {
+        let looked_at = (store.layout(), store.log_end());
+        if self.is_at_end(store) && self.doubted != looked_at {
+            self.doubted = looked_at;
             self.replay_missing(store);
         }
+        !self.is_at_end(store)
     }
 
     /// True when the tail was read to its end.
@@ -304,19 +320,39 @@ impl Feed {
     }
 }
 
-/// The vector of a sketch, as far as this node can prove it.
-fn prove(store: &Store, mark: Mark, sketch: &Sketch) -> Result<Vector, StoreError> {
+/// The vector of a sketch, as far as this node can prove it by looking at so many rows.
+fn prove(
+    store: &Store,
+    mark: Mark,
+    sketch: &Sketch,
+    rows_left: &mut u64,
+) -> Result<Vector, StoreError> {
     let mut proof = sketch.prove();
+    // The bits alone tell what a reader had that was away for less than they can count.
+    proof.try_below(store.seen());
     if store.is_own_epoch(Epoch(mark.log)) {
-        proof.try_near(&store.prefix(|(place, _)| place.0 < mark.place)?);
+        look(store, &mut proof, rows_left, |(place, _)| place.0 < mark.place)?;
     }
-    if !proof.is_done() {
-        proof.try_below(store.seen());
-    }
-    if !proof.is_done() && mark.clock > Hlc::default() {
-        proof.try_near(&store.prefix(|(_, clock)| clock <= mark.clock)?);
+    if mark.clock > Hlc::default() {
+        look(store, &mut proof, rows_left, |(_, clock)| clock <= mark.clock)?;
     }
     Ok(proof.into_vector())
+}
+
+/// Tries what stood in the log before some point, for what is not proved yet.
+fn look(
+    store: &Store,
+    proof: &mut Proof<'_>,
+    rows_left: &mut u64,
+    is_before: impl Fn((Place, Hlc)) -> bool,
+) -> Result<(), StoreError> {
+    for epochs in proof.open(store.seen()) {
+        match store.prefix(epochs, proof.close_enough(), rows_left, &is_before)? {
+            Some(guess) => proof.try_near(&guess),
+            None => break,
+        }
+    }
+    Ok(())
 }
 
 /// Of spans that the replay went past, what the reader lacks still.

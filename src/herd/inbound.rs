@@ -211,6 +211,7 @@ impl<L: Copy + Ord> Relay<L> {
     /// True when it has come, and waits for its seal or for its turn.
     pub(super) fn is_on_its_way(&self, dot: Dot) -> bool {
         self.gate.contains(dot)
+            || self.restored.contains_key(&dot)
             || self.blobs.has(dot)
             || self.links.values().any(|link| link.hold.contains_key(&dot))
     }
@@ -310,7 +311,7 @@ impl<L: Copy + Ord> Relay<L> {
             }
             at.credit.news += u64::from(is_push);
             if archive.is_lost(dot) {
-                self.restored.push_back((update, Arc::clone(&sealed)));
+                self.restored.insert(dot, (update, Arc::clone(&sealed)));
             } else {
                 self.gate.put(update, Arc::clone(&sealed));
             }

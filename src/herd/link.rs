@@ -6,7 +6,7 @@
 use super::lead::lead_of;
 use super::meter::Yield;
 use super::outflow::Outflow;
-use super::words::{VerifyBudget, Words};
+use super::words::{Gossip, WordBudget};
 use super::{Archive, AuditError, BlobError, Identity};
 use crate::base::{OutBuf, Tick};
 use crate::proto::peer::{
@@ -28,8 +28,6 @@ const RTT_GUESS_MS: u64 = 200;
 const PATIENCE_MS: std::ops::RangeInclusive<u64> = 20..=2_000;
 /// So many heartbeats pass until what is not urgent is passed on.
 const GOSSIP_BEATS: u64 = 4;
-/// Names of which something waits to be passed on.
-const GOSSIP_NAMES_MAX: usize = 1024;
 /// Digests that differ one after another while nothing else happens, until both say what they
 /// have; and while something does.
 const DIGESTS_QUIET: u32 = 2;
@@ -210,7 +208,7 @@ pub(super) struct Link {
     pub(super) held: Vector,
     /// The peer was told all that this node said of its disk before the link came up.
     pub(super) is_told: bool,
-    pub(super) verify_budget: VerifyBudget,
+    pub(super) verify_budget: WordBudget,
     /// What the peer has and we lack, when it was last looked at.
     pub(super) todo: Vector,
     /// What the peer offered, and said to be over when it was asked.
@@ -245,8 +243,8 @@ pub(super) struct Link {
     pub(super) audit_turn: u64,
     /// Pieces go before updates next time.
     pub(super) is_piece_next: bool,
-    /// Words of disks to be passed on, and whether someone waits for them.
-    gossip: BTreeMap<String, (bool, Words)>,
+    /// Words of disks to be passed on.
+    gossip: Gossip,
     beats: u64,
     next_beat: Tick,
     next_digest: Tick,
@@ -298,7 +296,7 @@ impl Link {
             has: Vector::new(),
             held: Vector::new(),
             is_told: false,
-            verify_budget: VerifyBudget::new(now),
+            verify_budget: WordBudget::to_verify(now),
             todo: Vector::new(),
             passed: Vector::new(),
             unsent: Vector::new(),
@@ -319,7 +317,7 @@ impl Link {
             audit_messages: Vec::new(),
             audit_turn: 0,
             is_piece_next: false,
-            gossip: BTreeMap::new(),
+            gossip: Gossip::new(now),
             beats: 0,
             next_beat: now + settings.heartbeat_ms,
             next_digest: now + settings.digest_ms,
@@ -523,12 +521,7 @@ impl Link {
 
     /// Something is to be passed on about what a node has on disk.
     pub(super) fn gossip(&mut self, urgent: bool, word: &Arc<Word>) {
-        if self.gossip.len() >= GOSSIP_NAMES_MAX && !self.gossip.contains_key(&word.node) {
-            return;
-        }
-        let (is_urgent, waiting) = self.gossip.entry(word.node.clone()).or_default();
-        *is_urgent |= urgent;
-        waiting.add(word);
+        self.gossip.add(urgent, word);
     }
 
     /// Writes what is small and goes before everything else.
@@ -544,19 +537,7 @@ impl Link {
         for body in std::mem::take(&mut self.audit_messages) {
             Frame::Audit(&body).encode(out.tail());
         }
-        self.put_gossip(|_, urgent| urgent, out);
-    }
-
-    fn put_gossip(&mut self, is_due: impl Fn(&str, bool) -> bool, out: &mut OutBuf) {
-        self.gossip.retain(|node, (urgent, words)| {
-            if !is_due(node, *urgent) {
-                return true;
-            }
-            for word in words.iter() {
-                Frame::Held { urgent: *urgent, word: Word::clone(word) }.encode(out.tail());
-            }
-            false
-        });
+        put_words(true, self.gossip.take_urgent(), out);
     }
 
     /// When [`Link::beat`] is to be called.
@@ -595,8 +576,10 @@ impl Link {
             self.grant(true, out);
         }
         self.beats += 1;
-        let is_for_all = self.beats.is_multiple_of(GOSSIP_BEATS);
-        self.put_gossip(|node, _| is_for_all || node == me.name, out);
+        put_words(false, self.gossip.take_of(&me.name), out);
+        if self.gossip.is_behind || self.beats.is_multiple_of(GOSSIP_BEATS) {
+            put_words(false, self.gossip.take_some(now), out);
+        }
         if now >= self.next_digest {
             self.next_digest = now + self.settings.digest_ms;
             Frame::Digest(archive.hash(&archive.offered())?).encode(out.tail());
@@ -641,6 +624,12 @@ impl Link {
             unacknowledged_bytes: self.outflow.sent_bytes - self.outflow.taken_bytes,
             sent_updates: self.outflow.sent_updates,
         }
+    }
+}
+
+fn put_words(urgent: bool, words: Vec<Arc<Word>>, out: &mut OutBuf) {
+    for word in words {
+        Frame::Held { urgent, word: Word::clone(&word) }.encode(out.tail());
     }
 }
 

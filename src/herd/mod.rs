@@ -34,7 +34,7 @@ mod words;
 pub use archive::Archive;
 pub use audit::{
     Audit, AuditEnd, AuditError, AuditSet, AuditSettings, AuditView, Audited, Auditor,
-    AuditorSettings, Stamp,
+    AuditorSettings, Stamp, StampsPage,
 };
 pub use backoff::Backoff;
 pub use blob::{

@@ -174,9 +174,10 @@ impl Reader {
         Some(Gap { from, to: self.cursor(), count })
     }
 
-    /// Looks for what was dropped without a trace in the log. To be called now and then.
-    pub fn doubt(&mut self, store: &Store) {
-        self.feed.doubt(store);
+    /// Looks for what was dropped without a trace in the log. To be called now and then. True when
+    /// there is something to read.
+    pub fn doubt(&mut self, store: &Store) -> bool {
+        self.feed.doubt(store)
     }
 
     /// Where it stands; readers with the same have the same cursor. `None` when that depends on

@@ -24,7 +24,7 @@ use crate::base::{OutBuf, Rng, Tick};
 use crate::proto::peer::AskPieces;
 use crate::store::StoreError;
 use crate::update::{Dot, Epoch, Seal, SigningKey, Span, Update, Vector, Word};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// To how many links a backlog is sent at a time.
@@ -83,6 +83,9 @@ pub enum Step {
     Fork(Box<Fork>),
 }
 
+/// Updates with the verified seals that cover them.
+pub(super) type Restored = BTreeMap<Dot, (Update, Arc<Sealed>)>;
+
 /// A node's links and what they have in common. `L` names a link, as its caller likes.
 #[derive(Debug)]
 pub struct Relay<L> {
@@ -103,8 +106,8 @@ pub struct Relay<L> {
     pub(super) flagged: BTreeSet<Epoch>,
     /// By epoch, the last seal that was given out.
     given: BTreeMap<Epoch, Arc<Sealed>>,
-    /// Verified, and to be written again.
-    pub(super) restored: VecDeque<(Update, Arc<Sealed>)>,
+    /// Verified, and to be written again: the log lost them.
+    pub(super) restored: Restored,
     /// What follows upon the seal that was given out.
     then: Option<Update>,
     /// Who is being sent a backlog, and when that last moved.
@@ -142,7 +145,7 @@ impl<L: Copy + Ord> Relay<L> {
             urgent_rates: Rates::new(URGENT_PER_S),
             flagged: BTreeSet::new(),
             given: BTreeMap::new(),
-            restored: VecDeque::new(),
+            restored: Restored::default(),
             then: None,
             syncing: BTreeMap::new(),
             wake: BTreeSet::new(),
@@ -440,7 +443,7 @@ impl<L: Copy + Ord> Relay<L> {
         if let Some(update) = self.then.take() {
             return Some(Step::Append(update));
         }
-        if let Some((update, sealed)) = self.restored.pop_front() {
+        if let Some((_, (update, sealed))) = self.restored.pop_first() {
             return Some(Step::Restore(update, sealed));
         }
         let (update, sealed) = match self.gate.next(archive) {
@@ -573,10 +576,10 @@ impl<L: Copy + Ord> Relay<L> {
 
     /// What waits in memory for the updates before it, in bytes.
     pub fn waiting_bytes(&self) -> usize {
-        let held = self.links.values().flat_map(|link| link.hold.values());
-        self.gate.bytes()
-            + self.blobs.bytes()
-            + held.map(|(update, _)| update.raw().len()).sum::<usize>()
+        let held = self.links.values().flat_map(|link| link.hold.values()).map(|(held, _)| held);
+        let restored = self.restored.values().map(|(restored, _)| restored);
+        let bytes = |update: &Update| update.raw().len();
+        self.gate.bytes() + self.blobs.bytes() + held.chain(restored).map(bytes).sum::<usize>()
     }
 }
 

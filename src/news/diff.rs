@@ -26,22 +26,43 @@ pub struct NotText;
 pub struct DiffView<'a> {
     a: Id,
     b: Id,
-    hunks: Vec<HunkView<'a>>,
+    hunks: Vec<Hunk<'a>>,
 }
 
+/// A change with what stands around it. Lines count from 1.
 #[derive(Debug, Serialize)]
-struct HunkView<'a> {
-    a_start: usize,
-    a_lines: usize,
-    b_start: usize,
-    b_lines: usize,
-    lines: Vec<RunView<'a>>,
+pub struct Hunk<'a> {
+    /// Its first line in the one text,
+    pub a_start: usize,
+    /// and how many there are.
+    pub a_lines: usize,
+    /// Its first line in the other,
+    pub b_start: usize,
+    /// and how many there are.
+    pub b_lines: usize,
+    /// The lines of both, as runs with one fate.
+    pub lines: Vec<Run<'a>>,
 }
 
+/// Neighbouring lines with one fate.
 #[derive(Debug, Serialize)]
-struct RunView<'a> {
-    op: &'static str,
-    text: &'a str,
+pub struct Run<'a> {
+    /// Which.
+    pub op: Op,
+    /// The lines, each with its line end.
+    pub text: &'a str,
+}
+
+/// What became of lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Op {
+    /// They are in both texts.
+    Same,
+    /// They are in the first only.
+    Del,
+    /// They are in the other only.
+    Add,
 }
 
 impl<'a> DiffView<'a> {
@@ -59,7 +80,8 @@ fn body(update: &Update) -> Result<&str, NotText> {
     if is_text { Ok(text) } else { Err(NotText) }
 }
 
-fn hunks<'a>(a: &'a str, b: &'a str) -> Vec<HunkView<'a>> {
+/// What makes the one text the other, in a bounded time: see `lines.rs`.
+pub fn hunks<'a>(a: &'a str, b: &'a str) -> Vec<Hunk<'a>> {
     let (a, b) = (Body::new(a), Body::new(b));
     let mut changes = lines::changes(&a.lines, &b.lines);
     if changes.len() > CHANGES_MAX
@@ -73,11 +95,11 @@ fn hunks<'a>(a: &'a str, b: &'a str) -> Vec<HunkView<'a>> {
     changes.chunk_by(is_near).map(|near| hunk(&a, &b, near)).collect()
 }
 
-fn hunk<'a>(a: &Body<'a>, b: &Body<'a>, changes: &[Change]) -> HunkView<'a> {
+fn hunk<'a>(a: &Body<'a>, b: &Body<'a>, changes: &[Change]) -> Hunk<'a> {
     let mut runs = Vec::new();
     let mut put = |op, text: &'a str| {
         if !text.is_empty() {
-            runs.push(RunView { op, text });
+            runs.push(Run { op, text });
         }
     };
     let first = changes.first().map_or(0, |change| change.before.start);
@@ -86,14 +108,14 @@ fn hunk<'a>(a: &Body<'a>, b: &Body<'a>, changes: &[Change]) -> HunkView<'a> {
     let b_from = changes.first().map_or(0, |change| change.after.start) - lead;
     let (mut a_at, mut b_at) = (a_from, b_from);
     for change in changes {
-        put("same", a.text(a_at..change.before.start));
-        put("del", a.text(change.before.clone()));
-        put("add", b.text(change.after.clone()));
+        put(Op::Same, a.text(a_at..change.before.start));
+        put(Op::Del, a.text(change.before.clone()));
+        put(Op::Add, b.text(change.after.clone()));
         (a_at, b_at) = (change.before.end, change.after.end);
     }
     let tail = (a.lines.len() - a_at).min(CONTEXT_LINES);
-    put("same", a.text(a_at..a_at + tail));
-    HunkView {
+    put(Op::Same, a.text(a_at..a_at + tail));
+    Hunk {
         a_start: a_from + 1,
         a_lines: a_at + tail - a_from,
         b_start: b_from + 1,
@@ -192,14 +214,14 @@ mod tests {
         ) {
             let (a_text, b_text) = (a.concat(), b.concat());
             for hunk in hunks(&a_text, &b_text) {
-                let of = |left_out: &str| -> String {
+                let of = |left_out: Op| -> String {
                     let kept = hunk.lines.iter().filter(|run| run.op != left_out);
                     kept.map(|run| run.text).collect()
                 };
                 let (from, to) = (hunk.a_start - 1, hunk.a_start - 1 + hunk.a_lines);
-                prop_assert_eq!(of("add"), a[from..to].concat());
+                prop_assert_eq!(of(Op::Add), a[from..to].concat());
                 let (from, to) = (hunk.b_start - 1, hunk.b_start - 1 + hunk.b_lines);
-                prop_assert_eq!(of("del"), b[from..to].concat());
+                prop_assert_eq!(of(Op::Del), b[from..to].concat());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What a subscriber wants to see.
 
-use super::Revision;
+use super::{Revision, title_of};
 use crate::update::{Kind, Update};
 
 /// A filter of updates: those that pass all that is set.
@@ -10,13 +10,19 @@ pub struct Filter {
     pub section: Option<String>,
     /// Updates of this topic only.
     pub topic: Option<String>,
+    /// Revisions and the withdrawal of this story only.
+    pub title: Option<String>,
 }
 
 impl Filter {
-    /// True when the update passes. The payload is read only when a section is asked for.
+    /// True when the update passes. The payload is read only when a section or a story is asked
+    /// for.
     pub fn matches(&self, update: &Update) -> bool {
         let is_topic = self.topic.as_ref().is_none_or(|topic| topic == update.topic());
-        is_topic && self.section.as_ref().is_none_or(|section| is_in_section(update, section))
+        let is_story = || self.title.as_ref().is_none_or(|of| title_of(update) == Some(of));
+        is_topic
+            && is_story()
+            && self.section.as_ref().is_none_or(|section| is_in_section(update, section))
     }
 }
 

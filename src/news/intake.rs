@@ -7,16 +7,17 @@
 //! circle, the newest is shown as if it were the head.
 //!
 //! A withdrawn story stays withdrawn, whatever comes later; all it leaves is its rows in `s` and
-//! `w`, and what it consisted of is named to be erased. What a revision says of parents in other
-//! stories is kept in its envelope and changes nothing here.
+//! `w`, and the withdrawal's in `t`, and what it consisted of is named to be erased. What a revision
+//! says of parents in other stories is kept in its envelope and changes nothing here.
 
 use super::rows::{
-    AliasRow, FollowedRow, HeadRank, HeadRow, HistoryRow, RevisionRow, StoryRow, WithdrawnRow,
-    alias_key, behind_key, followed_key, head_key, history_key, in_section_key, key, key_cid,
-    key_range, listed_key, place_key, put_dot, row_dot, table, withdrawn_key,
+    AliasRow, ChangeRow, FollowedRow, HeadRank, HeadRow, HistoryRow, RevisionRow, StoryRow,
+    WithdrawnRow, alias_key, behind_key, change_key, followed_key, head_key, history_key,
+    in_section_key, key, key_cid, key_range, listed_key, place_key, put_dot, read_moment, row_dot,
+    table, withdrawn_key,
 };
 use super::story::{alias_row, heads, newest, revision_row, section_count};
-use super::{Applied, Revision, Shelf, StoryChange, Withdrawal};
+use super::{Applied, ChangeKind, Revision, Shelf, StoryChange, Withdrawal};
 use crate::store::{Direction, StoreError};
 use crate::update::{Cid, Dot, Hlc, Update};
 use std::ops::Bound;
@@ -71,9 +72,17 @@ pub(super) fn apply_withdrawal(
     let withdrawn = WithdrawnRow { clock, cid, reason: withdrawal.reason.to_owned() };
     let after = StoryRow { withdrawn: Some(withdrawn), ..StoryRow::new(clock) };
     let erase = if before.withdrawn.is_some() { Vec::new() } else { sweep(shelf, title)? };
-    if let Some(earlier) = &before.withdrawn {
-        shelf.delete(&withdrawn_key(earlier.clock, title));
+    if let Some(later) = earlier {
+        shelf.delete(&change_key(later.clock, later.cid));
+        shelf.delete(&withdrawn_key(later.clock, title));
     }
+    let row = ChangeRow {
+        kind: ChangeKind::Withdrawal,
+        section: String::new(),
+        author: String::new(),
+        title: title.to_owned(),
+    };
+    shelf.put(change_key(clock, cid), row.encode());
     shelf.put(withdrawn_key(clock, title), Vec::new());
     put_story(shelf, title, &before, &after)?;
     Ok(Applied::Story(change(title, &before, &after, (is_created, erase))))
@@ -173,6 +182,14 @@ impl<S: Shelf> Intake<'_, S> {
         };
         let key = history_key(self.title, update.clock(), update.cid());
         self.shelf.put(key, history.encode());
+        let is_first = history.parents.is_empty();
+        let change = ChangeRow {
+            kind: if is_first { ChangeKind::New } else { ChangeKind::Edit },
+            section: revision.section.to_owned(),
+            author: revision.author.to_owned(),
+            title: self.title.to_owned(),
+        };
+        self.shelf.put(change_key(update.clock(), update.cid()), change.encode());
         if !is_followed {
             self.put_head(revision, update);
         }
@@ -212,6 +229,7 @@ impl<S: Shelf> Intake<'_, S> {
     fn hide(&mut self, cid: Cid) -> Result<RevisionRow, StoreError> {
         let row = self.row_of(cid)?;
         self.shelf.delete(&history_key(self.title, row.clock, cid));
+        self.shelf.delete(&change_key(row.clock, cid));
         self.put_behind(cid, row.dot);
         Ok(row)
     }
@@ -240,6 +258,7 @@ pub fn forget(shelf: &mut impl Shelf, update: &Update) -> Result<(), StoreError>
     let shown = history_key(&row.title, row.clock, cid);
     let was_shown = shelf.get(&shown)?.is_some();
     shelf.delete(&shown);
+    shelf.delete(&change_key(row.clock, cid));
     if row.alias.is_empty() {
         shelf.delete(&key(table::REVISION, &[&cid.0]));
         shelf.delete(&followed_key(&row.title, cid));
@@ -266,6 +285,10 @@ fn sweep(shelf: &mut impl Shelf, title: &str) -> Result<Vec<Dot>, StoreError> {
                 if matches!(letter, table::HISTORY | table::BEHIND) {
                     dots.push(row_dot(value)?);
                     shelf.delete(&key(table::REVISION, &[&key_cid(row_key)?.0]));
+                }
+                if letter == table::HISTORY {
+                    let (clock, cid) = read_moment(row_key)?;
+                    shelf.delete(&change_key(clock, cid));
                 }
                 shelf.delete(row_key);
             }

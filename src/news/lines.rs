@@ -1,5 +1,6 @@
-//! What differs between two texts, line by line: a pure function of their bytes, with a bound on
-//! what it costs. A line is all up to and with its line feed; the last one may have none.
+//! What differs between two texts, line by line or by other pieces: a pure function of their bytes,
+//! with a bound on what it costs. A line is all up to and with its line feed; the last one may have
+//! none.
 //!
 //! The diff is imara-diff's, which is quadratic at worst: two million short lines of two kinds keep
 //! it busy for minutes. So it gets pieces of bounded size: a text too large for it is cut at the
@@ -13,9 +14,11 @@ const PAIRS_MAX: usize = 16_000_000;
 
 /// Lines of the one text that stand in the place of lines of the other. Not both are empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Change {
-    pub(super) before: Range<usize>,
-    pub(super) after: Range<usize>,
+pub struct Change {
+    /// Which lines of the first text.
+    pub before: Range<usize>,
+    /// Which of the other stand there instead.
+    pub after: Range<usize>,
 }
 
 /// The lines of a text, each with its line feed.
@@ -28,7 +31,9 @@ pub(super) fn changes(before: &[&[u8]], after: &[&[u8]]) -> Vec<Change> {
     changes_within(before, after, PAIRS_MAX)
 }
 
-fn changes_within(before: &[&[u8]], after: &[&[u8]], pairs_max: usize) -> Vec<Change> {
+/// The same for pieces of any kind, words for one, at the cost of at most so many pairs of them (a
+/// million a millisecond at worst): what is too large counts as replaced.
+pub fn changes_within(before: &[&[u8]], after: &[&[u8]], pairs_max: usize) -> Vec<Change> {
     let is_same = |(a, b): &(&&[u8], &&[u8])| a == b;
     let prefix = before.iter().zip(after).take_while(is_same).count();
     let (before, after) = (&before[prefix..], &after[prefix..]);

@@ -6,6 +6,7 @@
 //! answers. No clock, no socket, no thread: a moment is always that of an update.
 
 mod ancestry;
+mod changes;
 mod diff;
 mod edit;
 mod filter;
@@ -26,15 +27,17 @@ mod view;
 mod withdrawal;
 
 pub use ancestry::common_ancestor;
-pub use diff::{DiffView, NotText};
+pub use changes::{ChangeKind, ChangeLine, Wanted, changes};
+pub use diff::{DiffView, Hunk, NotText, Op, Run, hunks};
 pub use edit::{Ask, Base, Condition, Conflict, Verdict, judge, judge_in};
 pub use filter::Filter;
 pub use globe::Located;
 pub use intake::forget;
+pub use lines::{Change, changes_within};
 pub use merge::{Clash, MERGE_ALIAS, MERGE_AUTHOR, Merged, Version, merge, merge_alias};
 pub use near::{Near, near, nearby_json};
 pub use newest::is_newest;
-pub use page::{BadToken, Page, RevisionMark, StoryMark};
+pub use page::{BadToken, ChangeMark, Page, RevisionMark, StoryMark};
 pub use places::{ReportPage, read_report, report, report_time, reports};
 pub use revision::{FieldError, FieldFault, PayloadError, Revision, is_language, is_title};
 pub use shelf::Shelf;

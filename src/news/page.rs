@@ -19,7 +19,8 @@ pub(super) const LIMIT_MAX: usize = 1000;
 pub struct Page<T> {
     /// What stands on it.
     pub lines: Vec<T>,
-    /// The token of the next page: a [`StoryMark`] or a [`RevisionMark`] as text. None on the last.
+    /// The token of the next page: a [`StoryMark`], a [`RevisionMark`] or a [`ChangeMark`] as text.
+    /// None on the last.
     pub next: Option<String>,
 }
 
@@ -84,8 +85,7 @@ impl RevisionMark {
 
 impl fmt::Display for RevisionMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clock = self.clock.0.to_be_bytes();
-        f.write_str(&URL_SAFE_NO_PAD.encode([&b"r"[..], &clock, &self.cid.0].concat()))
+        f.write_str(&moment_token(b'r', self.clock, self.cid))
     }
 }
 
@@ -93,12 +93,43 @@ impl FromStr for RevisionMark {
     type Err = BadToken;
 
     fn from_str(token: &str) -> Result<Self, BadToken> {
-        let bytes = open(token, b'r')?;
-        let mut reader = Reader::new(&bytes[1..]);
-        let clock = Hlc(reader.u64().map_err(|_| BadToken)?);
-        let cid = Cid(reader.array().map_err(|_| BadToken)?);
-        if reader.is_done() { Ok(Self { clock, cid }) } else { Err(BadToken) }
+        let (clock, cid) = open_moment(token, b'r')?;
+        Ok(Self { clock, cid })
     }
+}
+
+/// A place in the list of changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangeMark {
+    pub(super) clock: Hlc,
+    pub(super) cid: Cid,
+}
+
+impl fmt::Display for ChangeMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&moment_token(b't', self.clock, self.cid))
+    }
+}
+
+impl FromStr for ChangeMark {
+    type Err = BadToken;
+
+    fn from_str(token: &str) -> Result<Self, BadToken> {
+        let (clock, cid) = open_moment(token, b't')?;
+        Ok(Self { clock, cid })
+    }
+}
+
+fn moment_token(letter: u8, clock: Hlc, cid: Cid) -> String {
+    URL_SAFE_NO_PAD.encode([&[letter][..], &clock.0.to_be_bytes(), &cid.0].concat())
+}
+
+fn open_moment(token: &str, letter: u8) -> Result<(Hlc, Cid), BadToken> {
+    let bytes = open(token, letter)?;
+    let mut reader = Reader::new(&bytes[1..]);
+    let clock = Hlc(reader.u64().map_err(|_| BadToken)?);
+    let cid = Cid(reader.array().map_err(|_| BadToken)?);
+    if reader.is_done() { Ok((clock, cid)) } else { Err(BadToken) }
 }
 
 fn open(token: &str, letter: u8) -> Result<Vec<u8>, BadToken> {
@@ -116,6 +147,9 @@ mod tests {
         let revision = RevisionMark { clock: Hlc(8), cid: Cid([3; 32]) };
         assert_eq!(story.to_string().parse(), Ok(story.clone()));
         assert_eq!(revision.to_string().parse(), Ok(revision));
+        let change = ChangeMark { clock: Hlc(9), cid: Cid([4; 32]) };
+        assert_eq!(change.to_string().parse(), Ok(change));
+        assert_eq!(change.to_string().parse::<RevisionMark>(), Err(BadToken));
         assert_eq!(story.to_string().parse::<RevisionMark>(), Err(BadToken));
         assert_eq!(revision.to_string().parse::<StoryMark>(), Err(BadToken));
     }

@@ -11,6 +11,7 @@
 //! | `v` | title 0 clock cid | [`HistoryRow`] | the revisions of a story by time |
 //! | `a` | title 0 alias | [`AliasRow`] | which revision stands for all of an alias |
 //! | `d` | title 0 cid | dot | a revision behind the one that stands for its alias |
+//! | `t` | clock cid | [`ChangeRow`] | the revisions of `v` and the withdrawals, by time |
 //! | `l` | clock title | | stories by the clock of their head, withdrawn ones left out |
 //! | `c` | section 0 clock title | | the same within a section |
 //! | `n` | section | u64 | how many stories have their head in a section |
@@ -19,11 +20,11 @@
 //! | `p` | id of at most 64 bytes | report payload | the newest report of an id |
 //! | `q` | BLAKE3 of a longer id | report payload | the same |
 //!
-//! Of a withdrawn story only its rows in `s` and `w` are left. So the rows say nothing that a node
-//! can't know that came too late to read what was withdrawn.
+//! Of a withdrawn story only its rows in `s` and `w` are left, and that of its withdrawal in `t`. So
+//! the rows say nothing that a node can't know that came too late to read what was withdrawn.
 
-use super::Located;
 use super::revision::{put_counted, put_located, put_short, read_located};
+use super::{ChangeKind, Located};
 use crate::store::StoreError;
 use crate::update::{Cid, Dot, Epoch, Hlc, Reader, put_varint};
 
@@ -36,6 +37,7 @@ pub(super) mod table {
     pub(in super::super) const HISTORY: u8 = b'v';
     pub(in super::super) const ALIAS: u8 = b'a';
     pub(in super::super) const BEHIND: u8 = b'd';
+    pub(in super::super) const CHANGE: u8 = b't';
     pub(in super::super) const LISTED: u8 = b'l';
     pub(in super::super) const IN_SECTION: u8 = b'c';
     pub(in super::super) const SECTION: u8 = b'n';
@@ -77,13 +79,27 @@ pub(super) fn behind_key(title: &str, cid: Cid) -> Vec<u8> {
     key(table::BEHIND, &[title.as_bytes(), &[0], &cid.0])
 }
 
-/// The id at the end of a key of `v` or `d`.
+/// The id at the end of a key of `v`, `d` or `t`.
 pub(super) fn key_cid(key: &[u8]) -> Result<Cid, StoreError> {
     key.last_chunk().map(|cid| Cid(*cid)).ok_or(StoreError::IndexBroken)
 }
 
 pub(super) fn history_key(title: &str, clock: Hlc, cid: Cid) -> Vec<u8> {
     key(table::HISTORY, &[title.as_bytes(), &[0], &clock.0.to_be_bytes(), &cid.0])
+}
+
+pub(super) fn change_key(clock: Hlc, cid: Cid) -> Vec<u8> {
+    key(table::CHANGE, &[&clock.0.to_be_bytes(), &cid.0])
+}
+
+/// The moment and the id of a key of `t`, and of the end of one of `v`.
+pub(super) fn read_moment(key: &[u8]) -> Result<(Hlc, Cid), StoreError> {
+    let read = || {
+        let (_, end) = key.split_last_chunk::<40>()?;
+        let mut reader = Reader::new(end);
+        Some((Hlc(reader.u64().ok()?), Cid(reader.array().ok()?)))
+    };
+    read().ok_or(StoreError::IndexBroken)
 }
 
 pub(super) fn listed_key(clock: Hlc, title: &str) -> Vec<u8> {
@@ -381,6 +397,51 @@ impl HistoryRow {
     }
 }
 
+/// What the list of changes shows of one, and what it is filtered by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ChangeRow {
+    pub(super) kind: ChangeKind,
+    /// Of the revision; empty for a withdrawal.
+    pub(super) section: String,
+    pub(super) author: String,
+    pub(super) title: String,
+}
+
+impl ChangeRow {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let bytes = 3 + self.section.len() + self.author.len() + self.title.len();
+        let mut out = Vec::with_capacity(bytes);
+        out.push(match self.kind {
+            ChangeKind::New => 1,
+            ChangeKind::Edit => 2,
+            ChangeKind::Withdrawal => 3,
+        });
+        put_short(&mut out, &self.section);
+        put_short(&mut out, &self.author);
+        out.extend_from_slice(self.title.as_bytes());
+        out
+    }
+
+    pub(super) fn decode(row: &[u8]) -> Result<Self, StoreError> {
+        let read = || {
+            let mut reader = Reader::new(row);
+            let kind = match reader.u8().ok()? {
+                1 => ChangeKind::New,
+                2 => ChangeKind::Edit,
+                3 => ChangeKind::Withdrawal,
+                _ => return None,
+            };
+            Some(Self {
+                kind,
+                section: text(reader.short().ok()?)?,
+                author: text(reader.short().ok()?)?,
+                title: text(reader.rest())?,
+            })
+        };
+        read().ok_or(StoreError::IndexBroken)
+    }
+}
+
 pub(super) fn put_dot(out: &mut Vec<u8>, dot: Dot) {
     out.extend_from_slice(&dot.epoch.0.to_be_bytes());
     out.extend_from_slice(&dot.seq.to_be_bytes());
@@ -456,6 +517,15 @@ mod tests {
         let alias = AliasRow { cid: rank.cid, is_followed: true };
         assert_eq!(AliasRow::decode(&alias.encode()).unwrap(), alias);
         assert!(AliasRow::decode(&alias.encode()[..32]).is_err());
+        let change = ChangeRow {
+            kind: ChangeKind::Edit,
+            section: "sport".into(),
+            author: "ann".into(),
+            title: "t".into(),
+        };
+        assert_eq!(ChangeRow::decode(&change.encode()).unwrap(), change);
+        assert!(ChangeRow::decode(&change.encode()[..6]).is_err());
+        assert_eq!(read_moment(&change_key(Hlc(7), rank.cid)).unwrap(), (Hlc(7), rank.cid));
         let located = head().located.unwrap();
         assert_eq!(read_place_key(&place_key(located, "t")).unwrap(), (located, "t"));
         assert_eq!(HeadRank::from_key(&head_key("t", 2, rank.cid)).unwrap(), rank);

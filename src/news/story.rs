@@ -8,7 +8,7 @@
 use super::page::LIMIT_MAX;
 use super::rows::{
     AliasRow, HeadRank, HeadRow, HistoryRow, RevisionRow, StoryRow, alias_key, history_key,
-    in_section_key, key, key_range, listed_key, table,
+    in_section_key, key, key_range, listed_key, read_moment, table,
 };
 use super::{Located, Page, RevisionMark, Shelf, StoryMark};
 use crate::store::{Direction, StoreError};
@@ -337,20 +337,13 @@ pub(super) fn shown(shelf: &impl Shelf, cids: &[Cid]) -> Result<Vec<Cid>, StoreE
 }
 
 pub(super) fn revision_line(key: &[u8], row: &[u8]) -> Result<RevisionLine, StoreError> {
-    let fault = StoreError::IndexBroken;
-    let Some((_, end)) = key.split_last_chunk::<40>() else {
-        return Err(fault);
-    };
-    let (clock, cid) = end.split_at(8);
-    let (Ok(clock), Ok(cid)) = (clock.try_into(), cid.try_into()) else {
-        return Err(fault);
-    };
+    let (at, cid) = read_moment(key)?;
     let row = HistoryRow::decode(row)?;
     Ok(RevisionLine {
-        cid: Cid(cid),
+        cid,
         dot: row.dot,
         parents: row.parents,
-        at: Hlc(u64::from_be_bytes(clock)),
+        at,
         author: row.author,
         summary: row.summary,
         bytes: row.bytes,

@@ -118,6 +118,7 @@ fn readings(shelf: &Map) -> Vec<String> {
         out.push(format!("{section:?} {:?}", listed(shelf, section)));
     }
     out.push(format!("{:?}", sections(shelf).unwrap()));
+    out.push(format!("{:?}", changed_lines(shelf)));
     let from = Located { lat_udeg: 0, lon_udeg: 1 };
     out.push(format!("{:?}", near(shelf, from, 50_000.0, 20).unwrap()));
     out
@@ -134,6 +135,11 @@ fn pages<T>(page: impl Fn(Option<String>) -> Page<T>) -> Vec<T> {
             return lines;
         }
     }
+}
+
+fn changed_lines(shelf: &Map) -> Vec<ChangeLine> {
+    let wanted = Wanted::default();
+    pages(|mark| changes(shelf, &wanted, mark.map(|m| m.parse().unwrap()), 2).unwrap())
 }
 
 fn listed(shelf: &Map, section: Option<&str>) -> Vec<StoryLine> {
@@ -159,6 +165,7 @@ fn shown_of(updates: &[Update], update: &Update) -> Cid {
 fn check_against_model(shelf: &Map, updates: &[Update]) {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut newest: BTreeSet<(u64, &str)> = BTreeSet::new();
+    let mut changes: BTreeSet<(Hlc, Cid)> = BTreeSet::new();
     let shown: BTreeMap<Cid, Cid> =
         updates.iter().map(|update| (update.cid(), shown_of(updates, update))).collect();
     for title in TITLES {
@@ -183,6 +190,7 @@ fn check_against_model(shelf: &Map, updates: &[Update]) {
         if let Some((at, _)) = withdrawn {
             assert_eq!((story.heads, story.revisions, story.first), (vec![], 0, at));
             assert_eq!(lines, []);
+            changes.extend(withdrawn);
             continue;
         }
         let followed: BTreeSet<Cid> = all
@@ -210,6 +218,7 @@ fn check_against_model(shelf: &Map, updates: &[Update]) {
         assert_eq!(story.revisions as usize, one.len());
         assert!(lines.is_sorted_by(|a, b| (a.at, a.cid) > (b.at, b.cid)));
         let in_history: BTreeSet<Cid> = lines.iter().map(|line| line.cid).collect();
+        changes.extend(one.iter().map(|(update, _)| (update.clock(), update.cid())));
         assert_eq!(in_history, one.iter().map(|(update, _)| update.cid()).collect());
         match (heads.first(), newest_one) {
             (Some((_, _, clock, head)), _) => {
@@ -222,6 +231,8 @@ fn check_against_model(shelf: &Map, updates: &[Update]) {
             (None, None) => unreachable!("a story has a revision or is withdrawn"),
         }
     }
+    let changed = changed_lines(shelf).into_iter().map(|line| (line.at, line.cid));
+    assert_eq!(changed.collect::<Vec<_>>(), changes.into_iter().rev().collect::<Vec<_>>());
     let lines = listed(shelf, None);
     let order: Vec<(u64, &str)> =
         lines.iter().map(|line| (line.head.clock.0, line.title.as_str())).collect();
@@ -518,10 +529,18 @@ fn a_filter_passes_what_it_names() {
     let withdrawal = seal(2, 2, Kind::Withdrawal, vec![], &payload);
     let data = seal(3, 3, Kind::Data, vec![], b"");
     let broken = seal(4, 4, Kind::Revision, vec![], b"");
+    let all = [&revision, &withdrawal, &data, &broken];
     let passed = |section: Option<&str>, topic: Option<&str>| {
-        let filter = Filter { section: section.map(Into::into), topic: topic.map(Into::into) };
-        [&revision, &withdrawal, &data, &broken].map(|update| filter.matches(update))
+        let (section, topic) = (section.map(Into::into), topic.map(Into::into));
+        let filter = Filter { section, topic, title: None };
+        all.map(|update| filter.matches(update))
     };
+    let of_story = |title: &str| {
+        let filter = Filter { title: Some(title.to_owned()), ..Filter::default() };
+        all.map(|update| filter.matches(update))
+    };
+    assert_eq!(of_story("Flood"), [true, true, false, false]);
+    assert_eq!(of_story("Flood "), [false; 4]);
     assert_eq!(passed(None, None), [true; 4]);
     assert_eq!(passed(Some("world"), None), [true, true, false, false]);
     assert_eq!(passed(Some("sport"), None), [false, true, false, false]);

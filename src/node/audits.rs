@@ -1,6 +1,4 @@
 //! The node's side of audits: when they are due, a step of one in each turn, what is said of them.
-//! And of what they find, as any reading may: that the log lost something. It is asked for again
-//! of whoever has it.
 
 use super::Node;
 use crate::config::Limits;
@@ -8,8 +6,6 @@ use crate::herd::{AuditEnd, AuditError, AuditSettings, Audited, AuditorSettings}
 use crate::proto::peer::AUDIT_BYTES_MAX;
 use crate::reactor::{ConnId, Ctx};
 use crate::serve::peer::HerdDesk;
-use crate::store::StoreError;
-use crate::update::{Seal, Update};
 
 /// Between two steps of an audit, so that everything else comes first.
 const STEP_MS: u64 = 1;
@@ -33,35 +29,7 @@ pub(super) fn settings(limits: &Limits) -> AuditorSettings {
     }
 }
 
-/// Between two looks at what is lost.
-const MEND_MS: u64 = 1_000;
-
 impl Node {
-    /// Asks for what the log lost, for as long as the node runs.
-    pub(super) fn mend_for_ever(&mut self, cx: &mut Ctx<'_, Self>) {
-        let lost = self.store.lost();
-        let new = lost.beyond(&self.known_lost);
-        if !new.is_empty() {
-            log::error!("the log is damaged: {new:?} can't be read; they are asked for again");
-        }
-        if !lost.is_empty() {
-            self.relay.ask_for_lost(&self.store, cx.now());
-            self.wake_links(cx);
-        }
-        self.known_lost = lost;
-        cx.call_later(MEND_MS, |cx, node| node.mend_for_ever(cx));
-    }
-
-    /// A peer gave back what the log lost.
-    pub(super) fn restore(&mut self, update: &Update, seal: &Seal) -> Result<(), StoreError> {
-        if self.store.restore(update, seal)? {
-            self.figures.restored += 1;
-            log::warn!("{} of {} is in the log again", update.dot(), update.origin());
-            self.index(update);
-        }
-        Ok(())
-    }
-
     /// The log or its index was not as it was left: what is held is compared soon.
     pub(super) fn audit_soon(&mut self) {
         self.relay.audit_by(SOON_MS.min(self.config.limits.audit_ms));

@@ -42,9 +42,16 @@ impl Node {
         match self.signed_acts() {
             Ok((acts, pinned)) => {
                 let charter = Charter::of(&acts, pinned);
+                self.acts = acts;
                 if charter != self.charter {
                     let members = charter.members().count();
                     log::info!("charter: {members} members by {} acts", charter.epoch());
+                    for (key, name) in charter.mute() {
+                        log::warn!(
+                            "{name} has more than one key: until it is the only one, the words of \
+                             {key} on what is on its disk do not count"
+                        );
+                    }
                     self.roll.set_counted(charter.members().map(str::to_owned));
                     self.charter = charter;
                     let charter = &self.charter;
@@ -55,27 +62,45 @@ impl Node {
         }
     }
 
+    /// All acts that can be read, by their cids. Those that were read before are not read again: so
+    /// what the log lost since counts on.
     fn signed_acts(&self) -> Result<(Vec<Signed>, Option<Cid>), StoreError> {
         let index = self.store.index();
         let pinned = Shelf::get(index, &[ACTS])?.and_then(|row| row.try_into().ok()).map(Cid);
         let (from, to) = ([ACTS, 0], [ACTS + 1]);
         let bounds = (Bound::Included(&from[..]), Bound::Excluded(&to[..]));
         let rows = Shelf::scan(index, bounds.0, bounds.1, ACTS_MAX, Direction::Up)?;
-        let mut acts = Vec::new();
-        for (_, dot) in rows {
-            let Some(dot) = dot_of(&dot) else { continue };
-            let author = match self.store.find_seal(dot)? {
-                Some(seal) => seal.key,
-                // Shown from memory, and to be signed with what else the turn or the batch brings.
-                None if !self.store.is_sealed(dot) => self.key.public(),
-                None => continue,
-            };
-            let Some(update) = self.store.find(dot)? else { continue };
-            if let Ok(act) = Act::decode(update.payload()) {
-                acts.push(Signed { author, cid: update.cid(), act });
+        let (mut acts, mut lost) = (Vec::new(), 0);
+        for (key, dot) in rows {
+            let known = self.acts.binary_search_by(|act| act.cid.0[..].cmp(&key[1..]));
+            if let Ok(at) = known {
+                acts.push(self.acts[at].clone());
+                continue;
             }
+            let Some(dot) = dot_of(&dot) else { continue };
+            acts.extend(self.signed_act(dot)?);
+            lost += usize::from(self.store.is_lost(dot));
+        }
+        if lost > 0 {
+            log::error!(
+                "the log lost {lost} acts of the charter: it is read without them until a peer has \
+                 given them back"
+            );
         }
         Ok((acts, pinned))
+    }
+
+    /// An act with who said it; nothing when the log lost either.
+    fn signed_act(&self, dot: Dot) -> Result<Option<Signed>, StoreError> {
+        let author = match self.store.find_seal(dot)? {
+            Some(seal) => seal.key,
+            // Shown from memory, and to be signed with what else the turn or the batch brings.
+            None if !self.store.is_sealed(dot) => self.key.public(),
+            None => return Ok(None),
+        };
+        let Some(update) = self.store.find(dot)? else { return Ok(None) };
+        let act = Act::decode(update.payload()).ok();
+        Ok(act.map(|act| Signed { author, cid: update.cid(), act }))
     }
 
     /// `/v1/charter`.

@@ -50,6 +50,8 @@ pub(super) struct Jobs {
     is_checkpointing: bool,
     /// A segment of the log that is written anew.
     pub(super) is_rewriting: bool,
+    /// What was last said of one that failed.
+    pub(super) rewrite_failed: Option<String>,
 }
 
 impl Commits {

@@ -122,7 +122,11 @@ impl Node {
         if self.commits.jobs.is_rewriting || cx.draining() {
             return;
         }
-        let Some(rewrite) = self.store.take_rewrite() else {
+        let taken = self.store.take_rewrite().unwrap_or_else(|error| {
+            self.say_not_rewritten(&error);
+            None
+        });
+        let Some(rewrite) = taken else {
             // It may wait for the log to say something, or to go on in another segment.
             if self.store.pending_bytes() > 0 {
                 self.commit_later(cx, false);
@@ -141,8 +145,18 @@ impl Node {
 
     fn end_rewrite(&mut self, done: RewriteDone) {
         self.commits.jobs.is_rewriting = false;
-        if let Err(error) = self.store.finish_rewrite(done) {
-            log::error!("a segment of the log can't be written anew: {error}; it is tried again");
+        match self.store.finish_rewrite(done) {
+            Ok(()) => self.commits.jobs.rewrite_failed = None,
+            Err(error) => self.say_not_rewritten(&error),
+        }
+    }
+
+    /// Says what went wrong with a segment, once.
+    fn say_not_rewritten(&mut self, error: &StoreError) {
+        let error = error.to_string();
+        if self.commits.jobs.rewrite_failed.as_ref() != Some(&error) {
+            log::error!("a segment of the log can't be written anew: {error}; trying on");
+            self.commits.jobs.rewrite_failed = Some(error);
         }
     }
 }

@@ -2,14 +2,18 @@
 //! who is to be told; here alone they meet. It is the shared state of the loop, so everything runs
 //! on one thread, in turns, with `&mut Node`.
 
+mod admission;
 mod audience;
 mod audits;
 mod charter;
 mod commit;
+mod dials;
 mod erasure;
 mod expose;
+mod flood;
 mod foreign;
 mod links;
+mod mending;
 mod probe;
 mod rendered;
 mod reports;
@@ -17,6 +21,7 @@ mod retention;
 mod run;
 mod search;
 mod spread;
+mod steps;
 mod tickets;
 
 pub use probe::Probe;
@@ -25,7 +30,7 @@ pub use run::{NodeError, Running, prepare, run};
 use crate::base::Chunk;
 use crate::base::plant::{Bug, is_planted};
 use crate::config::{Config, Durability, PeerKind};
-use crate::herd::{Charter, Feed, Identity, Relay, Roll, Trail};
+use crate::herd::{Charter, Feed, Identity, Relay, Roll, Signed, Trail};
 use crate::metrics::Exposition;
 use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
@@ -42,9 +47,9 @@ use crate::update::{
 };
 use audience::Audience;
 use commit::Commits;
+use dials::Dialler;
 use expose::Figures;
 use foreign::Foreign;
-use links::Dialler;
 use rendered::Rendered;
 use reports::Reports;
 use retention::Retention;
@@ -98,7 +103,9 @@ pub struct Node {
     gate: Gate,
     figures: Figures,
     charter: Charter,
-    /// An act came since it was read.
+    /// The acts that say so, by their cids.
+    acts: Vec<Signed>,
+    /// An act came since it was read, or came back.
     is_charter_stale: bool,
     /// The names of those who published, by epoch.
     origins: BTreeMap<Epoch, String>,
@@ -167,6 +174,7 @@ impl Node {
             gate: Gate::default(),
             figures: Figures::default(),
             charter: Charter::default(),
+            acts: Vec::new(),
             is_charter_stale: false,
             origins: BTreeMap::new(),
             is_held: false,

@@ -1,7 +1,7 @@
 //! What a simulation looks at, beside what every desk shows: nothing here changes a node.
 
 use super::Node;
-use super::links::Dialler;
+use super::dials::Dialler;
 use crate::base::Tick;
 use crate::herd::{Charter, Roll};
 use crate::reactor::ConnId;

@@ -25,7 +25,8 @@ pub struct Batch {
 pub struct BatchDone {
     pub(super) result: Result<Arc<dyn DiskFile>, StoreError>,
     pub(super) token: Arc<()>,
-    bytes: usize,
+    /// What it wrote, or tried to.
+    pub(super) bytes: Vec<u8>,
     updates: usize,
     _lock: Arc<DiskLock>,
 }
@@ -45,8 +46,8 @@ impl Batch {
     pub fn run(self) -> BatchDone {
         let name = segment_name(self.start.spot.place.segment());
         let result = at_file(&name, caught(|| self.write(&name)));
-        let (bytes, updates) = (self.bytes.len(), self.updates);
-        BatchDone { result, token: self.token, bytes, updates, _lock: self.lock }
+        let Self { bytes, updates, token, lock, .. } = self;
+        BatchDone { result, token, bytes, updates, _lock: lock }
     }
 
     fn write(&self, name: &str) -> std::io::Result<Arc<dyn DiskFile>> {
@@ -74,7 +75,7 @@ impl Batch {
 impl BatchDone {
     /// How many bytes it wrote, or tried to.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes.len()
     }
 
     /// How many updates it held.

@@ -12,9 +12,14 @@ use std::sync::{Arc, Weak};
 /// How many places are looked up at a time.
 const PLACES_AT_ONCE: usize = 1024;
 
+/// What failed is put off for up to two to the power of this many turns.
+const PUT_OFF_POWER_MAX: u32 = 6;
+
 /// What is to be done with the segments of the log.
 #[derive(Debug, Default)]
 pub(super) struct Chores {
+    /// Counts how often a rewrite was asked for while none was out.
+    turn: u64,
     segments: BTreeMap<u32, Chore>,
     out: Option<Out>,
     /// What is erased in the log, and may still stand in the index's file, where entries were that
@@ -28,6 +33,8 @@ pub(super) struct Chores {
     pub(super) settled: u32,
     /// The segment that is being removed. Another one only after it: the log never has a gap.
     removing: Option<u32>,
+    /// Before that is tried again.
+    removal_rest: Rest,
     /// A summary that is on its way to the disk, or there: segments before this one may go.
     summarized: u32,
 }
@@ -44,6 +51,27 @@ struct Chore {
     mends: bool,
     /// Not before the log is on disk to here.
     after: Place,
+    /// Not before this is over.
+    rest: Rest,
+}
+
+/// How long something that failed is put off, for others to have their turn: twice as long each
+/// time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rest {
+    failed: u32,
+    until: u64,
+}
+
+impl Rest {
+    fn is_over(self, turn: u64) -> bool {
+        self.until <= turn
+    }
+
+    fn put_off(&mut self, turn: u64) {
+        self.failed = PUT_OFF_POWER_MAX.min(self.failed + 1);
+        self.until = turn + (1 << self.failed);
+    }
 }
 
 impl Chore {
@@ -58,6 +86,9 @@ impl Chore {
         self.mends |= other.mends;
         self.hushes |= other.hushes;
         self.after = self.after.max(other.after);
+        if self.rest.until < other.rest.until {
+            self.rest = other.rest;
+        }
     }
 }
 
@@ -108,19 +139,34 @@ impl Chores {
         chore.merge(&Chore { mends: true, after, ..Chore::default() });
     }
 
-    /// True when a segment is to be mended already.
+    /// True when a segment is to be mended already, or is being mended.
     pub(super) fn mends(&self, segment: u32) -> bool {
-        self.segments.get(&segment).is_some_and(|chore| chore.mends)
+        let out = self.out.iter().filter(|out| out.segment == segment).map(|out| &out.chore);
+        self.segments.get(&segment).into_iter().chain(out).any(|chore| chore.mends)
     }
 
-    /// What is pending was laid out anew, up to `end`: without summaries.
+    /// True when something is to be mended once the log has said again what it has told, and that
+    /// is not on disk.
+    pub(super) fn awaits_summary(&self, durable_end: Place) -> bool {
+        self.segments.values().any(|chore| chore.mends && chore.after > durable_end)
+    }
+
+    /// What is pending was laid out anew, up to `end`: without the summary of [`Store::removable`].
     pub(super) fn laid_out(&mut self, durable_end: Place, end: Place) {
         let waiting = |chore: &&mut Chore| chore.after > durable_end;
         for chore in self.segments.values_mut().filter(waiting) {
             chore.after = end;
-            chore.mends = false;
         }
         self.summarized = 0;
+    }
+
+    /// What was to be done failed, and was taken back.
+    fn put_off(&mut self, out: &Out) {
+        if out.is_removal {
+            self.removal_rest.put_off(self.turn);
+        } else {
+            self.segments.entry(out.segment).or_default().rest.put_off(self.turn);
+        }
     }
 
     /// True when the payload of a dot is still to be erased somewhere.
@@ -281,36 +327,56 @@ impl Store {
     }
 
     /// The next segment to write anew, or to remove. `None` when there is nothing to do, or it has
-    /// to wait: for a batch (see [`Store::pending_bytes`]; this may begin a new segment), or for a
-    /// checkpoint. One is out at a time.
+    /// to wait: for a batch (see [`Store::pending_bytes`]; this may begin a new segment), for a
+    /// checkpoint, or for the next call. One is out at a time. After an error, as after one that
+    /// [`Store::finish_rewrite`] gives, that segment is put off for some calls, longer each time,
+    /// and others come before it.
     ///
     /// Reads and writes a whole segment at worst: better every few seconds than at once.
-    pub fn take_rewrite(&mut self) -> Option<Rewrite> {
+    pub fn take_rewrite(&mut self) -> Result<Option<Rewrite>, StoreError> {
         self.take_back_lost();
         if self.chores.out.is_some() || self.catch_up.is_some() || self.is_failing() {
-            return None;
+            return Ok(None);
         }
+        self.chores.turn += 1;
         if let Some(segment) = self.removable() {
-            return Some(self.hand_out(segment, Chore::default(), Task::Remove));
+            return Ok(Some(self.hand_out(segment, Chore::default(), Task::Remove)));
         }
+        let Some((segment, is_droppable)) = self.next_chore() else {
+            self.leave_tail();
+            return Ok(None);
+        };
+        let end = self.segments.end_of(segment, self.pending.durable_end());
+        let pinned = end.and_then(|end| self.segments.pin(segment).map(|()| end));
+        match pinned {
+            Ok(end) => Ok(Some(self.begin_chore(segment, end, is_droppable))),
+            Err(error) => {
+                self.chores.segments.entry(segment).or_default().rest.put_off(self.chores.turn);
+                Err(error)
+            }
+        }
+    }
+
+    /// The segment that has its turn, and whether updates may be dropped from it: only what the log
+    /// says for good, since a seal may go before the last of what is under it.
+    fn next_chore(&self) -> Option<(u32, bool)> {
         let durable_end = self.pending.durable_end();
         let last = durable_end.segment().min(self.chores.settled);
-        let ready = |chore: &Chore| chore.after <= durable_end;
-        let erasable = |at: u32, chore: &Chore| {
-            at < durable_end.segment() && ready(chore) && chore.cannot_wait()
+        let is_ready =
+            |chore: &Chore| chore.after <= durable_end && chore.rest.is_over(self.chores.turn);
+        let ready = || self.chores.segments.iter().filter(|(_, chore)| is_ready(chore));
+        let is_droppable = |at: u32, chore: &Chore| at < last && chore.dropped > 0;
+        let mut erasable = ready().filter(|(at, _)| **at < durable_end.segment());
+        let first = erasable.find(|(_, chore)| chore.cannot_wait());
+        let most = || {
+            let droppable = ready().filter(|(at, chore)| is_droppable(**at, chore));
+            droppable.max_by_key(|(_, chore)| chore.dropped)
         };
-        let droppable = |at: u32, chore: &Chore| at < last && ready(chore) && chore.dropped > 0;
-        let mut all = self.chores.segments.iter().map(|(at, chore)| (*at, chore));
-        let first = all.find(|(at, chore)| erasable(*at, chore)).map(|(at, _)| at);
-        let Some(segment) = first.or_else(|| self.worth_dropping(droppable)) else {
-            self.leave_tail();
-            return None;
-        };
-        let end = self.segments.end_of(segment, durable_end).ok()?;
-        self.segments.pin(segment).ok()?;
-        let mut chore = self.chores.segments.remove(&segment)?;
-        // Only what the log says for good: a seal may go before the last of what is under it.
-        let is_droppable = droppable(segment, &chore);
+        first.or_else(most).map(|(at, chore)| (*at, is_droppable(*at, chore)))
+    }
+
+    fn begin_chore(&mut self, segment: u32, end: u32, is_droppable: bool) -> Rewrite {
+        let mut chore = self.chores.segments.remove(&segment).unwrap_or_default();
         let drop = if is_droppable { self.held.gone.clone() } else { Vector::new() };
         if drop.is_empty() && chore.dropped > 0 {
             let later =
@@ -321,13 +387,7 @@ impl Store {
         let (end, erase) = (Place::new(segment, end), chore.erase.clone());
         let (mends, exhibits) = (chore.mends, self.chores.exhibits.clone());
         let task = Task::Write { end, erase, exhibits, drop, mends };
-        Some(self.hand_out(segment, chore, task))
-    }
-
-    /// The segment of which most was dropped.
-    fn worth_dropping(&self, droppable: impl Fn(u32, &Chore) -> bool) -> Option<u32> {
-        let may_go = self.chores.segments.iter().filter(|(at, chore)| droppable(**at, chore));
-        may_go.max_by_key(|(_, chore)| chore.dropped).map(|(at, _)| *at)
+        self.hand_out(segment, chore, task)
     }
 
     /// Has the log go on elsewhere when something is to be erased or mended in the segment it goes
@@ -352,7 +412,8 @@ impl Store {
     /// part of the log from then on.
     fn removable(&mut self) -> Option<u32> {
         if self.chores.removing.is_some() {
-            return self.chores.removing;
+            let rest = self.chores.removal_rest;
+            return self.chores.removing.filter(|_| rest.is_over(self.chores.turn));
         }
         let first = self.segments.start().segment();
         let mut behind = first;
@@ -392,7 +453,7 @@ impl Store {
     }
 
     /// Takes back a rewrite that was run. After an error nothing has changed for who reads; it is
-    /// to be taken again.
+    /// taken again, some calls later.
     pub fn finish_rewrite(&mut self, done: RewriteDone) -> Result<(), StoreError> {
         let is_its = |out: &mut Out| std::ptr::eq(out.token.as_ptr(), &raw const *done.token);
         let Some(out) = self.chores.out.take_if(is_its) else { return Ok(()) };
@@ -400,6 +461,7 @@ impl Store {
             Ok(rewritten) if out.is_removal => {
                 debug_assert_eq!(rewritten.left, 0, "nothing was in it");
                 self.chores.removing = None;
+                self.chores.removal_rest = Rest::default();
                 self.look_at_first();
                 Ok(())
             }
@@ -412,6 +474,8 @@ impl Store {
                 self.take_back(&out);
                 if matches!(error, StoreError::Damaged { .. }) && !out.chore.mends {
                     self.mend(out.segment);
+                } else {
+                    self.chores.put_off(&out);
                 }
                 Err(error)
             }

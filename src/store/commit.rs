@@ -29,6 +29,7 @@ impl Store {
         if !ours {
             return Ok(Committed { updates: Vec::new(), places: Vec::new(), durable_end });
         }
+        self.pending.reuse(done.bytes);
         match done.result {
             Ok(file) => Ok(self.land(file)),
             Err(error) => {
@@ -70,7 +71,10 @@ impl Store {
                     self.show(update, entry.place, committed);
                 }
             }
-            Said::Seal { span, .. } => self.held.seal(span),
+            Said::Seal { seal, span, .. } => {
+                self.held.seal(span);
+                self.segments.remember_seal(entry.place, seal);
+            }
             Said::Passed(passed) => self.held.pass(&passed),
             Said::Early(epoch) => self.early |= epoch == self.birth.epoch,
             Said::Exhibit(both) => self.exhibit_landed(&both.0, entry.place),
@@ -125,7 +129,12 @@ impl Store {
                 | Said::Clean => {}
             }
         }
-        self.chores.laid_out(self.pending.durable_end(), self.pending.tail().spot.place);
+        let durable_end = self.pending.durable_end();
+        // Summaries were not framed anew: they may tell of what was refused.
+        if self.chores.awaits_summary(durable_end) {
+            self.pending.push(Said::Summary(Box::new(self.told.clone())));
+        }
+        self.chores.laid_out(durable_end, self.pending.tail().spot.place);
         retried.refused
     }
 

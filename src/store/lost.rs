@@ -6,8 +6,9 @@
 //! What is lost stays in [`Store::seen`] and [`Store::held`]: nothing else may ever bear its name.
 
 use super::pending::{Apply, Said};
-use super::{Store, StoreError};
-use crate::update::{Dot, Seal, Update, Vector};
+use super::{Place, Store, StoreError};
+use crate::update::{Cid, Dot, Seal, Span, Update, Vector};
+use std::sync::Arc;
 
 impl Store {
     /// Updates that were found to be lost. Each is to be given to [`Store::restore`] again.
@@ -58,9 +59,10 @@ impl Store {
             return Ok(false);
         }
         debug_assert_eq!(seal.cid_of(dot), Some(update.cid()), "the seal covers it");
-        if !self.has_whole_seal(dot, seal)? {
+        let (has_seal, broken_seals) = self.look_at_seals(dot, update.cid())?;
+        if !has_seal {
             let span = seal.span();
-            let said = Said::Seal { seal: Box::new(seal.clone()), span, own: false };
+            let said = Said::Seal { seal: Arc::new(seal.clone()), span, own: false };
             let place = self.pending.push(said);
             self.index.put_seal(span, place);
         }
@@ -68,18 +70,25 @@ impl Store {
         let place = self.pending.push(said);
         self.index.put_update(update, place);
         self.lost.get_mut().remove(dot);
-        if let Some(was) = was.filter(|was| *was < self.pending.durable_end()) {
+        let durable_end = self.pending.durable_end();
+        for was in was.into_iter().chain(broken_seals).filter(|was| *was < durable_end) {
             self.mend(was.segment());
         }
         Ok(true)
     }
 
-    fn has_whole_seal(&self, dot: Dot, seal: &Seal) -> Result<bool, StoreError> {
-        match self.seal_of(dot) {
-            Ok(known) => Ok(known.is_some_and(|known| known.cid_of(dot) == seal.cid_of(dot))),
-            Err(StoreError::Damaged { .. } | StoreError::BadPlace(_)) => Ok(false),
-            Err(error) => Err(error),
-        }
+    /// Whether a whole seal gives a dot this id, and where seals are broken that might.
+    fn look_at_seals(&self, dot: Dot, cid: Cid) -> Result<(bool, Vec<Place>), StoreError> {
+        let mut broken = Vec::new();
+        let span = Span { epoch: dot.epoch, from: dot.seq, to: dot.seq };
+        let has_one = self.index.any_seal_over(span, |place| match self.seal_at(place) {
+            Err(StoreError::Damaged { .. } | StoreError::BadPlace(_)) => {
+                broken.push(place);
+                Ok(false)
+            }
+            seal => Ok(seal?.cid_at(dot.seq) == Some(cid)),
+        })?;
+        Ok((has_one, broken))
     }
 
     /// Has a segment in which something is broken written anew. Marks may be among what is broken:

@@ -17,6 +17,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 const BEGIN_BYTES: usize = HEAD_BYTES + 8;
+/// A batch that took more memory gives it back.
+const SPARE_BYTES_MAX: usize = 1 << 20;
 
 /// When an appended update takes effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,7 +66,7 @@ pub(super) enum Said {
     },
     /// A seal, and the dots under it.
     Seal {
-        seal: Box<Seal>,
+        seal: Arc<Seal>,
         span: Span,
         own: bool,
     },
@@ -124,6 +126,8 @@ pub(super) struct Pending {
     tail: Tail,
     file: Option<Arc<dyn DiskFile>>,
     durable_end: Place,
+    /// The bytes of a batch that came back, emptied, for the next one to be framed in.
+    spare: Vec<u8>,
     attempt: u64,
     failing: bool,
     /// The epoch whose mark that it sends early waits for the disk.
@@ -150,6 +154,7 @@ impl Pending {
             tail,
             file: Some(file),
             durable_end: tail.spot.place,
+            spare: Vec::new(),
             attempt: 0,
             failing: false,
             early_waiting: None,
@@ -287,7 +292,7 @@ impl Pending {
         self.attempt += 1;
         let start = self.tail;
         self.tail.fresh = None;
-        let (bytes, end) = (Vec::new(), self.tail);
+        let (bytes, end) = (std::mem::take(&mut self.spare), self.tail);
         self.buffers.push_back(Buffer { start, end, bytes, entries: 0, updates: 0 });
         let number = self.attempt.to_be_bytes();
         self.frame(FrameKind::Begin, &number);
@@ -339,6 +344,14 @@ impl Pending {
     pub(super) fn is_ours(&self, done: &BatchDone) -> bool {
         let is_its = |out: &InFlight| std::ptr::eq(out.token.as_ptr(), &raw const *done.token);
         self.in_flight.as_ref().is_some_and(is_its)
+    }
+
+    /// Takes the bytes of a batch that is over, for another one.
+    pub(super) fn reuse(&mut self, mut bytes: Vec<u8>) {
+        if bytes.capacity() <= SPARE_BYTES_MAX {
+            bytes.clear();
+            self.spare = bytes;
+        }
     }
 
     /// The batch that was out is on disk. What it held, in order.

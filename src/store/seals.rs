@@ -3,6 +3,7 @@
 use super::pending::Said;
 use super::{Birth, Place, Store, StoreError};
 use crate::update::{Cid, Dot, Epoch, SEAL_UPDATES_MAX, Seal, SigningKey, Span, Vector};
+use std::sync::Arc;
 
 /// Own updates that follow each other, and that no seal covers.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -76,8 +77,10 @@ impl Store {
         let is_own = self.unsealed.iter().any(|run| run.birth.epoch == span.epoch);
         // A crash may have kept a seal and lost the updates behind it, and others came since:
         // of a fork each has a seal of its own.
-        let is_known =
-            !is_own && self.index.any_seal_over(span, |place| self.says_the_same(place, seal))?;
+        let is_news = span.to > self.told.sealed_to(span.epoch);
+        let is_known = !is_own
+            && !is_news
+            && self.index.any_seal_over(span, |place| self.says_the_same(place, seal))?;
         if !is_known {
             self.push_seal(seal.clone(), span.epoch);
         }
@@ -110,7 +113,7 @@ impl Store {
         }
         self.told.seal(span);
         let place =
-            self.pending.push(Said::Seal { seal: Box::new(seal), span, own: run.is_some() });
+            self.pending.push(Said::Seal { seal: Arc::new(seal), span, own: run.is_some() });
         self.index.put_seal(span, place);
     }
 
@@ -130,35 +133,43 @@ impl Store {
         self.unsealed.iter().all(|run| run.at(dot).is_none())
     }
 
-    /// A seal that covers a dot: of several, one that gives it the id that it has here.
+    /// A seal that covers a dot: of several, one that gives it the id that it has here. An error
+    /// when there is none that does, and one that might can't be read.
     pub fn seal_of(&self, dot: Dot) -> Result<Option<Seal>, StoreError> {
         if self.gone().contains(dot) {
             return Ok(None);
         }
-        let mut found = None;
-        self.index.any_seal_over(
+        let (mut found, mut broken) = (None, None);
+        let is_found = self.index.any_seal_over(
             Span { epoch: dot.epoch, from: dot.seq, to: dot.seq },
             |place| {
-                let seal = self.seal_at(place)?;
+                let seal = match self.seal_at(place) {
+                    Err(error @ (StoreError::Damaged { .. } | StoreError::BadPlace(_))) => {
+                        broken = Some(error);
+                        return Ok(false);
+                    }
+                    seal => seal?,
+                };
                 let is_of_it = self.dot_of_cid(seal.cid_at(dot.seq))? == Some(dot);
                 found = Some(seal);
                 Ok(is_of_it)
             },
         )?;
-        Ok(found)
+        let found = found.map(Arc::unwrap_or_clone);
+        broken.filter(|_| !is_found).map_or(Ok(found), Err)
     }
 
     fn dot_of_cid(&self, cid: Option<Cid>) -> Result<Option<Dot>, StoreError> {
         cid.map_or(Ok(None), |cid| self.index.dot_of(cid))
     }
 
-    fn seal_at(&self, place: Place) -> Result<Seal, StoreError> {
+    pub(super) fn seal_at(&self, place: Place) -> Result<Arc<Seal>, StoreError> {
         let durable_end = self.pending.durable_end();
         if place < durable_end {
             return self.segments.seal_at(place, durable_end);
         }
         match self.pending.at(place) {
-            Some(Said::Seal { seal, .. }) => Ok(Seal::clone(seal)),
+            Some(Said::Seal { seal, .. }) => Ok(Arc::clone(seal)),
             _ => Err(StoreError::BadPlace(place)),
         }
     }

@@ -8,7 +8,7 @@ use super::error::{StoreError, at_file};
 use super::frame::segment_name;
 use super::frame::{FrameKind, HEAD_BYTES, HEADER_BYTES, Head, Header, HeaderError, Place};
 use crate::base::Chunk;
-use crate::update::{Seal, Update};
+use crate::update::{Cid, Seal, Update};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,9 @@ const BLOCK_BYTES: u64 = 16 * 1024;
 const FILES_OPEN_MAX: usize = 32;
 /// Where a frame is not whole, so much is looked at at a time for the next one that is.
 const SEARCH_BYTES: usize = 64 * 1024;
-/// What an update costs in the cache beside its bytes.
+/// For so many broken places it is remembered what was found.
+const FOUND_BEHIND_MAX: usize = 1024;
+/// What an update or a seal costs in the cache beside its bytes.
 const UPDATE_COST_BYTES: usize = 200;
 
 /// Reads segments.
@@ -29,6 +31,10 @@ pub(super) struct Segments {
     blocks: RefCell<Cache<(u32, u64), Chunk>>,
     /// By place, with where the next frame starts.
     updates: RefCell<Cache<Place, (Update, Place)>>,
+    seals: RefCell<Cache<Place, Arc<Seal>>>,
+    /// By the place of a frame that is not whole, where the next one starts that is: looked for
+    /// once, and not by each reader that comes by.
+    found_behind: RefCell<BTreeMap<Place, Place>>,
     /// Read from this file, whatever stands under the segment's name by now.
     pinned: Option<(u32, Arc<dyn DiskFile>)>,
     /// Segments that were written anew: places in them that were taken before may be in the middle
@@ -58,7 +64,9 @@ impl Segments {
             files: RefCell::new(Cache::new(FILES_OPEN_MAX)),
             headers: RefCell::default(),
             blocks: RefCell::new(Cache::new(cache_bytes / 4)),
-            updates: RefCell::new(Cache::new(cache_bytes - cache_bytes / 4)),
+            updates: RefCell::new(Cache::new(cache_bytes - cache_bytes / 4 - cache_bytes / 8)),
+            seals: RefCell::new(Cache::new(cache_bytes / 8)),
+            found_behind: RefCell::default(),
             pinned: None,
             rewritten: BTreeSet::new(),
         }
@@ -76,6 +84,8 @@ impl Segments {
         self.files.get_mut().retain(|of| of != number);
         self.blocks.get_mut().retain(|(of, _)| of != number);
         self.updates.get_mut().retain(|place| place.segment() != number);
+        self.seals.get_mut().retain(|place| place.segment() != number);
+        self.found_behind.get_mut().retain(|place, _| place.segment() != number);
         self.rewritten.insert(number);
     }
 
@@ -151,10 +161,25 @@ impl Segments {
     }
 
     /// The seal whose frame starts at `place`.
-    pub(super) fn seal_at(&self, place: Place, durable_end: Place) -> Result<Seal, StoreError> {
+    pub(super) fn seal_at(
+        &self,
+        place: Place,
+        durable_end: Place,
+    ) -> Result<Arc<Seal>, StoreError> {
+        if let Some(seal) = self.seals.borrow_mut().find(place) {
+            return Ok(seal);
+        }
         let frame = self.frame_at(place, durable_end)?;
         let seal = (frame.head.kind == FrameKind::Seal).then(|| body::read_seal(frame.body()));
-        seal.flatten().ok_or(StoreError::BadPlace(place))
+        let seal = Arc::new(seal.flatten().ok_or(StoreError::BadPlace(place))?);
+        self.remember_seal(place, Arc::clone(&seal));
+        Ok(seal)
+    }
+
+    /// Keeps a seal that has just come to the disk: links are about to ask for it.
+    pub(super) fn remember_seal(&self, place: Place, seal: Arc<Seal>) {
+        let cost = seal.cids.len() * size_of::<Cid>() + UPDATE_COST_BYTES;
+        self.seals.borrow_mut().insert(place, seal, cost);
     }
 
     /// The exhibit whose frame starts at `place`.
@@ -230,6 +255,19 @@ impl Segments {
         place: Place,
         durable_end: Place,
     ) -> Result<Place, StoreError> {
+        if let Some(found) = self.found_behind.borrow().get(&place) {
+            return Ok(*found);
+        }
+        let found = self.search_behind(place, durable_end)?;
+        let mut known = self.found_behind.borrow_mut();
+        if known.len() >= FOUND_BEHIND_MAX {
+            known.clear();
+        }
+        known.insert(place, found);
+        Ok(found)
+    }
+
+    fn search_behind(&self, place: Place, durable_end: Place) -> Result<Place, StoreError> {
         let number = place.segment();
         let end = self.end_of(number, durable_end)?;
         let mut window = vec![0; SEARCH_BYTES];

@@ -104,6 +104,18 @@ impl Image {
         }
     }
 
+    /// Does the last changes that `later` has seen: shares its pages where a whole one was written.
+    fn apply_as_in(&mut self, change: &Change, later: &Self) {
+        let Change::Write(at, bytes) = change else { return self.apply(change) };
+        for (page, skip, range) in pieces(*at, bytes.len(), PAGE_BYTES) {
+            match later.pages.get(&page).filter(|_| range.len() == PAGE_BYTES) {
+                Some(whole) => drop(self.pages.insert(page, Arc::clone(whole))),
+                None => self.write(page * PAGE_BYTES as u64 + skip as u64, &bytes[range]),
+            }
+        }
+        self.len = self.len.max(at + bytes.len() as u64);
+    }
+
     /// Does a part of a change: some of the sectors of a write, and perhaps a piece of one.
     fn tear(&mut self, change: &Change, rng: &mut Rng) {
         let Change::Write(at, bytes) = change else { return };
@@ -144,7 +156,7 @@ impl SimFile {
 
     fn sync(&mut self) {
         for change in self.changes.drain(..) {
-            self.synced.apply(&change);
+            self.synced.apply_as_in(&change, &self.live);
         }
     }
 

@@ -7,36 +7,51 @@ use crate::update::{Cid, Dot, Hlc, Seal, Span};
 /// The name of an update, its clock and its id.
 pub type Stamped = (Dot, (Hlc, Cid));
 
+/// So many bytes of the log are read for one page: checking them takes a millisecond or so.
+const PAGE_BYTES_MAX: u64 = 1 << 20;
+
 impl Store {
-    /// Names, clocks and ids of up to `limit` updates behind `after`, in the order of their names.
-    /// Fewer than `limit` only at the end.
-    pub fn stamps(&self, after: Option<Dot>, limit: usize) -> Result<Vec<Stamped>, StoreError> {
-        let mut stamps = Vec::new();
-        let mut seal = None;
+    /// Names, clocks and ids of updates behind `after`, in the order of their names, and the name
+    /// behind which to go on; `None` at the end. Looks at up to `limit` updates, and stops sooner
+    /// where they are long: reads at most 1 MiB, or one update that alone is longer.
+    pub fn stamps(
+        &self,
+        after: Option<Dot>,
+        limit: usize,
+    ) -> Result<(Vec<Stamped>, Option<Dot>), StoreError> {
+        let (mut stamps, mut seal) = (Vec::new(), None);
+        let (mut last, mut looked_at, mut bytes) = (after, 0, 0);
         for span in self.visible().spans() {
-            let Some(mut rest) = behind(span, after) else { continue };
-            while stamps.len() < limit {
-                let room = limit - stamps.len();
-                let found = self.index.places(rest.epoch, (rest.from, rest.to), room)?;
-                let is_whole = found.len() < room;
-                let Some((last, ..)) = found.last().copied() else { break };
-                for (seq, place, clock) in found {
-                    let dot = Dot { epoch: rest.epoch, seq };
-                    // What was dropped leaves the index some time later.
-                    if !self.contains(dot) || !self.is_whole(dot, place)? {
-                        continue;
+            let Some(Span { epoch, from, to }) = behind(span, after) else { continue };
+            for (seq, place, clock) in self.index.places(epoch, (from, to), limit - looked_at)? {
+                let dot = Dot { epoch, seq };
+                // What was dropped leaves the index some time later.
+                if self.contains(dot) {
+                    let more = self.bytes_to_check(place)?;
+                    if bytes > 0 && bytes + more > PAGE_BYTES_MAX {
+                        return Ok((stamps, last));
                     }
-                    if let Some(cid) = self.cid_by_seal(dot, &mut seal)? {
+                    bytes += more;
+                    if self.is_whole(dot, place)?
+                        && let Some(cid) = self.cid_by_seal(dot, &mut seal)?
+                    {
                         stamps.push((dot, (clock, cid)));
                     }
                 }
-                if is_whole || last >= rest.to {
-                    break;
-                }
-                rest.from = last + 1;
+                last = Some(dot);
+                looked_at += 1;
+            }
+            if looked_at == limit {
+                return Ok((stamps, last));
             }
         }
-        Ok(stamps)
+        Ok((stamps, None))
+    }
+
+    /// How much [`Store::is_whole`] reads.
+    fn bytes_to_check(&self, place: Place) -> Result<u64, StoreError> {
+        let durable_end = self.durable_end();
+        if place >= durable_end { Ok(0) } else { self.segments.frame_bytes(place, durable_end) }
     }
 
     /// The id of an update as its seal says it; of one that has no seal yet, as it is. The seal of

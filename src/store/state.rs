@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 
 /// The index key under which a checkpoint keeps its [`Covered`].
 pub(super) const COVERED_KEY: &[u8] = b"S";
-const VERSION: u8 = 4;
+/// Changes with what is kept in the index, the news' rows included: an index of another version is
+/// made again from the log.
+const VERSION: u8 = 5;
 
 /// What a checkpoint covers.
 #[derive(Clone, PartialEq, Eq, Debug)]

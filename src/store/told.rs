@@ -31,7 +31,8 @@ pub(super) struct Told {
     pub(super) birth: Option<Birth>,
     /// True when own updates may have been sent that are not in the log.
     pub(super) early: bool,
-    /// Own epochs that are over, of which something may still be unsealed.
+    /// All own epochs that are over: something of them may still be unsealed, and readers come with
+    /// cursors that name them. Each has an extent beside, which takes more room.
     pub(super) ended: Vec<Birth>,
     pub(super) extents: BTreeMap<Epoch, Extent>,
     /// All dots that count as had.
@@ -79,6 +80,8 @@ impl Told {
     pub(super) fn begin(&mut self, birth: Birth) {
         if self.birth != Some(birth) {
             self.ended.extend(self.birth.replace(birth));
+            // It goes on after all, where the log is read from before its mark again.
+            self.ended.retain(|over| *over != birth);
             self.early = false;
         }
     }
@@ -99,6 +102,11 @@ impl Told {
     pub(super) fn seal(&mut self, Span { epoch, to, .. }: Span) {
         let extent = self.extents.entry(epoch).or_default();
         extent.sealed = extent.sealed.max(to);
+    }
+
+    /// Up to which sequence number of an epoch seals are there.
+    pub(super) fn sealed_to(&self, epoch: Epoch) -> u64 {
+        self.extents.get(&epoch).map_or(0, |extent| extent.sealed)
     }
 
     pub(super) fn pass(&mut self, passed: &Passed) {
@@ -165,10 +173,8 @@ impl Told {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&[u8::from(self.birth.is_some()), u8::from(self.early)]);
         out.extend_from_slice(&self.birth.unwrap_or(Birth::NONE).encode());
-        let open: Vec<Birth> = self.unsealed().map(|(birth, ..)| birth).collect();
-        let ended = self.ended.iter().filter(|birth| open.contains(birth));
-        put_varint(out, ended.clone().count() as u64);
-        ended.for_each(|birth| out.extend_from_slice(&birth.encode()));
+        put_varint(out, self.ended.len() as u64);
+        self.ended.iter().for_each(|birth| out.extend_from_slice(&birth.encode()));
         put_varint(out, self.extents.len() as u64);
         for (epoch, extent) in &self.extents {
             out.extend_from_slice(&epoch.0.to_be_bytes());

@@ -8,6 +8,7 @@
 
 use super::{Epoch, Reader, Span, Vector, put_varint};
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 const BUCKETS: usize = 16;
 const HASH_BYTES: usize = 8;
@@ -180,9 +181,24 @@ fn read_bits(reader: &mut Reader<'_>, count: usize, bits: u32) -> Option<Vec<u32
 }
 
 impl Proof<'_> {
-    /// True when nothing is left to be proved.
-    pub fn is_done(&self) -> bool {
-        self.open.is_empty()
+    /// Which epochs' numbers are still to be guessed, in parts that are each proved by themselves;
+    /// without those that hold more epochs than `known` has of them.
+    pub fn open(&self, known: &Vector) -> Vec<RangeInclusive<Epoch>> {
+        let epochs = |index: &usize| {
+            let first = (*index as u64) << 60;
+            Epoch(first)..=Epoch(first | u64::MAX >> 4)
+        };
+        let may_be = |index: &&usize| {
+            let lasts = &self.sketch.buckets[**index].lasts;
+            !lasts.is_empty() && known.lasts(epochs(index)).count() >= lasts.len()
+        };
+        self.open.iter().filter(may_be).map(epochs).collect()
+    }
+
+    /// How close a guess for [`Proof::try_near`] is worth looking for: most of what the bits set
+    /// right is left for what nobody can look up.
+    pub fn close_enough(&self) -> u64 {
+        (1 << self.sketch.bits) / 4
     }
 
     /// Tries a guess that is off by about the same in both directions.
@@ -275,7 +291,7 @@ mod tests {
             prop_assert_eq!(&again(&sketch), &sketch);
             let mut proof = sketch.prove();
             proof.try_below(&held);
-            prop_assert!(proof.is_done());
+            prop_assert!(proof.open.is_empty());
             prop_assert_eq!(proof.into_vector(), had);
         }
 
@@ -292,7 +308,7 @@ mod tests {
             prop_assert!(sketch.bits >= 3, "{} bits", sketch.bits);
             let mut proof = sketch.prove();
             proof.try_near(&vector(&off));
-            prop_assert!(proof.is_done());
+            prop_assert!(proof.open.is_empty());
             prop_assert_eq!(proof.into_vector(), had);
         }
 

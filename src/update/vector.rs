@@ -3,6 +3,7 @@
 use super::{Cid, Dot, Epoch, Reader, Truncated, put_varint};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// Sequence numbers `from..=to` of one epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,9 +71,7 @@ impl Vector {
 
     /// True when it holds the dot.
     pub fn contains(&self, dot: Dot) -> bool {
-        let Some(runs) = self.epochs.get(&dot.epoch) else { return false };
-        let after = runs.partition_point(|run| run.0 <= dot.seq);
-        after > 0 && dot.seq <= runs[after - 1].1
+        self.covers_span(Span { epoch: dot.epoch, from: dot.seq, to: dot.seq })
     }
 
     /// Adds a dot; false when it was there.
@@ -171,12 +170,25 @@ impl Vector {
 
     /// True when it holds every dot of `other`.
     pub fn covers(&self, other: &Self) -> bool {
-        other.beyond(self).is_empty()
+        other.spans().all(|span| self.covers_span(span))
+    }
+
+    /// True when it holds every dot of a span.
+    pub fn covers_span(&self, span: Span) -> bool {
+        let Some(runs) = self.epochs.get(&span.epoch) else { return false };
+        let after = runs.partition_point(|run| run.0 <= span.from);
+        after > 0 && span.to <= runs[after - 1].1
     }
 
     /// The greatest sequence number held of an epoch; 0 for none.
     pub fn last(&self, epoch: Epoch) -> u64 {
         self.epochs.get(&epoch).and_then(|runs| runs.last()).map_or(0, |run| run.1)
+    }
+
+    /// Of each of these epochs of which any is held, the greatest sequence number.
+    pub fn lasts(&self, epochs: RangeInclusive<Epoch>) -> impl Iterator<Item = (Epoch, u64)> + '_ {
+        let last = |(epoch, runs): (&Epoch, &Vec<(u64, u64)>)| Some((*epoch, runs.last()?.1));
+        self.epochs.range(epochs).filter_map(last)
     }
 
     /// How many runs it has: what it costs.

@@ -28,11 +28,14 @@ use rounds::Rounds;
 use set::OrderedSet;
 use std::fmt;
 
+/// Names with clocks and cids, and the name behind which to go on.
+pub type StampsPage = (Vec<(Dot, Stamp)>, Option<Dot>);
+
 /// An archive that can be audited.
 pub trait AuditSet {
-    /// Names, clocks and cids of up to `limit` updates behind `after`, in the order of their names.
-    /// Fewer than `limit` only at the end.
-    fn stamps(&self, after: Option<Dot>, limit: usize) -> Result<Vec<(Dot, Stamp)>, StoreError>;
+    /// Names, clocks and cids of up to `limit` updates behind `after`, in the order of their names,
+    /// and the name behind which to go on; `None` at the end.
+    fn stamps(&self, after: Option<Dot>, limit: usize) -> Result<StampsPage, StoreError>;
 
     /// The name of an update; `None` when it is there no more.
     fn dot_of(&self, cid: Cid) -> Result<Option<Dot>, StoreError>;
@@ -182,18 +185,15 @@ impl Audit {
         self.gathering != Gathering::Done && self.end().is_none()
     }
 
-    /// Reads up to `limit` of our own updates.
+    /// Reads up to `limit` of our own updates, fewer where they are long.
     pub fn gather(&mut self, set: &impl AuditSet, limit: usize) -> Result<(), StoreError> {
         let after = match self.gathering {
             Gathering::Start => None,
             Gathering::Behind(dot) => Some(dot),
             Gathering::Done => return Ok(()),
         };
-        let page = set.stamps(after, limit)?;
-        self.gathering = match page.last() {
-            Some((dot, _)) if page.len() == limit => Gathering::Behind(*dot),
-            _ => Gathering::Done,
-        };
+        let (page, last) = set.stamps(after, limit)?;
+        self.gathering = last.map_or(Gathering::Done, Gathering::Behind);
         let window = self.since..self.until;
         for (_, stamp) in page.into_iter().filter(|(_, (clock, _))| window.contains(clock)) {
             self.set.insert(stamp);

@@ -32,10 +32,12 @@ impl Archive {
 }
 
 impl AuditSet for Archive {
-    fn stamps(&self, after: Option<Dot>, limit: usize) -> Result<Vec<(Dot, Stamp)>, StoreError> {
+    fn stamps(&self, after: Option<Dot>, limit: usize) -> Result<StampsPage, StoreError> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let behind = self.stamps.range((from, Bound::Unbounded)).take(limit);
-        Ok(behind.map(|(dot, stamp)| (*dot, *stamp)).collect())
+        let stamps: Vec<_> = behind.map(|(dot, stamp)| (*dot, *stamp)).collect();
+        let last = stamps.last().filter(|_| stamps.len() == limit).map(|(dot, _)| *dot);
+        Ok((stamps, last))
     }
 
     fn dot_of(&self, cid: Cid) -> Result<Option<Dot>, StoreError> {

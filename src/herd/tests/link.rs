@@ -72,7 +72,7 @@ pub(super) fn give(net: &mut Net, link: usize, frames: &[Frame<'_>]) -> Result<(
 }
 
 /// Gives a seal's frame; `is_left_out` as [`put_seal`] asks.
-fn give_seal(
+pub(super) fn give_seal(
     net: &mut Net,
     link: usize,
     seal: &Seal,

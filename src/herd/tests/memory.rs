@@ -1,6 +1,6 @@
 //! An archive in memory, which checks what every archive is promised.
 
-use crate::herd::{Archive, AuditSet, Stamp};
+use crate::herd::{Archive, AuditSet, StampsPage};
 use crate::store::StoreError;
 use crate::update::{Cid, Dot, Epoch, Hlc, Seal, Span, Update, Vector};
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,10 +63,13 @@ impl Memory {
 }
 
 impl AuditSet for Memory {
-    fn stamps(&self, after: Option<Dot>, limit: usize) -> Result<Vec<(Dot, Stamp)>, StoreError> {
+    fn stamps(&self, after: Option<Dot>, limit: usize) -> Result<StampsPage, StoreError> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let behind = self.updates.range((from, Bound::Unbounded)).take(limit);
-        Ok(behind.map(|(dot, update)| (*dot, (update.clock(), update.cid()))).collect())
+        let stamp = |(dot, update): (&Dot, &Update)| (*dot, (update.clock(), update.cid()));
+        let stamps: Vec<_> = behind.map(stamp).collect();
+        let last = stamps.last().filter(|_| stamps.len() == limit).map(|(dot, _)| *dot);
+        Ok((stamps, last))
     }
 
     fn dot_of(&self, cid: Cid) -> Result<Option<Dot>, StoreError> {

@@ -6,6 +6,7 @@ mod blob;
 mod cursor;
 mod feed;
 mod flood;
+mod forks;
 mod link;
 mod memory;
 mod net;

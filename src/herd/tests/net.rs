@@ -67,6 +67,8 @@ pub(super) struct Node {
     /// Copies of updates that came.
     pub(super) copies: usize,
     pub(super) forks: Vec<Dot>,
+    /// What came with those, each with its seal.
+    pub(super) besides: Vec<(Update, Seal)>,
     pub(super) epochs: usize,
     /// When each update was there.
     pub(super) when: BTreeMap<Dot, Tick>,
@@ -129,6 +131,7 @@ impl Node {
             is_full: false,
             copies: 0,
             forks: Vec::new(),
+            besides: Vec::new(),
             epochs: 0,
             when: BTreeMap::new(),
             is_auditing: false,
@@ -307,6 +310,7 @@ impl Net {
             Arrival::Amnesia => node.begin_epoch(),
             Arrival::Fork(fork) => {
                 node.forks.push(fork.dot);
+                node.besides.extend(fork.beside.clone());
                 node.archive.forked.insert(fork.dot.epoch);
                 node.archive.exhibits.push((fork.update.clone(), fork.seal.clone()));
                 node.relay.expose(&fork, &node.archive)?;
@@ -347,6 +351,7 @@ impl Net {
                 Step::Amnesia => node.begin_epoch(),
                 Step::Fork(fork) => {
                     node.forks.push(fork.dot);
+                    node.besides.extend(fork.beside.clone());
                     node.archive.forked.insert(fork.dot.epoch);
                     node.archive.exhibits.push((fork.update.clone(), fork.seal.clone()));
                     node.relay.expose(&fork, &node.archive).expect("memory is read");

@@ -161,7 +161,7 @@ fn what_a_peer_passed_on_as_gone_is_told_to_live_readers() {
     pass(&mut store, span(8, 1, 7));
     // Nothing stands in the log for them: whoever looks finds out, and so does who sees a jump.
     assert_eq!(rest(&mut doubting, &store), (vec![], vec![]));
-    doubting.doubt(&store);
+    assert!(doubting.doubt(&store), "there is something to be told");
     let (dots, gaps) = rest(&mut doubting, &store);
     assert_eq!((dots, missing(&gaps[0])), (vec![], has(&[(8, 1, 7), (9, 2, 5)])));
     hold(&mut store, [dot(9, 6), dot(8, 8)]);
@@ -170,9 +170,20 @@ fn what_a_peer_passed_on_as_gone_is_told_to_live_readers() {
     assert_eq!(missing(&gaps[0]), has(&[(8, 1, 7), (9, 2, 5)]));
     assert_eq!(rest(&mut doubting, &store), (vec![dot(9, 6), dot(8, 8)], vec![]));
     assert_eq!(live.cursor(), doubting.cursor());
-    for mut reader in [live, doubting] {
-        reader.doubt(&store);
-        assert_eq!(rest(&mut reader, &store), (vec![], vec![]), "once");
+    let mut readers = [live, doubting];
+    for reader in &mut readers {
+        for _ in 0..2 {
+            assert!(!reader.doubt(&store));
+            assert_eq!(rest(reader, &store), (vec![], vec![]), "once");
+        }
+    }
+    // Whoever looked and found nothing looks again when more was passed on.
+    pass(&mut store, span(8, 1, 16));
+    for reader in &mut readers {
+        assert_eq!(rest(reader, &store), (vec![], vec![]));
+        assert!(reader.doubt(&store));
+        let (dots, gaps) = rest(reader, &store);
+        assert_eq!((dots, missing(&gaps[0])), (vec![], has(&[(8, 9, 16)])));
     }
 }
 
@@ -186,7 +197,7 @@ fn what_a_reader_had_from_elsewhere_is_neither_sent_again_nor_a_gap() {
     hold(&mut store, (1..=4).map(|seq| dot(7, seq)));
     let came = [dot(9, 6), dot(9, 7), dot(9, 8), dot(9, 10), dot(7, 4)];
     assert_eq!(rest(&mut ahead, &store), (came.into(), vec![]));
-    ahead.doubt(&store);
+    assert!(!ahead.doubt(&store));
     assert_eq!(rest(&mut ahead, &store), (vec![], vec![]));
     assert_eq!(ahead.cursor().0, *store.held());
 }

@@ -79,11 +79,15 @@ impl Answer {
         self
     }
 
-    /// The content in the coding that the client likes best, if it is worth one.
-    pub(super) fn encoded(mut self, encodings: AcceptEncoding) -> Self {
+    /// The content in the coding that the client likes best, if it is worth one. Nothing is encoded
+    /// for a HEAD request: it hears of the content as it is (RFC 9110, 9.3.2).
+    pub(super) fn encoded(mut self, encodings: AcceptEncoding, to: ReplyTo) -> Self {
         let Some(content) = self.content.as_mut().filter(|_| self.may_encode) else { return self };
         if !Coding::is_worth(&self.media_type, content.len()) {
             return self;
+        }
+        if to.is_head {
+            return self.field("Vary", "Accept-Encoding");
         }
         let coding = encodings.best(&Coding::OFFERS).unwrap_or(Coding::Identity);
         let encoded = coding.encode(content);

@@ -127,7 +127,7 @@ impl<D: Desk> HttpConnection<D> {
         let is_plain = reads && head.body.is_empty();
         if is_plain && head.target.path() == "/hello" {
             self.hello(cx, desk);
-        } else if !(is_plain && self.story(cx, desk, head)) {
+        } else if !(is_plain && (self.story(cx, desk, head) || self.page(cx, desk, head))) {
             self.route(cx, desk, head);
         }
     }
@@ -138,11 +138,39 @@ impl<D: Desk> HttpConnection<D> {
         let Some(title) = plain_story(head) else { return false };
         let Ok(title) = decode_escapes(title) else { return false };
         let wants = Wants::read(&head.fields, false);
-        let Ok(print) = stories::print(desk, &title, &wants) else { return false };
+        let print = if self.to.is_head {
+            // Nothing is printed for a head alone.
+            desk.prints().find(&title, &wants)
+        } else {
+            stories::print(desk, &title, &wants).ok()
+        };
+        let Some(print) = print else { return false };
         let wall_ns = cx.wall_ns();
         let tally = desk.tally();
         tally.on_answer(RouteLabel::Story, Status::OK);
         print.put(cx.transport().out(), self.to, tally.date(wall_ns));
+        if !self.to.keep_alive {
+            cx.transport().close();
+        }
+        true
+    }
+
+    /// As plain: the page of a story as everybody sees it. False for whatever else, and where there
+    /// is no such page.
+    fn page(&self, cx: &mut Ctx<'_, D>, desk: &mut D, head: &Head<'_>) -> bool {
+        let Some((title, since)) = site::plain_story(head) else { return false };
+        let Ok(title) = decode_escapes(title) else { return false };
+        let Some(print) = site::print(desk, &title, since, &head.fields) else { return false };
+        let unchanged = print.not_modified(&head.fields);
+        let status = if unchanged.is_some() { Status::NOT_MODIFIED } else { Status::OK };
+        let wall_ns = cx.wall_ns();
+        let tally = desk.tally();
+        tally.on_answer(RouteLabel::StoryPage, status);
+        let date = tally.date(wall_ns);
+        match unchanged {
+            Some(answer) => answer.write(cx.transport().out(), self.to, date),
+            None => print.put(cx.transport().out(), self.to, date),
+        }
         if !self.to.keep_alive {
             cx.transport().close();
         }
@@ -206,7 +234,7 @@ impl<D: Desk> HttpConnection<D> {
     }
 
     fn answer(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, answer: Answer) {
-        let answer = answer.encoded(self.encodings);
+        let answer = answer.encoded(self.encodings, self.to);
         let wall_ns = cx.wall_ns();
         let tally = desk.tally();
         tally.body_bytes -= std::mem::take(&mut self.body_kept);

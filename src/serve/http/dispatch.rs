@@ -68,7 +68,7 @@ pub(super) fn begin<D: Desk>(
     };
     let query = Query::read(head.target.query())?;
     let may_range = head.method == Method::Get;
-    let asked = Asked { query, fields: head.fields, may_range, visitor };
+    let asked = Asked { query, fields: head.fields, may_range, target: head.target, visitor };
     let work = match (verb, &route) {
         (Verb::Put, Route::Story(title)) => Work::Edit(Box::new(Edit::begin(desk, title, &asked)?)),
         (Verb::Delete, Route::Story(title)) => {
@@ -143,7 +143,12 @@ fn read<D: Desk>(
         Route::Front => site::front(desk, asked),
         Route::StoryPage(title) => site::story(desk, title, asked),
         Route::HistoryPage(title) => site::history(desk, title, asked),
-        Route::Stylesheet => site::stylesheet(asked),
+        Route::DiffPage(title) => site::diff(desk, title, asked),
+        Route::Sections => site::sections(desk, asked),
+        Route::Section(name) => site::section(desk, name, asked),
+        Route::Changes => site::changes(desk, asked),
+        Route::Map => site::map(desk, asked),
+        Route::Stylesheet | Route::Script | Route::Icon => site::asset(route, asked),
         // It has no verb that reads.
         Route::Topic(_) | Route::SignOut => {
             return Err(Problem::not_found("a topic is read with /v1/updates"));

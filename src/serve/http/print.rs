@@ -1,12 +1,16 @@
-//! Stories as they are printed: the answers to `GET /v1/stories/{title}`, made once for each form
-//! that someone asks for and kept, head and body, until the story changes. Bounded in bytes.
+//! Stories as they are printed: the answers to `GET /v1/stories/{title}`, and the pages of stories
+//! as everybody sees them, made once for each form that someone asks for and kept, head and body,
+//! until the story changes. Bounded in bytes. Nothing of a session is ever printed.
 //!
 //! What changes a story must say so ([`Prints::forget`]) in the turn in which readers see it: a
 //! text that was withdrawn is never served from here.
 
+use super::answer::Answer;
+use super::site::{HTML, POLICY};
 use crate::base::{Chunk, OutBuf};
 use crate::proto::http::{
-    Accept, AcceptEncoding, Coding, DATE_BYTES, Fields, Preencoded, ReplyTo, Status,
+    Accept, AcceptEncoding, Coding, DATE_BYTES, EntityTag, Fields, Preencoded, ReplyTo, Status,
+    TagList,
 };
 use crate::update::Cid;
 use std::collections::BTreeMap;
@@ -14,9 +18,13 @@ use std::sync::Arc;
 
 /// What the form of a revision depends on.
 pub(super) const VARY: &str = "Accept, Accept-Encoding";
+/// What a page depends on.
+const PAGE_VARY: &str = "Accept-Encoding, Cookie";
 const BYTES_MAX: usize = 8 << 20;
 /// A longer answer is printed for whoever asks, and not kept.
 const PRINT_BYTES_MAX: usize = 1 << 20;
+/// So many forms of one story are kept.
+const FORMS_MAX: usize = 16;
 /// What an entry costs beside its bytes.
 const COST_BYTES: usize = 512;
 /// A shorter body is copied behind its head, so that both lie in one piece.
@@ -28,40 +36,67 @@ pub(super) struct Wants<'a> {
     /// `None` when it does not say.
     accept: Option<Accept<'a>>,
     encodings: AcceptEncoding,
-    /// It asks for the body alone, whatever it accepts.
-    alone: bool,
+    /// What it asks for whatever it accepts.
+    shape: Option<Shape>,
 }
 
 impl<'a> Wants<'a> {
     pub(super) fn read(fields: &Fields<'a>, alone: bool) -> Self {
         let accept = fields.first("accept").map(|_| Accept::read(fields));
-        Self { accept, encodings: AcceptEncoding::read(fields), alone }
+        let shape = alone.then_some(Shape::Alone);
+        Self { accept, encodings: AcceptEncoding::read(fields), shape }
+    }
+
+    /// A page, with what changed since a revision marked where one is named.
+    pub(super) fn page(fields: &Fields<'a>, since: Option<Cid>) -> Self {
+        let shape = Some(Shape::Page { since });
+        Self { accept: None, encodings: AcceptEncoding::read(fields), shape }
     }
 
     /// The form in which it gets a revision of this media type.
     pub(super) fn form(&self, media_type: &str) -> Form {
         let prefers = |accept| super::stories::prefers_body(accept, media_type);
-        let alone = self.alone || self.accept.as_ref().is_some_and(prefers);
+        let liked = || {
+            let is_alone = self.accept.as_ref().is_some_and(prefers);
+            if is_alone { Shape::Alone } else { Shape::Json }
+        };
+        let shape = self.shape.unwrap_or_else(liked);
         let coding = self.encodings.best(&Coding::OFFERS).unwrap_or(Coding::Identity);
-        Form { alone, coding }
+        Form { shape, coding }
     }
+}
+
+/// As what a revision is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Shape {
+    Json,
+    /// The body alone.
+    Alone,
+    /// A page for people.
+    Page {
+        /// What changed since this revision is marked.
+        since: Option<Cid>,
+    },
 }
 
 /// How a revision is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Form {
-    /// The body alone, not JSON.
-    pub(super) alone: bool,
+    pub(super) shape: Shape,
     pub(super) coding: Coding,
 }
 
 impl Form {
-    /// The tag of a revision in this form, quoted.
-    pub(super) fn tag(self, cid: Cid) -> String {
-        let text = if self.alone { "-text" } else { "" };
+    /// The tag of a revision in this form, quoted; of a page `id` is the hash of what it shows.
+    pub(super) fn tag(self, id: Cid) -> String {
+        let shape = match self.shape {
+            Shape::Json => "",
+            Shape::Alone => "-text",
+            Shape::Page { .. } => "-page",
+        };
         match self.coding {
-            Coding::Identity => format!("\"{cid}{text}\""),
-            coding => format!("\"{cid}{text}-{}\"", coding.name()),
+            Coding::Identity => format!("\"{id}{shape}\""),
+            coding => format!("\"{id}{shape}-{}\"", coding.name()),
         }
     }
 }
@@ -73,8 +108,7 @@ pub(super) struct Shown {
     pub(super) media_type: String,
     pub(super) coding: Coding,
     pub(super) body: Vec<u8>,
-    /// What others wrote may be a page with scripts: it must not run as ours.
-    pub(super) is_foreign: bool,
+    shape: Shape,
 }
 
 impl Shown {
@@ -86,23 +120,36 @@ impl Shown {
             form.coding = Coding::Identity;
         }
         let body = encoded.unwrap_or(body);
-        let (tag, coding, is_foreign) = (form.tag(cid), form.coding, form.alone);
-        Self { tag, media_type, coding, body, is_foreign }
+        let (tag, coding, shape) = (form.tag(cid), form.coding, form.shape);
+        Self { tag, media_type, coding, body, shape }
+    }
+
+    /// A page for everybody.
+    pub(super) fn page(html: String, form: Form) -> Self {
+        let hash = Cid(*blake3::hash(html.as_bytes()).as_bytes());
+        Self::new(hash, HTML.to_owned(), html.into_bytes(), form)
     }
 
     /// The fields of its answers, whatever part of it they have.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let policy = "sandbox; default-src 'none'";
-        let sandbox = self.is_foreign.then_some(("Content-Security-Policy", policy));
+        let is_page = matches!(self.shape, Shape::Page { .. });
+        let policy = match self.shape {
+            Shape::Json => None,
+            // What others wrote may be a page with scripts: it must not run as ours.
+            Shape::Alone => Some("sandbox; default-src 'none'"),
+            Shape::Page { .. } => Some(POLICY),
+        };
+        let policy = policy.map(|policy| ("Content-Security-Policy", policy));
         let is_coded = self.coding != Coding::Identity;
         let coding = is_coded.then(|| ("Content-Encoding", self.coding.name()));
         let always = [
             ("ETag", &self.tag[..]),
-            ("Vary", VARY),
+            ("Vary", if is_page { PAGE_VARY } else { VARY }),
             ("Cache-Control", "no-cache"),
-            ("Accept-Ranges", "bytes"),
         ];
-        always.into_iter().chain(sandbox).chain(coding)
+        let kind =
+            if is_page { ("Referrer-Policy", "same-origin") } else { ("Accept-Ranges", "bytes") };
+        always.into_iter().chain([kind]).chain(policy).chain(coding)
     }
 }
 
@@ -111,6 +158,7 @@ impl Shown {
 pub(super) struct Print {
     head: Preencoded,
     body: Chunk,
+    tag: String,
 }
 
 impl Print {
@@ -120,7 +168,17 @@ impl Print {
         let copied = if shown.body.len() <= COPIED_BYTES_MAX { &shown.body[..] } else { &[] };
         let head = Preencoded::in_front_of(Status::OK, &fields, shown.body.len(), copied);
         let body = if copied.is_empty() { shown.body.into() } else { Chunk::default() };
-        Self { head, body }
+        Self { head, body, tag: shown.tag }
+    }
+
+    /// The answer to a client that has it, if it does.
+    pub(super) fn not_modified(&self, fields: &Fields<'_>) -> Option<Answer> {
+        let list = TagList::read(fields, "if-none-match").ok()??;
+        let tag = EntityTag::parse(self.tag.as_bytes())?;
+        list.names_any(&[tag]).then(|| {
+            let answer = Answer::empty(Status::NOT_MODIFIED).field("ETag", &self.tag[..]);
+            answer.field("Vary", PAGE_VARY).field("Cache-Control", "no-cache")
+        })
     }
 
     /// Writes it: one copy, and a long body by reference.
@@ -180,6 +238,11 @@ impl Prints {
         if printed.forms.is_empty() {
             self.bytes += printed.bytes;
         }
+        if printed.forms.len() >= FORMS_MAX {
+            let oldest = printed.forms.remove(0).1.bytes();
+            printed.bytes -= oldest;
+            self.bytes -= oldest;
+        }
         printed.forms.push((form, Arc::clone(print)));
         printed.bytes += bytes;
         self.bytes += bytes;
@@ -209,7 +272,7 @@ mod tests {
     use super::super::answer::JSON;
     use super::*;
 
-    const PLAIN: Form = Form { alone: false, coding: Coding::Identity };
+    const PLAIN: Form = Form { shape: Shape::Json, coding: Coding::Identity };
 
     fn print(bytes: usize) -> Arc<Print> {
         let body = vec![b'x'; bytes];
@@ -239,9 +302,28 @@ mod tests {
     }
 
     #[test]
+    fn of_very_many_forms_the_oldest_give_way() {
+        let mut prints = Prints::default();
+        let since = |n: u8| Form { shape: Shape::Page { since: Some(Cid([n; 32])) }, ..PLAIN };
+        for n in 0..40 {
+            prints.keep("a", "text/plain", since(n), &print(100));
+        }
+        let forms: Vec<Form> = prints.stories["a"].forms.iter().map(|(form, _)| *form).collect();
+        assert_eq!(forms, (24..40).map(since).collect::<Vec<_>>());
+        assert_eq!(prints.bytes, prints.stories["a"].bytes);
+        prints.forget("a");
+        assert_eq!(prints.bytes, 0);
+    }
+
+    #[test]
     fn a_story_that_changed_is_forgotten_in_all_its_forms() {
         let mut prints = Prints::default();
-        let forms = [PLAIN, Form { alone: true, ..PLAIN }, Form { coding: Coding::Gzip, ..PLAIN }];
+        let forms = [
+            PLAIN,
+            Form { shape: Shape::Alone, ..PLAIN },
+            Form { shape: Shape::Page { since: None }, ..PLAIN },
+            Form { coding: Coding::Gzip, ..PLAIN },
+        ];
         for form in forms {
             prints.keep("a", "text/plain", form, &print(10));
         }

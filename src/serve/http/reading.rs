@@ -23,7 +23,11 @@ pub(super) struct Wish {
 impl Wish {
     /// Reads what is asked of a reader that begins at `after`.
     pub(super) fn read(query: &Query<'_>, after: Option<After>) -> Self {
-        let filter = Filter { section: query.own("section"), topic: query.own("topic") };
+        let filter = Filter {
+            section: query.own("section"),
+            topic: query.own("topic"),
+            title: query.own("title"),
+        };
         Self { after, filter, newest: query.text("newest") == Some("1") }
     }
 }
@@ -72,9 +76,9 @@ impl Reading {
         Some(gap)
     }
 
-    /// Looks for what was dropped without a trace in the log.
-    pub(super) fn doubt<D: Desk>(&mut self, desk: &D) {
-        self.reader.doubt(desk.store());
+    /// Looks for what was dropped without a trace in the log; true when there is something to read.
+    pub(super) fn doubt<D: Desk>(&mut self, desk: &D) -> bool {
+        self.reader.doubt(desk.store())
     }
 
     /// Where it stands with others, who have the same cursor; `None` when it is alone.

@@ -16,7 +16,14 @@ pub(super) enum Route {
     Feed,
     SectionFeed(String),
     StoryFeed(String),
+    DiffPage(String),
+    Sections,
+    Section(String),
+    Changes,
+    Map,
     Stylesheet,
+    Script,
+    Icon,
     Stories,
     Story(String),
     History(String),
@@ -58,6 +65,12 @@ impl Route {
             [""] => Self::Front,
             ["hello"] => Self::Hello,
             ["style.css"] => Self::Stylesheet,
+            ["site.js"] => Self::Script,
+            ["icon.svg"] => Self::Icon,
+            ["sections"] => Self::Sections,
+            ["sections", name] if !name.is_empty() => Self::Section(own(name)),
+            ["changes"] => Self::Changes,
+            ["map"] => Self::Map,
             ["healthz"] => Self::Healthz,
             ["readyz"] => Self::Readyz,
             ["metrics"] => Self::Metrics,
@@ -67,6 +80,7 @@ impl Route {
             ["sections", name, "feed.atom"] if !name.is_empty() => Self::SectionFeed(own(name)),
             ["stories", title, "feed.atom"] if !title.is_empty() => Self::StoryFeed(own(title)),
             ["stories", title, "history"] => Self::HistoryPage(own(title)),
+            ["stories", title, "diff"] => Self::DiffPage(own(title)),
             ["v1", "stories"] => Self::Stories,
             ["v1", "stories", title] if !title.is_empty() => Self::Story(own(title)),
             ["v1", "stories", title, "history"] => Self::History(own(title)),
@@ -132,6 +146,12 @@ impl Route {
             Self::Front
                 | Self::StoryPage(_)
                 | Self::HistoryPage(_)
+                | Self::DiffPage(_)
+                | Self::Sections
+                | Self::Section(_)
+                | Self::Changes
+                | Self::Map
+                | Self::SearchPage
                 | Self::SignIn
                 | Self::SignOut
                 | Self::Charter
@@ -154,7 +174,14 @@ impl Route {
             Self::Feed => RouteLabel::Feed,
             Self::SectionFeed(_) => RouteLabel::SectionFeed,
             Self::StoryFeed(_) => RouteLabel::StoryFeed,
+            Self::DiffPage(_) => RouteLabel::DiffPage,
+            Self::Sections => RouteLabel::Sections,
+            Self::Section(_) => RouteLabel::Section,
+            Self::Changes => RouteLabel::Changes,
+            Self::Map => RouteLabel::Map,
             Self::Stylesheet => RouteLabel::Stylesheet,
+            Self::Script => RouteLabel::Script,
+            Self::Icon => RouteLabel::Icon,
             Self::Stories => RouteLabel::Stories,
             Self::Story(_) => RouteLabel::Story,
             Self::History(_) => RouteLabel::History,
@@ -195,6 +222,12 @@ mod tests {
             ("/stories/", None),
             ("/stories/a", Some(Route::StoryPage(title("a")))),
             ("/stories/a/history", Some(Route::HistoryPage(title("a")))),
+            ("/stories/a/diff", Some(Route::DiffPage(title("a")))),
+            ("/sections", Some(Route::Sections)),
+            ("/sections/", None),
+            ("/sections/World%20News", Some(Route::Section(title("World News")))),
+            ("/changes", Some(Route::Changes)),
+            ("/map", Some(Route::Map)),
             ("/style.css", Some(Route::Stylesheet)),
             ("/search", Some(Route::SearchPage)),
             ("/v1/search", Some(Route::Search)),
@@ -202,6 +235,8 @@ mod tests {
             ("/sections/a%2Fb/feed.atom", Some(Route::SectionFeed(title("a/b")))),
             ("/sections//feed.atom", None),
             ("/stories/a/feed.atom", Some(Route::StoryFeed(title("a")))),
+            ("/site.js", Some(Route::Script)),
+            ("/icon.svg", Some(Route::Icon)),
             ("/v1/stories", Some(Route::Stories)),
             ("/v1/stories/", None),
             ("/v1/stories/a%2Fb%20c", Some(Route::Story(title("a/b c")))),

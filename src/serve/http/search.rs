@@ -14,6 +14,7 @@ use crate::news;
 use crate::proto::http::Status;
 use crate::reactor::{ConnId, Ctx};
 use crate::search::{Ask, Fault, Found, Hit, Part};
+use crate::serve::visitor::Visitor;
 use crate::serve::{Desk, SearchRefusal};
 use crate::store::StoreError;
 use crate::update::{Cid, Hlc};
@@ -40,6 +41,14 @@ pub(super) struct Search {
     ask: Ask,
     form: Form,
     wish: Wish,
+    whom: Whom,
+}
+
+/// Who looks at the page that is due, and where it is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Whom {
+    pub(super) visitor: Visitor,
+    pub(super) here: String,
 }
 
 /// What was asked, as it was written.
@@ -78,7 +87,7 @@ pub(super) struct Results {
 impl Search {
     /// `/v1/search`
     pub(super) fn of_programs(asked: &Asked<'_>) -> Result<Self, Problem> {
-        Self::read(&asked.query, Form::Json)
+        Self::read(&asked.query, Form::Json, Whom::default())
     }
 
     /// `/search`; none where nothing is looked for yet.
@@ -86,10 +95,12 @@ impl Search {
         if asked.query.text("q").is_none_or(|q| q.trim().is_empty()) {
             return Ok(None);
         }
-        Self::read(&asked.query, Form::Page).map(Some)
+        let (path, query) = (asked.target.path(), asked.target.query().unwrap_or_default());
+        let whom = Whom { visitor: asked.visitor.clone(), here: format!("{path}?{query}") };
+        Self::read(&asked.query, Form::Page, whom).map(Some)
     }
 
-    fn read(query: &Query<'_>, form: Form) -> Result<Self, Problem> {
+    fn read(query: &Query<'_>, form: Form, whom: Whom) -> Result<Self, Problem> {
         let own = |name| query.own(name).unwrap_or_default();
         let limit = query.number("limit", 1..=LIMIT_MAX, LIMIT_DEFAULT)? as usize;
         let wish =
@@ -101,7 +112,7 @@ impl Search {
         ask.until_ms = moment(query, "until", true)?;
         let before: Option<u32> = query.parsed("before")?;
         ask.offset = before.unwrap_or(0) as usize;
-        Ok(Self { ask, form, wish })
+        Ok(Self { ask, form, wish, whom })
     }
 
     /// Asks the node; its answer is due later.
@@ -139,7 +150,7 @@ impl Search {
         };
         Ok(match self.form {
             Form::Json => Answer::json(Status::OK, &view(&results)),
-            Form::Page => site::found(desk, &self.wish, &results),
+            Form::Page => site::found(desk, &self.whom, &self.wish, &results),
         }
         .field("Cache-Control", "no-cache"))
     }

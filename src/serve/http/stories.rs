@@ -2,7 +2,7 @@
 //! that would rather have that.
 
 use super::answer::{Answer, JSON};
-use super::print::{Form, Print, Shown, VARY, Wants};
+use super::print::{Form, Print, Shape, Shown, VARY, Wants};
 use super::problem::Problem;
 use super::query::Query;
 use crate::news::{
@@ -10,7 +10,8 @@ use crate::news::{
     Story, Withdrawn,
 };
 use crate::proto::http::{
-    Accept, ByteRange, Coding, ContentType, EntityTag, Fields, Status, TagList, if_range_holds,
+    Accept, ByteRange, Coding, ContentType, EntityTag, Fields, Status, TagList, Target,
+    if_range_holds,
 };
 use crate::serve::{Desk, Visitor};
 use crate::update::{Cid, Kind, Update};
@@ -29,6 +30,8 @@ pub(super) struct Asked<'a> {
     pub(super) may_range: bool,
     /// Who asks, where the route needs to know ([`Route::scope`](super::route::Route::scope)).
     pub(super) visitor: Visitor,
+    /// What it was asked of, as it was sent.
+    pub(super) target: Target<'a>,
 }
 
 impl Asked<'_> {
@@ -163,7 +166,7 @@ pub(super) fn print<D: Desk>(
 fn show(update: &Update, conflicts: &[Cid], form: Form) -> Result<Shown, Problem> {
     let cid = update.cid();
     let revision = Revision::decode(update.payload()).map_err(|error| damaged(cid, &error))?;
-    let (media_type, body) = if form.alone {
+    let (media_type, body) = if form.shape == Shape::Alone {
         (with_charset(update.media_type(), revision.body), revision.body.to_vec())
     } else {
         let json = serde_json::to_vec(&RevisionView::of(update, conflicts));
@@ -183,8 +186,9 @@ fn shown<D: Desk>(
     let wants = Wants::read(&asked.fields, asked.query.text("as") == Some("body"));
     let mut form = wants.form(update.media_type());
     let range = asked.range();
-    if range.is_some() {
-        // What one node encoded another may encode otherwise: parts must fit together.
+    if range.is_some() || !asked.may_range {
+        // What one node encoded another may encode otherwise: parts must fit together. And nothing
+        // is encoded for a HEAD request.
         form.coding = Coding::Identity;
     }
     if let Some(held) = held(asked, cid) {

@@ -150,8 +150,9 @@ impl Stream {
         if transport.is_full() {
             return;
         }
-        self.reading.doubt(desk);
-        transport.notify();
+        if self.reading.doubt(desk) {
+            transport.notify();
+        }
         let mut piece = Vec::new();
         sse::put_comment(&mut piece, "");
         if std::mem::take(&mut self.moved) {

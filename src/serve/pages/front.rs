@@ -1,96 +1,91 @@
-//! The front page: the newest stories, of all or of one section.
+//! The front page: the newest stories of all, and of the sections with most of them.
 
-use super::{day, framed, headline, story_href};
-use crate::news::{Page, SectionLine, StoryLine, at_text};
+use super::body::teaser;
+use super::lines::StoryItem;
+use super::{Around, Inner, Live, framed, section_href};
+use crate::news::{Page, StoryLine};
 use crate::proto::http::encode_segment;
+use crate::update::Update;
 use askama::Template;
 
-/// The newest stories, of all or of one section.
+/// The front page.
 #[derive(Debug)]
 pub(in crate::serve) struct FrontPage<'a> {
-    pub(in crate::serve) node: &'a str,
-    pub(in crate::serve) section: Option<&'a str>,
-    pub(in crate::serve) page: &'a Page<StoryLine>,
-    pub(in crate::serve) sections: &'a [SectionLine],
+    pub(in crate::serve) around: Around<'a>,
+    /// Where its reader goes on in the herd's updates.
+    pub(in crate::serve) cursor: &'a str,
+    pub(in crate::serve) newest: &'a Page<StoryLine>,
+    /// The heads of the first few, for what they begin with.
+    pub(in crate::serve) leads: &'a [Update],
+    pub(in crate::serve) columns: &'a [Column],
+}
+
+/// The newest of one section.
+#[derive(Debug)]
+pub(in crate::serve) struct Column {
+    pub(in crate::serve) section: String,
+    pub(in crate::serve) lines: Vec<StoryLine>,
 }
 
 /// The front page.
 pub(in crate::serve) fn front(page: &FrontPage<'_>) -> String {
-    let section = page.section.unwrap_or_default();
-    let lines = page.page.lines.iter().map(|story| FrontLine {
-        href: story_href(&story.title),
-        headline: headline(&story.head.headline, &story.title),
-        section: &story.head.section,
-        author: &story.head.author,
-        at: at_text(story.head.clock),
-        day: day(story.head.clock),
-        conflicts: story.conflicts.len(),
+    let teasers: Vec<String> = page.leads.iter().map(teaser).collect();
+    let lines = page.newest.lines.iter().enumerate().map(|(at, line)| {
+        let teaser = teasers.get(at).map_or("", String::as_str);
+        StoryItem { teaser, ..StoryItem::of(line, true) }
     });
-    let older = page.page.next.as_ref().map(|next| {
-        let section = match page.section {
-            Some(section) => format!("section={}&", encode_segment(section)),
-            None => String::new(),
-        };
-        format!("/?{section}before={}", encode_segment(next))
-    });
+    let older = page.newest.next.as_ref();
     let main = Front {
-        section,
-        sections: page.sections,
         lines: lines.collect(),
-        older: older.unwrap_or_default(),
+        columns: page.columns.iter().map(ColumnItem::of).collect(),
+        older: older.map(|next| format!("/?before={}", encode_segment(next))).unwrap_or_default(),
     };
-    let title = if section.is_empty() { "Newest stories" } else { section };
-    framed(title, "en", page.node, &main)
+    let live = Live { what: "stories", data: &[("cursor", page.cursor)] };
+    let inner = Inner { title: "Front page", way: "/", live: Some(live) };
+    framed(&page.around, &inner, &main)
 }
 
-/// The front page.
+struct ColumnItem<'a> {
+    section: &'a str,
+    lines: Vec<StoryItem<'a>>,
+}
+
+impl<'a> ColumnItem<'a> {
+    fn of(column: &'a Column) -> Self {
+        let lines = column.lines.iter().map(|line| StoryItem::of(line, false)).collect();
+        Self { section: &column.section, lines }
+    }
+}
+
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<nav aria-label="Sections"><ul>
-<li><a href="/"{% if section.is_empty() %} aria-current="page"{% endif %}>All</a></li>
-{%- for line in sections %}
-<li><a href="/?section={{ line.section|urlencode_strict }}"
-{%- if line.section == section %} aria-current="page"{% endif %}>{{ line.section }}</a>
-<span class="by">{{ line.stories }}</span></li>
-{%- endfor %}
-</ul></nav>
-<h1>{% if section.is_empty() %}Newest stories{% else %}{{ section }}{% endif %}</h1>
+    source = r#"<h1>Latest</h1>
 {%- if lines.is_empty() %}
-<p>Nothing is here yet. Write the first story:</p>
-<pre>curl -T story.txt http://…/v1/stories/first</pre>
+<p class="note">Nothing is here yet. <a href="/write">Write the first story</a>, or send it:</p>
+<pre><code>curl -T story.txt http://…/v1/stories/first</code></pre>
 {%- endif %}
-<ol class="stories">
-{%- for line in lines %}
-<li><a href="{{ line.href }}">{{ line.headline }}</a>
-<p class="by">
-{%- if !line.section.is_empty() %}{{ line.section }} · {% endif -%}
-<time datetime="{{ line.at }}">{{ line.day }}</time>
-{%- if !line.author.is_empty() %} · {{ line.author }}{% endif %}
-{%- if line.conflicts > 0 %} · {{ line.conflicts + 1 }} versions stand side by side{% endif -%}
-</p></li>
-{%- endfor %}
+<div class="front">
+<ol class="stories lead" data-list="" data-room="16">
+{% for line in lines %}{{ line|safe }}{% endfor -%}
 </ol>
+{%- for column in columns %}
+<section class="column" aria-labelledby="s{{ loop.index }}">
+<h2 id="s{{ loop.index }}" dir="auto"><a href="{{ self::section_href(column.section) }}">
+{{- column.section }}</a></h2>
+<ol class="stories" data-list="{{ column.section }}" data-room="5">
+{% for line in column.lines %}{{ line|safe }}{% endfor -%}
+</ol>
+</section>
+{%- endfor %}
+</div>
 {%- if !older.is_empty() %}
 <p class="more"><a href="{{ older }}" rel="next">Older stories</a></p>
-{%- endif %}
-"#
+{%- endif %}"#
 )]
 struct Front<'a> {
-    /// Empty for all.
-    section: &'a str,
-    sections: &'a [SectionLine],
-    lines: Vec<FrontLine<'a>>,
+    lines: Vec<StoryItem<'a>>,
+    columns: Vec<ColumnItem<'a>>,
     /// Empty on the last page.
     older: String,
-}
-
-struct FrontLine<'a> {
-    href: String,
-    headline: &'a str,
-    section: &'a str,
-    author: &'a str,
-    at: String,
-    day: String,
-    conflicts: usize,
 }

@@ -1,7 +1,7 @@
 //! The search page: a form, and what was found.
 
-use super::{day, framed, headline, story_href};
-use crate::news::{SectionLine, at_text};
+use super::{Around, Inner, Moment, framed, headline, story_href};
+use crate::news::SectionLine;
 use crate::proto::http::encode_segment;
 use crate::update::Hlc;
 use askama::Template;
@@ -9,7 +9,7 @@ use askama::Template;
 /// A form as it was filled in, and what was found.
 #[derive(Debug)]
 pub(in crate::serve) struct SearchPage<'a> {
-    pub(in crate::serve) node: &'a str,
+    pub(in crate::serve) around: Around<'a>,
     pub(in crate::serve) q: &'a str,
     pub(in crate::serve) section: &'a str,
     pub(in crate::serve) since: &'a str,
@@ -51,8 +51,7 @@ pub(in crate::serve) fn search(page: &SearchPage<'_>) -> String {
             hit.headline.clone()
         },
         section: hit.section,
-        at: at_text(hit.at),
-        day: day(hit.at),
+        at: Moment::of(hit.at),
         snippet: &hit.snippet,
     });
     let main = Search {
@@ -63,7 +62,7 @@ pub(in crate::serve) fn search(page: &SearchPage<'_>) -> String {
         more: page.results.and_then(|results| results.next).map(|next| more(page, next)),
     };
     let title = if page.q.is_empty() { "Search" } else { page.q };
-    framed(title, "en", page.node, &main)
+    framed(&page.around, &Inner { title, ..Inner::default() }, &main)
 }
 
 /// The address of the next page.
@@ -85,9 +84,9 @@ fn more(page: &SearchPage<'_>, next: &str) -> String {
 #[template(
     ext = "html",
     source = r#"<h1>Search</h1>
-<form class="search" action="/search" method="get" role="search">
-<p><label for="q">Words</label>
-<input id="q" name="q" type="search" value="{{ page.q }}" maxlength="200" required
+<form class="find" action="/search" method="get">
+<p><label for="words">Words</label>
+<input id="words" name="q" type="search" value="{{ page.q }}" maxlength="200" required
  aria-describedby="how"></p>
 <p><label for="section">Section</label>
 <input id="section" name="section" value="{{ page.section }}" list="sections" maxlength="64"></p>
@@ -116,7 +115,7 @@ word, -rain what must not occur.</p>
 {%- endfor -%}</a>
 <p class="by">
 {%- if !line.section.is_empty() %}{{ line.section }} · {% endif -%}
-<time datetime="{{ line.at }}">{{ line.day }}</time></p>
+<time datetime="{{ line.at.iso }}">{{ line.at.text }}</time></p>
 {%- if !line.snippet.is_empty() %}
 <p class="text">
 {%- for (text, is_match) in line.snippet -%}
@@ -142,7 +141,6 @@ struct Line<'a> {
     href: String,
     headline: Vec<(String, bool)>,
     section: &'a str,
-    at: String,
-    day: String,
+    at: Moment,
     snippet: &'a [(String, bool)],
 }

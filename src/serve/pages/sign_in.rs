@@ -1,15 +1,13 @@
 //! The page on which someone signs in, or out.
 
-use super::framed;
+use super::frame::{Around, Inner, framed};
 use askama::Template;
 
 /// What it shows.
 #[derive(Debug)]
 pub(in crate::serve) struct SignInPage<'a> {
-    pub(in crate::serve) node: &'a str,
-    /// Empty: nobody.
-    pub(in crate::serve) signed_in_as: &'a str,
-    pub(in crate::serve) csrf: &'a str,
+    /// Says who has signed in, if anyone.
+    pub(in crate::serve) around: Around<'a>,
     /// The name that was tried.
     pub(in crate::serve) name: &'a str,
     /// Where to go then.
@@ -20,7 +18,8 @@ pub(in crate::serve) struct SignInPage<'a> {
 
 /// The page.
 pub(in crate::serve) fn sign_in(page: &SignInPage<'_>) -> String {
-    framed("Sign in", "en", page.node, &SignInMain { page })
+    let inner = Inner { title: "Sign in", ..Inner::default() };
+    framed(&page.around, &inner, &SignInMain { page })
 }
 
 #[derive(Template)]
@@ -30,15 +29,15 @@ pub(in crate::serve) fn sign_in(page: &SignInPage<'_>) -> String {
 {%- if !page.fault.is_empty() %}
 <p class="note" role="alert">{{ page.fault }}</p>
 {%- endif %}
-{%- if !page.signed_in_as.is_empty() %}
+{%- if !page.around.name.is_empty() %}
 <form method="post" action="/sign-out">
-<input type="hidden" name="csrf" value="{{ page.csrf }}">
-<p>You are signed in as <strong>{{ page.signed_in_as }}</strong>.
+<input type="hidden" name="csrf" value="{{ page.around.csrf }}">
+<p>You are signed in as <strong>{{ page.around.name }}</strong>.
 <button>Sign out</button></p>
 </form>
 {%- endif %}
 <form method="post" action="/sign-in">
-<input type="hidden" name="csrf" value="{{ page.csrf }}">
+<input type="hidden" name="csrf" value="{{ page.around.csrf }}">
 <input type="hidden" name="to" value="{{ page.to }}">
 <p><label>Name<br><input name="name" value="{{ page.name }}" autocomplete="username"
  autocapitalize="none" spellcheck="false" required maxlength="64"></label></p>

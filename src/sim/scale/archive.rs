@@ -1,7 +1,7 @@
 //! The archives of ten thousand nodes in the memory of one process: each node knows which updates
 //! it has, and all share what those say.
 
-use crate::herd::{Archive, AuditSet, Stamp};
+use crate::herd::{Archive, AuditSet, StampsPage};
 use crate::store::StoreError;
 use crate::update::{Cid, Dot, Epoch, Hlc, Seal, Span, Update, Vector};
 use std::collections::BTreeMap;
@@ -51,10 +51,13 @@ pub(super) struct View<'a> {
 }
 
 impl AuditSet for View<'_> {
-    fn stamps(&self, after: Option<Dot>, limit: usize) -> Result<Vec<(Dot, Stamp)>, StoreError> {
+    fn stamps(&self, after: Option<Dot>, limit: usize) -> Result<StampsPage, StoreError> {
         let behind = self.pool.updates.iter().filter(|(dot, _)| self.shelf.seen.contains(**dot));
         let behind = behind.filter(|(dot, _)| after.is_none_or(|after| **dot > after)).take(limit);
-        Ok(behind.map(|(dot, update)| (*dot, (update.clock(), update.cid()))).collect())
+        let stamp = |(dot, update): (&Dot, &Update)| (*dot, (update.clock(), update.cid()));
+        let stamps: Vec<_> = behind.map(stamp).collect();
+        let last = stamps.last().filter(|_| stamps.len() == limit).map(|(dot, _)| *dot);
+        Ok((stamps, last))
     }
 
     fn dot_of(&self, cid: Cid) -> Result<Option<Dot>, StoreError> {

@@ -1,10 +1,11 @@
 //! Single misfortunes, each by itself: what a herd does about them.
 
-use super::super::host::Host;
+use super::super::host::{Host, key};
 use super::super::world::World;
 use super::super::writers::story_of;
 use super::super::{Faults, Plan, Shape};
 use crate::config::Durability;
+use crate::herd::{Act, Named, TOPIC_CHARTER};
 use crate::news;
 use crate::node::Node;
 use crate::reactor::Ctx;
@@ -300,6 +301,44 @@ fn what_a_damaged_segment_lost_comes_back_from_the_neighbours_and_readers_are_to
         let found = node(&world, 1).store().get(receipt.dot).unwrap().expect("it is there");
         assert_eq!(found.cid(), receipt.cid);
     }
+    world.settle(2_000).unwrap();
+    world.judge().unwrap();
+}
+
+#[test]
+fn acts_that_the_log_lost_count_again_as_soon_as_a_peer_gives_them_back() {
+    let mut world = herd(3, Shape::Line);
+    let named = |host: &Host| Named { name: host.name.clone(), key: key(&host.name).public() };
+    let act = Act::Found { members: world.hosts.iter().map(named).collect() };
+    let entry = Entry {
+        kind: Kind::Charter,
+        topic: TOPIC_CHARTER,
+        media_type: "application/json",
+        alias: "",
+        parents: Vec::new(),
+        payload: &act.encode(),
+    };
+    let founding = with(&mut world, 0, |cx, node| node.publish(cx, entry, Durability::Local));
+    let dot = founding.expect("it is taken").dot;
+    for _ in 0..20 {
+        with(&mut world, 1, |cx, node| say(cx, node, Durability::Local));
+        world.run(20).unwrap();
+    }
+    world.settle(2_000).unwrap();
+    world.run(5_000).unwrap();
+    assert_eq!(node(&world, 1).charter().members().count(), 3);
+    world.take_down(1).unwrap().expect("it was up").close().unwrap();
+    for at in (60..1_200).step_by(7) {
+        world.hosts[1].disk.flip("log-0000000001.seg", at, 0x55).unwrap();
+    }
+    // What else is lost is found before anyone reads it.
+    world.hosts[1].config.limits.audit_ms = 1_000;
+    world.start_all().unwrap();
+    assert!(node(&world, 1).store().is_lost(dot), "it was looked for");
+    assert_eq!(node(&world, 1).charter().members().count(), 0);
+    world.run(90_000).unwrap();
+    assert_eq!(node(&world, 1).charter(), node(&world, 0).charter());
+    assert_eq!(node(&world, 1).charter().members().count(), 3);
     world.settle(2_000).unwrap();
     world.judge().unwrap();
 }

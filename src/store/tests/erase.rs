@@ -14,10 +14,10 @@ fn settle(store: &mut Store) -> usize {
         commit(store);
         checkpoint(store);
         // A chore in the last segment waits for the next one to begin.
-        let Some(rewrite) = store.take_rewrite().or_else(|| {
+        let Some(rewrite) = store.take_rewrite().unwrap().or_else(|| {
             commit(store);
             checkpoint(store);
-            store.take_rewrite()
+            store.take_rewrite().unwrap()
         }) else {
             return count;
         };
@@ -105,7 +105,7 @@ fn erase_all(store: &mut Store, disk: &dyn Disk) -> Vec<Update> {
     assert_eq!(files_with(disk, SECRET), [""; 0]);
     assert_eq!(read_all(store), left);
     assert_eq!(places, self::places(store), "no place has moved");
-    assert!(store.take_rewrite().is_none() && store.take_batch().is_none());
+    assert!(store.take_rewrite().unwrap().is_none() && store.take_batch().is_none());
     assert_eq!(store.index().get(b"other").unwrap(), Some(b"stays".to_vec()));
     assert_eq!(store.index().get(b"row").unwrap(), None);
     left
@@ -323,7 +323,7 @@ fn a_crash_behind_a_removal_that_the_index_has_not_heard_of_is_no_damage() {
     let mut rests = 0;
     while rests < 3 {
         rests += 1;
-        if let Some(rewrite) = store.take_rewrite() {
+        if let Some(rewrite) = store.take_rewrite().unwrap() {
             store.finish_rewrite(rewrite.run()).unwrap();
             rests = 0;
         }
@@ -343,6 +343,39 @@ fn a_crash_behind_a_removal_that_the_index_has_not_heard_of_is_no_damage() {
 }
 
 #[test]
+fn exhibits_are_erased_by_their_ids_and_nothing_else_that_bears_their_name() {
+    let sim = SimDisk::new(1);
+    let (mut store, ..) = open(&sim, 5).unwrap();
+    let dot = Dot { epoch: epoch(3), seq: 1 };
+    let texts = ["in the log", "hushed on the disk", "stays", "hushed in memory"];
+    let all = texts.map(|text| update(dot, 1, text));
+    let seal = |update: &Update| Seal::sign(&key(), 3, 1, vec![update.cid()]);
+    store.append_seal(&seal(&all[0])).unwrap();
+    store.append(&all[0], Apply::Now);
+    for shown in &all[1..3] {
+        assert!(store.append_exhibit(shown, &seal(shown)));
+    }
+    commit(&mut store);
+    assert!(store.append_exhibit(&all[3], &seal(&all[3])));
+    // One is on the disk, one is not, and one is no exhibit.
+    store.erase_exhibits(&[all[1].cid(), all[3].cid(), all[0].cid(), Cid([9; 32])]);
+    let stand = |update: &Update| {
+        if update.payload().starts_with(b"hushed") { update.erase() } else { update.clone() }
+    };
+    let read = |store: &Store| all.each_ref().map(|of| store.by_cid(of.cid()).unwrap().unwrap());
+    assert_eq!(read(&store), all.each_ref().map(stand), "at once, for who reads");
+    assert_eq!(store.get(dot).unwrap().as_ref(), Some(&all[0]));
+    settle(&mut store);
+    for (text, files) in [("hushed", 0), ("stays", 1), ("in the log", 1)] {
+        assert_eq!(files_with(&sim, text).len(), files, "{text}");
+    }
+    store.close().unwrap();
+    let (store, ..) = open(&sim, 6).unwrap();
+    assert_eq!(read(&store), all.each_ref().map(stand));
+    assert_eq!(store.exhibits().count(), 3);
+}
+
+#[test]
 fn a_rewrite_that_fails_or_is_dropped_changes_nothing_and_is_taken_again() {
     use super::super::Fault;
     for fault in [Fault::Full, Fault::Write, Fault::Sync] {
@@ -352,19 +385,64 @@ fn a_rewrite_that_fails_or_is_dropped_changes_nothing_and_is_taken_again() {
         let dots = secrets(&all);
         store.erase(&dots).unwrap();
         commit(&mut store);
-        drop(store.take_rewrite().expect("something is to be erased"));
-        let rewrite = store.take_rewrite().expect("it is taken again");
-        assert!(store.take_rewrite().is_none(), "one is out at a time");
+        drop(store.take_rewrite().unwrap().expect("something is to be erased"));
+        let rewrite = store.take_rewrite().unwrap().expect("it is taken again");
+        assert!(store.take_rewrite().unwrap().is_none(), "one is out at a time");
         sim.fail_writes(fault);
         let done = rewrite.run();
         assert!(!done.is_ok());
         store.finish_rewrite(done).unwrap_err();
         assert_eq!(read_all(&store), erased(&all, &dots));
         sim.heal();
+        // It has its turn again after others.
+        settle(&mut store);
+        settle(&mut store);
         settle(&mut store);
         assert_eq!(files_with(&sim, SECRET), [""; 0]);
         assert_eq!(read_all(&store), erased(&all, &dots));
     }
+}
+
+#[test]
+fn a_segment_that_can_not_be_written_anew_holds_up_no_other_and_is_tried_again_later() {
+    let sim = SimDisk::new(1);
+    let (mut store, ..) = open(&sim, 5).unwrap();
+    let all = with_secrets(&mut store);
+    let dots = secrets(&all);
+    assert!(checkpoint(&mut store));
+    store.close().unwrap();
+    let (mut store, ..) = open(&sim, 6).unwrap();
+    store.erase(&dots).unwrap();
+    commit(&mut store);
+    // Where the second segment ends stands in the header of the third.
+    let third = segment_name(3);
+    sim.flip(&third, 5, 1).unwrap();
+    let mut failed = Vec::new();
+    for turn in 0..80_u64 {
+        let is_header =
+            |error: &StoreError| matches!(error, StoreError::Damaged { segment: 3, .. });
+        match store.take_rewrite() {
+            // The third can't be read either.
+            Ok(Some(rewrite)) => {
+                assert!(store.finish_rewrite(rewrite.run()).as_ref().err().is_none_or(is_header));
+            }
+            Ok(None) => {}
+            Err(error) => {
+                assert!(is_header(&error), "{error}");
+                failed.push(turn);
+            }
+        }
+        commit(&mut store);
+    }
+    assert!((3..8).contains(&failed.len()), "{failed:?}");
+    assert!(failed.windows(3).all(|f| f[2] - f[1] > f[1] - f[0]), "{failed:?}");
+    assert_eq!(files_with(&sim, SECRET), [segment_name(2), third.clone()]);
+    sim.flip(&third, 5, 1).unwrap();
+    for _ in 0..70 {
+        settle(&mut store);
+    }
+    assert_eq!(files_with(&sim, SECRET), [""; 0]);
+    assert_eq!(read_all(&store), erased(&all, &dots));
 }
 
 #[test]
@@ -377,9 +455,9 @@ fn nothing_is_erased_from_the_disk_or_known_to_others_before_the_log_says_why_fo
     let dot = all[3].dot();
     store.erase(&[dot]).unwrap();
     assert!(store.get(dot).unwrap().unwrap().is_erased(), "at once, for who reads here");
-    assert!(store.is_being_erased(dot) && store.take_rewrite().is_none());
+    assert!(store.is_being_erased(dot) && store.take_rewrite().unwrap().is_none());
     let batch = batch(&mut store).unwrap();
-    assert!(store.take_rewrite().is_none(), "it is on its way");
+    assert!(store.take_rewrite().unwrap().is_none(), "it is on its way");
     let (after_crash, ..) = open(&sim.kill(), 6).unwrap();
     assert_eq!(after_crash.get(dot).unwrap().as_ref(), Some(&all[3]));
     store.finish(batch.run()).unwrap();

@@ -6,8 +6,10 @@ mod erase;
 mod lost;
 mod model;
 mod panics;
+mod prefix;
 mod seals;
 mod size;
+mod stamps;
 
 use super::{Apply, Batch, Birth, Disk, OpenReport, SimDisk, Store, StoreError, StoreOptions};
 use crate::update::{Cid, Dot, Draft, Epoch, Hlc, Kind, SigningKey, Update};

@@ -285,7 +285,7 @@ impl History {
     fn drive_rewrite(&mut self, tally: &mut Tally) {
         let first = self.store.log_start();
         self.rewrite = match self.rewrite.take() {
-            None => self.store.take_rewrite().map(Job::Todo),
+            None => self.store.take_rewrite().unwrap_or(None).map(Job::Todo),
             Some(Job::Todo(rewrite)) if self.rng.chance(1, 50) => {
                 drop(rewrite);
                 None

@@ -98,7 +98,7 @@ pub(in crate::serve::http) fn feed<D: Desk>(
     if validators.holds(&asked.fields) {
         return Ok(validators.put(Answer::empty(Status::NOT_MODIFIED)));
     }
-    let page = section.map_or("/".to_owned(), |name| format!("/?section={}", encode_segment(name)));
+    let page = section.map_or("/".to_owned(), |name| format!("/sections/{}", encode_segment(name)));
     let mut feed = place.feed(desk, section.unwrap_or("Newest stories"), page, newest);
     for (event, story) in entries {
         let Some(story) = story else { continue };

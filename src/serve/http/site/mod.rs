@@ -1,35 +1,48 @@
-//! The pages for people: reads what they show, and answers with HTML that needs no script. One file
-//! a page; here is what they share: how a page is answered, and what is said where there is none.
+//! The pages for people: reads what they show, and answers with HTML. One file a page; here is what
+//! they share: how a page is answered, and what is said where there is none.
 
+mod asset;
+mod changes;
+mod diff;
 mod feed;
 mod front;
 mod history;
+mod map;
 mod search;
+mod section;
 pub(super) mod sign_in;
 mod story;
-mod stylesheet;
 
 use super::answer::Answer;
 use super::problem::Problem;
-use crate::news;
+use super::stories::Asked;
+use crate::news::{self, Revision, Story, Withdrawn};
 use crate::proto::http::{Accept, Head, Status};
 use crate::serve::Desk;
-use crate::serve::pages::{self, PlainPage};
+use crate::serve::pages::{self, Around, PlainPage, WithdrawnPage};
 use crate::store::StoreError;
+use crate::update::{Cid, Update};
 
+pub(super) use asset::asset;
+pub(super) use changes::changes;
+pub(super) use diff::diff;
 pub(super) use feed::{feed, story_feed};
 pub(super) use front::front;
 pub(super) use history::history;
+pub(super) use map::map;
 pub(super) use search::{found, search};
-pub(super) use story::story;
-pub(super) use stylesheet::stylesheet;
+pub(super) use section::{section, sections};
+pub(super) use story::{plain_story, print, story};
 
-const HTML: &str = "text/html; charset=utf-8";
-/// Stories of one front page, revisions of one page of history.
+/// The media type of pages.
+pub(super) const HTML: &str = "text/html; charset=utf-8";
+/// Stories, changes or revisions of one page.
 const LINES: usize = 30;
-/// Nothing may run and nothing comes from elsewhere; what is shown was written by anyone.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
-                      base-uri 'none'; frame-ancestors 'none'";
+/// Nothing comes from elsewhere and nothing stands in a page but text; what is shown was written by
+/// anyone.
+pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+                                 img-src 'self'; connect-src 'self'; form-action 'self'; \
+                                 base-uri 'none'; frame-ancestors 'none'";
 
 /// Why there is no such page.
 enum Missing {
@@ -38,7 +51,7 @@ enum Missing {
     /// No such story or revision.
     Unknown,
     /// Withdrawn: when, and why.
-    Withdrawn { at: String, reason: String },
+    Withdrawn(Withdrawn),
     /// The node can't read its store.
     Fault,
 }
@@ -50,14 +63,55 @@ impl From<StoreError> for Missing {
     }
 }
 
-fn standing<D: Desk>(desk: &D, title: &str) -> Result<news::Story, Missing> {
-    let story = news::story(desk.store().index(), title)?.ok_or(Missing::Unknown)?;
-    match story.withdrawn {
-        None => Ok(story),
-        Some(withdrawn) => {
-            Err(Missing::Withdrawn { at: news::at_text(withdrawn.at), reason: withdrawn.reason })
-        }
+/// A value of the query that does not read.
+impl From<Problem> for Missing {
+    fn from(_: Problem) -> Self {
+        Self::Malformed
     }
+}
+
+/// What stands around a page for whoever asks.
+fn around<'a, D: Desk>(desk: &'a D, asked: &'a Asked<'_>) -> Around<'a> {
+    let path = asked.target.path();
+    let here = match asked.target.query() {
+        None => path.to_owned(),
+        Some(query) => format!("{path}?{query}"),
+    };
+    let visitor = &asked.visitor;
+    Around { here, name: &visitor.name, csrf: &visitor.csrf, ..public(desk) }
+}
+
+/// What stands around a page that everybody sees.
+fn public<D: Desk>(desk: &D) -> Around<'_> {
+    Around { node: &desk.config().name, ..Around::default() }
+}
+
+/// Where a reader of what is now goes on in the herd's updates.
+fn cursor<D: Desk>(desk: &D) -> Result<String, StoreError> {
+    Ok(desk.feed(None)?.cursor().to_string())
+}
+
+fn standing<D: Desk>(desk: &D, title: &str) -> Result<Story, Missing> {
+    let mut story = news::story(desk.store().index(), title)?.ok_or(Missing::Unknown)?;
+    match story.withdrawn.take() {
+        None => Ok(story),
+        Some(withdrawn) => Err(Missing::Withdrawn(withdrawn)),
+    }
+}
+
+/// A revision of this story.
+fn revision_of<D: Desk>(desk: &D, title: &str, cid: Cid) -> Result<Update, Missing> {
+    let place = news::revision_place(desk.store().index(), cid)?;
+    place.filter(|place| place.title == title).ok_or(Missing::Unknown)?;
+    let update = desk.store().by_cid(cid)?.filter(|update| !update.is_erased());
+    update.ok_or(Missing::Unknown)
+}
+
+fn read(update: &Update) -> Result<Revision<'_>, Missing> {
+    Revision::decode(update.payload()).map_err(|error| {
+        log::error!("the revision {} does not read: {error}", update.cid());
+        Missing::Fault
+    })
 }
 
 /// True for a reader in front of a browser, on a page's address.
@@ -71,17 +125,21 @@ pub(super) fn is_for_people(head: &Head<'_>) -> bool {
 /// A problem as a page.
 pub(super) fn problem(problem: Problem) -> Answer {
     problem.into_answer(|status, detail| {
-        framed(status, pages::plain(&PlainPage { heading: status.reason(), text: detail }))
-            .field("Vary", "Accept")
+        let around = Around::default();
+        let page = PlainPage { around, heading: status.reason(), text: detail };
+        framed(status, pages::plain(&page)).field("Vary", "Accept")
     })
 }
 
-fn or_plain(page: Result<String, Missing>) -> Answer {
+fn or_plain(page: Result<String, Missing>, around: Around<'_>) -> Answer {
+    let has_session = !around.name.is_empty();
     let (status, html) = match page {
         Ok(html) => (Status::OK, html),
-        Err(missing) => plain(missing),
+        Err(missing) => plain(missing, around),
     };
-    framed(status, html)
+    let answer = framed(status, html);
+    // What is compressed beside a secret tells of it by its length.
+    if has_session { answer.unencoded() } else { answer }
 }
 
 fn framed(status: Status, html: String) -> Answer {
@@ -89,21 +147,20 @@ fn framed(status: Status, html: String) -> Answer {
         .field("Content-Security-Policy", POLICY)
         .field("Referrer-Policy", "same-origin")
         .field("Cache-Control", "no-cache")
+        .field("Vary", "Cookie")
 }
 
-fn plain(missing: Missing) -> (Status, String) {
+fn plain(missing: Missing, around: Around<'_>) -> (Status, String) {
     let (status, text) = match missing {
-        Missing::Malformed => (Status::BAD_REQUEST, "This address is not complete.".to_owned()),
-        Missing::Unknown => (Status::NOT_FOUND, "No such story is here.".to_owned()),
-        Missing::Withdrawn { at, reason } => {
-            let why = if reason.is_empty() { "No reason was given." } else { &reason };
-            (Status::GONE, format!("This story was withdrawn on {at}. {why}"))
+        Missing::Withdrawn(withdrawn) => {
+            let page = WithdrawnPage { around, withdrawn: &withdrawn };
+            return (Status::GONE, pages::withdrawn(&page));
         }
+        Missing::Malformed => (Status::BAD_REQUEST, "This address is not complete."),
+        Missing::Unknown => (Status::NOT_FOUND, "No such story is here."),
         Missing::Fault => {
-            let text = "This node can't read its store. Try another one.";
-            (Status::INTERNAL_SERVER_ERROR, text.to_owned())
+            (Status::INTERNAL_SERVER_ERROR, "This node can't read its store. Try another one.")
         }
     };
-    let html = pages::plain(&PlainPage { heading: status.reason(), text: &text });
-    (status, html)
+    (status, pages::plain(&PlainPage { around, heading: status.reason(), text }))
 }

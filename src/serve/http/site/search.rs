@@ -1,14 +1,14 @@
 //! `/search`: the form, and what was found.
 
-use super::framed;
+use super::{around, framed};
 use crate::news;
 use crate::proto::http::Status;
 use crate::search::Part;
 use crate::serve::Desk;
 use crate::serve::http::answer::Answer;
-use crate::serve::http::search::{Results, Wish};
+use crate::serve::http::search::{Results, Whom, Wish};
 use crate::serve::http::stories::Asked;
-use crate::serve::pages::{self, SearchHit, SearchPage, SearchResults};
+use crate::serve::pages::{self, Around, SearchHit, SearchPage, SearchResults};
 
 /// Sections that the form offers.
 const SECTIONS_MAX: usize = 100;
@@ -22,11 +22,16 @@ pub(in crate::serve::http) fn search<D: Desk>(desk: &D, asked: &Asked<'_>) -> An
         since: own("since"),
         until: own("until"),
     };
-    page(desk, &wish, None)
+    page(desk, around(desk, asked), &wish, None)
 }
 
 /// `/search?q=…`
-pub(in crate::serve::http) fn found<D: Desk>(desk: &D, wish: &Wish, results: &Results) -> Answer {
+pub(in crate::serve::http) fn found<D: Desk>(
+    desk: &D,
+    whom: &Whom,
+    wish: &Wish,
+    results: &Results,
+) -> Answer {
     let part = |part: &Part| (part.text.clone(), part.is_match);
     let hits = results.hits.iter().map(|hit| SearchHit {
         title: &hit.title,
@@ -40,14 +45,26 @@ pub(in crate::serve::http) fn found<D: Desk>(desk: &D, wish: &Wish, results: &Re
         next: results.next.as_deref(),
         is_indexing: results.is_indexing,
     };
-    page(desk, wish, Some(&results))
+    let around = Around {
+        node: &desk.config().name,
+        name: &whom.visitor.name,
+        csrf: &whom.visitor.csrf,
+        here: whom.here.clone(),
+    };
+    page(desk, around, wish, Some(&results))
 }
 
-fn page<D: Desk>(desk: &D, wish: &Wish, results: Option<&SearchResults<'_>>) -> Answer {
+fn page<D: Desk>(
+    desk: &D,
+    around: Around<'_>,
+    wish: &Wish,
+    results: Option<&SearchResults<'_>>,
+) -> Answer {
     let mut sections = news::sections(desk.store().index()).unwrap_or_default();
     sections.truncate(SECTIONS_MAX);
+    let has_session = !around.name.is_empty();
     let html = pages::search(&SearchPage {
-        node: &desk.config().name,
+        around,
         q: &wish.q,
         section: &wish.section,
         since: &wish.since,
@@ -55,5 +72,7 @@ fn page<D: Desk>(desk: &D, wish: &Wish, results: Option<&SearchResults<'_>>) -> 
         sections: &sections,
         results,
     });
-    framed(Status::OK, html)
+    let answer = framed(Status::OK, html);
+    // What is compressed beside a secret tells of it by its length.
+    if has_session { answer.unencoded() } else { answer }
 }

@@ -1,6 +1,6 @@
 //! `/sign-in` and `/sign-out`: a form, a password checked off the loop, a session in a cookie.
 
-use super::framed;
+use super::{framed, public};
 use crate::accounts::{Account, PASSWORD_BYTES_MAX, is_account_name};
 use crate::proto::http::{ContentType, Status};
 use crate::reactor::Ctx;
@@ -11,7 +11,7 @@ use crate::serve::http::problem::Problem;
 use crate::serve::http::query::Query;
 use crate::serve::http::stories::Asked;
 use crate::serve::http::write::Progress;
-use crate::serve::pages::{self, SignInPage};
+use crate::serve::pages::{self, Around, SignInPage};
 use crate::serve::visitor::{self, SESSION_MS, Visitor};
 use crate::serve::{CheckId, Denied, Desk, Verdict};
 
@@ -35,9 +35,7 @@ fn shown<D: Desk>(
     fault: &str,
 ) -> Answer {
     let page = SignInPage {
-        node: &desk.config().name,
-        signed_in_as: &visitor.name,
-        csrf: &visitor.csrf,
+        around: Around { name: &visitor.name, csrf: &visitor.csrf, ..public(desk) },
         name,
         to: own_address(to).unwrap_or("/"),
         fault,

@@ -80,6 +80,48 @@ fn a_part_of_a_story_is_answered_for_who_holds_the_rest() {
 }
 
 #[test]
+fn nothing_is_encoded_for_a_head_alone() {
+    let mut bench = Bench::new();
+    let id = bench.put_text("/v1/stories/a", &LONG.repeat(2_000)).is(201).id();
+    for n in 0..50 {
+        bench.put_text(&format!("/v1/stories/b{n}"), "text").is(201);
+    }
+    let revision = format!("/v1/revisions/{id}");
+    let of_it = format!("/v1/stories/a?rev={id}");
+    for target in ["/v1/stories", &of_it, &revision, "/v1/stories/a"] {
+        let head = head(&mut bench, target).is(200);
+        assert_eq!(head.field("content-encoding"), None, "{target}");
+        assert!(head.field("vary").unwrap().contains("Accept-Encoding"), "{target}");
+        let plain = get(&mut bench, target, "").is(200);
+        for name in ["content-length", "etag", "content-type", "accept-ranges"] {
+            assert_eq!(head.field(name), plain.field(name), "{target} {name}");
+        }
+        assert!(is_encoded_in_brotli(&mut bench, target), "{target}");
+        if let Some(tag) = head.field("etag") {
+            let fields = format!("Accept-Encoding: br\r\nIf-None-Match: {tag}\r\n");
+            get(&mut bench, target, &fields).is(304);
+        }
+    }
+    // What is printed already is told as it is printed.
+    let head = head(&mut bench, "/v1/stories/a").is(200);
+    assert_eq!(head.field("content-encoding"), Some("br"));
+}
+
+fn head(bench: &mut Bench, target: &str) -> Reply {
+    let fields = "Host: a\r\nAccept-Encoding: br\r\n";
+    bench.ask(format!("HEAD {target} HTTP/1.1\r\n{fields}\r\n"))
+}
+
+fn is_encoded_in_brotli(bench: &mut Bench, target: &str) -> bool {
+    let fields = "Host: a\r\nAccept-Encoding: br\r\n";
+    let no = bench.connect();
+    bench.send(no, format!("GET {target} HTTP/1.1\r\n{fields}\r\n"));
+    bench.run(100);
+    let bytes = std::mem::take(&mut bench.node.state.clients[no].bytes);
+    String::from_utf8_lossy(&bytes).contains("\r\nContent-Encoding: br\r\n")
+}
+
+#[test]
 fn a_problem_on_a_pages_address_is_a_page_for_people() {
     let mut bench = Bench::new();
     let browser = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n";

@@ -152,7 +152,7 @@ fn searches_wait_in_order_and_not_too_many() {
 fn the_page_keeps_what_was_asked_and_marks_what_was_found() {
     let mut bench = Bench::new();
     let empty = bench.get("/search").is(200);
-    assert!(empty.body.contains("<form class=\"search\" action=\"/search\" method=\"get\""));
+    assert!(empty.body.contains("<form class=\"find\" action=\"/search\" method=\"get\""));
     assert!(empty.field("content-security-policy").unwrap().contains("form-action 'self'"));
     for n in 0..25 {
         bench.write_and_index(&format!("s{n}"), "headline=Flood+%26+fire&section=w", "High water");

@@ -1,0 +1,139 @@
+//! Whom this node dials, and when: each configured peer, for as long as no link to it stands.
+
+use super::Node;
+use crate::base::ClientEndpoint;
+use crate::config::{Config, PeerKind};
+use crate::herd::Backoff;
+use crate::reactor::{Class, ConnectError, ConnectOptions, Ctx, Factory, Peer, Protocol};
+use crate::serve::peer::PeerConnection;
+
+/// The first dials of a herd that starts at once are spread over this time.
+const FIRST_DIAL_MS: u64 = 100;
+/// A dial of which nothing was heard for so much longer than it may take has come to nothing.
+const DIAL_LOST_MS: u64 = 1_000;
+
+/// Dials one configured peer whenever no link to it stands.
+#[derive(Debug)]
+pub(super) struct Dialler {
+    name: String,
+    endpoint: ClientEndpoint,
+    backoff: Backoff,
+    /// A dial, or the wait before it, is under way, or the link that came of it stands.
+    is_busy: bool,
+    /// Counts the dials.
+    attempt: u64,
+    /// This one came to a connection, whose end will be told.
+    is_made: bool,
+    /// What was last said in the log, so that a dead peer is not news every second.
+    said: Option<ConnectError>,
+}
+
+impl Dialler {
+    /// One for each configured peer of the herd that is not only expected.
+    pub(super) fn of(config: &Config) -> Vec<Self> {
+        let herd = config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd);
+        herd.filter_map(|peer| {
+            Some(Self {
+                name: peer.name.clone(),
+                endpoint: peer.endpoint.clone()?,
+                backoff: Backoff::new(config.limits.redial_min_ms, config.limits.redial_max_ms),
+                is_busy: false,
+                attempt: 0,
+                is_made: false,
+                said: None,
+            })
+        })
+        .collect()
+    }
+
+    /// The peer's name, while nothing is under way to reach it.
+    pub(super) fn name_if_idle(&self) -> Option<&str> {
+        (!self.is_busy).then_some(&self.name[..])
+    }
+}
+
+/// Makes the link of one dial.
+struct Dial {
+    index: usize,
+}
+
+impl Factory<Node> for Dial {
+    fn build(&mut self, _peer: &Peer, node: &mut Node) -> Option<Box<dyn Protocol<Node>>> {
+        let dialler = &mut node.diallers[self.index];
+        dialler.said = None;
+        dialler.is_made = true;
+        Some(Box::new(PeerConnection::new(Some(dialler.name.clone()))))
+    }
+
+    fn failed(&mut self, cx: &mut Ctx<'_, Node>, node: &mut Node, why: ConnectError) {
+        let dialler = &mut node.diallers[self.index];
+        if dialler.said.replace(why) != Some(why) {
+            log::warn!("link to {} at {}: {why}; trying on", dialler.name, dialler.endpoint);
+        }
+        node.dial_again(cx, self.index);
+    }
+}
+
+impl Node {
+    /// Begins to dial every peer.
+    pub(super) fn dial_all(&mut self, cx: &mut Ctx<'_, Self>) {
+        for index in 0..self.diallers.len() {
+            self.diallers[index].is_busy = true;
+            let wait_ms = cx.rng().below(FIRST_DIAL_MS);
+            cx.call_later(wait_ms, move |cx, node| node.dial(cx, index));
+        }
+    }
+
+    fn dial(&mut self, cx: &mut Ctx<'_, Self>, index: usize) {
+        let dialler = &mut self.diallers[index];
+        if self.roll.is_linked(&dialler.name) || cx.draining() {
+            dialler.is_busy = false;
+            return;
+        }
+        dialler.attempt += 1;
+        dialler.is_made = false;
+        let attempt = dialler.attempt;
+        let timeout_ms = dialler.endpoint.timeout_ms().unwrap_or(self.config.limits.connect_ms);
+        let secure = Some(self.tls_client.clone());
+        let options =
+            ConnectOptions { class: Class::Peer, timeout_ms, secure, ..ConnectOptions::default() };
+        cx.connect(&dialler.endpoint, options, Dial { index });
+        cx.call_later(timeout_ms + DIAL_LOST_MS, move |cx, node| {
+            let dialler = &node.diallers[index];
+            if dialler.is_busy && dialler.attempt == attempt && !dialler.is_made {
+                log::error!("the dial to {} was lost: trying on", dialler.name);
+                node.dial_again(cx, index);
+            }
+        });
+    }
+
+    fn dial_again(&mut self, cx: &mut Ctx<'_, Self>, index: usize) {
+        let wait_ms = self.diallers[index].backoff.fail(cx.rng());
+        self.diallers[index].is_busy = true;
+        // The dial is over, whatever may still be told of it.
+        self.diallers[index].attempt += 1;
+        cx.call_later(wait_ms, move |cx, node| node.dial(cx, index));
+    }
+
+    /// A link to the peer of this name, or a connection that was to be one, is over: it is dialled
+    /// again unless another one stands. `is_ours` says that this node dialled it.
+    pub(super) fn redial(
+        &mut self,
+        cx: &mut Ctx<'_, Self>,
+        name: &str,
+        (is_ours, was_healthy): (bool, bool),
+    ) {
+        let Some(index) = self.diallers.iter().position(|d| d.name == name) else { return };
+        let is_linked = self.roll.is_linked(name);
+        let dialler = &mut self.diallers[index];
+        if was_healthy {
+            dialler.backoff.reset();
+        }
+        if is_ours {
+            dialler.is_busy = false;
+        }
+        if !is_linked && !dialler.is_busy && !cx.draining() {
+            self.dial_again(cx, index);
+        }
+    }
+}
