@@ -7,8 +7,8 @@
 //! circle, the newest is shown as if it were the head.
 //!
 //! A withdrawn story stays withdrawn, whatever comes later; all it leaves is its rows in `s` and
-//! `w`, and the withdrawal's in `t`, and what it consisted of is named to be erased. What a revision
-//! says of parents in other stories is kept in its envelope and changes nothing here.
+//! `w`, and the withdrawal's in `t`, and what it consisted of is named to be erased. What a
+//! revision says of parents in other stories is kept in its envelope and changes nothing here.
 
 use super::rows::{
     AliasRow, ChangeRow, FollowedRow, HeadRank, HeadRow, HistoryRow, RevisionRow, StoryRow,

@@ -20,8 +20,8 @@
 //! | `p` | id of at most 64 bytes | report payload | the newest report of an id |
 //! | `q` | BLAKE3 of a longer id | report payload | the same |
 //!
-//! Of a withdrawn story only its rows in `s` and `w` are left, and that of its withdrawal in `t`. So
-//! the rows say nothing that a node can't know that came too late to read what was withdrawn.
+//! Of a withdrawn story only its rows in `s` and `w` are left, and that of its withdrawal in `t`.
+//! So the rows say nothing that a node can't know that came too late to read what was withdrawn.
 
 use super::revision::{put_counted, put_located, put_short, read_located};
 use super::{ChangeKind, Located};
