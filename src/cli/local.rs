@@ -126,8 +126,8 @@ fn door(endpoint: &ServerEndpoint) -> Option<Door> {
             let ip = match addr.ip() {
                 IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
                 IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-                // Whoever listens beyond this machine is asked there all the same, but takes no
-                // pass from an address that is not this machine's own.
+                // Elsewhere the node would see us come from an address that is not loopback, from
+                // which it takes no pass.
                 ip if ip.is_loopback() => ip,
                 _ => return None,
             };

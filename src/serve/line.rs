@@ -1,6 +1,6 @@
 //! The line protocol of places-protocol.md: IAMAT and WHATSAT from clients, AT from the servers of
-//! foreign herds where the listener trusts them, AUTH from who needs a token to write. Answers leave
-//! in the order of their commands, each when what it promises is true.
+//! foreign herds where the listener trusts them, AUTH from who needs a token to write. Answers
+//! leave in the order of their commands, each when what it promises is true.
 
 use super::visitor::{Visitor, anyone, by_token_id};
 use super::{Desk, Receipt, Settled, Ticket};

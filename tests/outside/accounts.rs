@@ -1,8 +1,10 @@
 //! Accounts and tokens over real processes: made by commands on a node's machine, good at every
 //! node of the herd, refused what is not theirs on each protocol, and shown to nobody.
 
-use crate::harness::{Ended, Herd, Node, Setup, await_that, bellwether, exchange, scratch};
-use std::io::Write;
+use crate::harness::{
+    Ended, Herd, Node, Port, Setup, await_that, bellwether, connect, exchange, scratch,
+};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Output, Stdio};
 
 const CLOSED: &str = "[accounts]\nopen = false\n";
@@ -136,6 +138,37 @@ fn tokens_of_each_scope_are_refused_what_is_not_theirs_on_each_protocol() {
     publish.args(["publish", "by-command", "--node", &node.url()]).stdin(Stdio::null());
     assert!(!publish.output().expect("it runs").status.success());
     Ended::well(publish.env("BELLWETHER_TOKEN", &writer));
+}
+
+#[test]
+fn a_line_connection_may_write_for_as_long_as_its_token_is_good() {
+    let port = Port::take();
+    let listen = format!(
+        "[[listen]]\nprotocol = \"line\"\nendpoint = \"tcp:{}\"\nclose = \"answered\"\n",
+        port.number
+    );
+    let node = Node::alone(closed(Setup::new("hill").more(&listen)));
+    let robot = token(&node, "robot", "write");
+    let mut socket = connect(node.line_port());
+    let mut lines = BufReader::new(socket.try_clone().expect("a second handle")).lines();
+    let mut say = |line: &str| {
+        socket.write_all(format!("{line}\n").as_bytes()).expect("the node takes it");
+        lines.next().expect("an answer").expect("in UTF-8")
+    };
+    assert_eq!(say(REPORT), format!("? {REPORT}"));
+    assert_eq!(say(&format!("AUTH {robot}")), "AUTH robot write");
+    assert!(say(REPORT).starts_with("AT hill "));
+    let list = done(&node, &["token", "list"], "");
+    let row = list.lines().find(|line| line.contains("robot")).expect("its row");
+    done(&node, &["token", "revoke", row.split(' ').next().expect("an id")], "");
+    assert_eq!(say(REPORT), format!("? {REPORT}"));
+
+    // Where the first answer ends a connection, that of AUTH does not.
+    let other = token(&node, "other", "write");
+    let said = exchange(port.number, format!("AUTH {other}\n{REPORT}\n{REPORT}\n").as_bytes());
+    let said = String::from_utf8(said).expect("UTF-8");
+    assert!(said.starts_with("AUTH other write\nAT hill "), "{said}");
+    assert_eq!(said.lines().count(), 2, "{said}");
 }
 
 #[test]

@@ -93,7 +93,7 @@ pub(super) fn begin<D: Desk>(
 fn dressed(begun: Begun, visitor: &Visitor) -> Begun {
     match begun {
         Begun::Answer(answer) if !visitor.csrf.is_empty() => {
-            let answer = answer.unencoded().field("Vary", "Cookie");
+            let answer = answer.unencoded();
             Begun::Answer(if visitor.set_cookie.is_empty() {
                 answer
             } else {
