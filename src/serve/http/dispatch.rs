@@ -8,6 +8,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::reading::Reading;
 use super::route::{Route, Verb};
+use super::search::Search;
 use super::site::sign_in::{self, SignIn, Wish};
 use super::stories::Asked;
 use super::topics::Post;
@@ -25,6 +26,7 @@ pub(super) enum Begun {
     Answer(Answer),
     Write(Box<Write>),
     Poll(Box<Poll>),
+    Search(Box<Search>),
     Stream(Box<Reading>),
 }
 
@@ -114,6 +116,14 @@ fn read<D: Desk>(
             let reading = Reading::begin(desk, stream::wish(asked)?)?;
             return Ok(Begun::Stream(Box::new(reading)));
         }
+        Route::Search => return Ok(Begun::Search(Box::new(Search::of_programs(asked)?))),
+        Route::SearchPage => match Search::of_people(asked)? {
+            Some(search) => return Ok(Begun::Search(Box::new(search))),
+            None => site::search(desk, asked),
+        },
+        Route::Feed => site::feed(desk, None, asked)?,
+        Route::SectionFeed(name) => site::feed(desk, Some(name), asked)?,
+        Route::StoryFeed(title) => site::story_feed(desk, title, asked)?,
         // Only reached with a body or an odd form of the target: the plain one is answered before.
         Route::Hello => status::hello(),
         Route::Stories => stories::list(desk, asked)?,

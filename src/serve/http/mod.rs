@@ -2,9 +2,9 @@
 //!
 //! From the outside in: `connection` keeps one request at a time under way; `dispatch` finds what
 //! becomes of it, and `admit` who asks; `stories`, `write` (`edit`, `topics`), `updates`, `stream`,
-//! `accounts`, `status` and `site` answer. `print` keeps what stories were answered with, `events`
-//! what streams were sent. `route`, `query`, `draft`, `problem` and `answer` are the words they
-//! share.
+//! `search`, `accounts`, `status` and `site` answer. `print` keeps what stories were answered with,
+//! `events` what streams were sent. `route`, `query`, `draft`, `problem` and `answer` are the words
+//! they share.
 
 mod accounts;
 mod admit;
@@ -19,6 +19,7 @@ mod problem;
 mod query;
 mod reading;
 mod route;
+mod search;
 mod site;
 mod spread;
 mod status;

@@ -4,9 +4,11 @@
 mod asset;
 mod changes;
 mod diff;
+mod feed;
 mod front;
 mod history;
 mod map;
+mod search;
 mod section;
 pub(super) mod sign_in;
 mod story;
@@ -24,9 +26,11 @@ use crate::update::{Cid, Update};
 pub(super) use asset::asset;
 pub(super) use changes::changes;
 pub(super) use diff::diff;
+pub(super) use feed::{feed, story_feed};
 pub(super) use front::front;
 pub(super) use history::history;
 pub(super) use map::map;
+pub(super) use search::{found, search};
 pub(super) use section::{section, sections};
 pub(super) use story::{plain_story, print, story};
 
