@@ -42,3 +42,5 @@ mod line;
 mod load;
 #[path = "outside/net.rs"]
 mod net;
+#[path = "outside/panel.rs"]
+mod panel;

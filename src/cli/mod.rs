@@ -28,6 +28,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod token;
+mod trace;
 mod withdraw;
 
 use failure::Failure;
@@ -58,6 +59,7 @@ const COMMANDS: &[Command] = &[
     withdraw::COMMAND,
     follow::COMMAND,
     status::COMMAND,
+    trace::COMMAND,
     key::COMMAND,
     charter::COMMAND,
     account::COMMAND,

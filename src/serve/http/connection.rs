@@ -9,6 +9,7 @@
 
 use super::answer::Answer;
 use super::dispatch::{Begun, begin};
+use super::gather::{self, Gather};
 use super::print::Wants;
 use super::problem::Problem;
 use super::reading::Reading;
@@ -47,6 +48,8 @@ enum Phase {
     Settling(Box<Write>),
     /// A long poll waits for news.
     Polling(Box<Poll>),
+    /// The herd is asked.
+    Gathering(Box<Gather>),
     /// A stream flows until someone closes.
     Streaming(Box<Stream>),
 }
@@ -60,6 +63,8 @@ pub struct HttpConnection<D> {
     to: ReplyTo,
     /// What the request under way counts as.
     label: RouteLabel,
+    /// When it began, by the loop's clock, in nanoseconds, if it is timed.
+    began_ns: Option<u64>,
     /// The codings in which its client takes the answer.
     encodings: AcceptEncoding,
     /// When the head under way was first seen unfinished.
@@ -105,6 +110,7 @@ impl<D: Desk> HttpConnection<D> {
             phase: Phase::Ready,
             to: ReplyTo::FAULT,
             label: RouteLabel::Malformed,
+            began_ns: None,
             encodings: AcceptEncoding::default(),
             head_since: None,
             body_since: 0,
@@ -185,6 +191,7 @@ impl<D: Desk> HttpConnection<D> {
 
     fn route(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, head: &Head<'_>) {
         self.body_since = cx.now();
+        self.began_ns = Some(cx.now_ns());
         self.encodings = AcceptEncoding::read(&head.fields);
         let begun = begin(cx, desk, head, &mut self.label);
         if !matches!(begun, Ok(Begun::Write(_))) {
@@ -200,6 +207,7 @@ impl<D: Desk> HttpConnection<D> {
             }
             Ok(Begun::Poll(poll)) => self.poll(cx, desk, poll),
             Ok(Begun::Stream(reading)) => self.stream(cx, desk, *reading),
+            Ok(Begun::Gather(gather)) => self.gather(cx, desk, gather),
             Err(problem) if site::is_for_people(head) => {
                 self.answer(cx, desk, site::problem(problem));
             }
@@ -225,7 +233,12 @@ impl<D: Desk> HttpConnection<D> {
     fn answer(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, answer: Answer) {
         let answer = answer.encoded(self.encodings, self.to);
         let wall_ns = cx.wall_ns();
+        let (now_ns, from) = (cx.now_ns(), cx.transport().peer());
         let tally = desk.tally();
+        if let Some(began_ns) = self.began_ns.take() {
+            tally.http_ns.observe(now_ns.saturating_sub(began_ns));
+        }
+        tally.on_refused(answer.status(), from);
         tally.body_bytes -= std::mem::take(&mut self.body_kept);
         tally.on_answer(self.label, answer.status());
         answer.write(cx.transport().out(), self.to, tally.date(wall_ns));
@@ -306,6 +319,8 @@ impl<D: Desk> HttpConnection<D> {
                 self.answer(cx, desk, poll.nothing());
             }
             Ok(None) => {
+                // What a reader chose to wait is no latency.
+                self.began_ns = None;
                 desk.attend(cx.id());
                 desk.tally().long_polls += 1;
                 self.pause(cx, poll.wait_ms);
@@ -313,6 +328,15 @@ impl<D: Desk> HttpConnection<D> {
             }
             Err(problem) => self.answer(cx, desk, problem.into()),
         }
+    }
+
+    /// Waits until the herd has answered.
+    fn gather(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, gather: Box<Gather>) {
+        if let Some(answer) = gather.look(cx, desk) {
+            return self.answer(cx, desk, answer);
+        }
+        self.phase = Phase::Gathering(gather);
+        self.pause(cx, gather::WAIT_MS_MAX);
     }
 
     /// A poll that waited has its answer.
@@ -423,6 +447,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
         let mut transport = cx.transport();
         transport.set_idle(Some(limits.idle_ms));
         transport.set_input_cap(limits.head_bytes.max(INPUT_BYTES));
+        desk.tally().http_connections += 1;
         Ok(())
     }
 
@@ -466,7 +491,9 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
     fn read_closed(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, _: &mut InBuf) -> Outcome {
         match self.phase {
             Phase::Streaming(_) => self.end_if_stream(cx, desk),
-            Phase::Settling(_) | Phase::Polling(_) => self.to = self.to.closing(),
+            Phase::Settling(_) | Phase::Polling(_) | Phase::Gathering(_) => {
+                self.to = self.to.closing();
+            }
             Phase::Ready | Phase::Body(_) => {
                 if self.codec.awaiting() == Awaiting::Idle {
                     cx.transport().close();
@@ -489,6 +516,10 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
                 self.answer(cx, desk, Write::unsettled().into());
             }
             Phase::Polling(poll) => self.end_poll(cx, desk, poll.nothing()),
+            Phase::Gathering(_) => {
+                self.resume(cx, desk);
+                self.answer(cx, desk, Gather::unanswered().into());
+            }
             Phase::Streaming(mut stream) => {
                 stream.comment(cx, desk);
                 self.phase = Phase::Streaming(stream);
@@ -506,6 +537,13 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
                 self.resume(cx, desk);
                 self.settle(cx, desk, write);
             }
+            Phase::Gathering(gather) => match gather.look(cx, desk) {
+                Some(answer) => {
+                    self.resume(cx, desk);
+                    self.answer(cx, desk, answer);
+                }
+                None => self.phase = Phase::Gathering(gather),
+            },
             Phase::Polling(mut poll) => match poll.look(desk) {
                 Ok(Some(answer)) => self.end_poll(cx, desk, answer),
                 Ok(None) if cx.draining() => {
@@ -528,6 +566,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
 
     fn lost(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, reason: Lost) {
         desk.tally().body_bytes -= std::mem::take(&mut self.body_kept);
+        desk.tally().http_connections -= 1;
         match &mut self.phase {
             Phase::Polling(_) => {
                 desk.leave(cx.id());
@@ -541,7 +580,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
                 desk.tally().streams -= 1;
             }
             Phase::Settling(write) => write.forget(desk),
-            Phase::Ready | Phase::Body(_) => {}
+            Phase::Ready | Phase::Body(_) | Phase::Gathering(_) => {}
         }
     }
 }

@@ -7,6 +7,7 @@ mod diff;
 mod front;
 mod history;
 mod map;
+mod panel;
 mod section;
 pub(super) mod sign_in;
 mod story;
@@ -27,6 +28,7 @@ pub(super) use diff::diff;
 pub(super) use front::front;
 pub(super) use history::history;
 pub(super) use map::map;
+pub(super) use panel::{PanelWish, confirm, done, panel};
 pub(super) use section::{section, sections};
 pub(super) use story::{plain_story, print, story};
 

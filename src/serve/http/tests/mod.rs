@@ -8,6 +8,7 @@ mod forms;
 mod merges;
 mod news;
 mod pages;
+mod panel;
 mod spread;
 mod streams;
 mod wire;
@@ -65,6 +66,7 @@ struct TestDesk {
     refusal: Option<Refusal>,
     unready: Option<&'static str>,
     clients: Vec<Seen>,
+    herd: panel::Herd,
 }
 
 fn key() -> SigningKey {
@@ -100,6 +102,7 @@ impl TestDesk {
             refusal: None,
             unready: None,
             clients: Vec::new(),
+            herd: panel::Herd::default(),
         }
     }
 
