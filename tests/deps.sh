@@ -18,6 +18,7 @@ package() {
     c++) echo g++ ;;
     nginx) echo nginx-light ;;
     perf) echo linux-perf ;;
+    promtool) echo prometheus ;;
     node) echo nodejs ;;
     ip) echo iproute2 ;;
     taskset | nsenter) echo util-linux ;;

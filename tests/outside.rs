@@ -42,5 +42,7 @@ mod line;
 mod load;
 #[path = "outside/net.rs"]
 mod net;
+#[path = "outside/panel.rs"]
+mod panel;
 #[path = "outside/search.rs"]
 mod search;

@@ -1,11 +1,15 @@
-//! Logs of a node: `simple_logger`'s lines on standard error, written by a thread of their own. A
+//! Logs of a node: `simple_logger`'s lines on standard error, or JSON, one object a line, written
+//! by a thread of their own. The level may change while the process runs (`log::set_max_level`). A
 //! terminal or pipe that nobody reads then costs log lines, not the loop: what does not fit the
 //! queue is dropped, and how much is said.
 
 use super::failure::Failure;
+use crate::config::LogFormat;
+use jiff::Timestamp;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use serde_json::json;
 use simple_logger::SimpleLogger;
-use std::io;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
@@ -13,39 +17,70 @@ use std::thread;
 const QUEUE_LINES: usize = 4096;
 
 enum Item {
-    Line { level: Level, target: String, text: String },
+    Line { at: Timestamp, level: Level, target: String, text: String },
     Flush(Sender<()>),
 }
 
 /// Hands lines to the thread that writes them.
 struct Queue {
-    level: LevelFilter,
     lines: SyncSender<Item>,
     dropped: AtomicU64,
 }
 
-/// Starts logging for this process, once.
-pub(super) fn start(level: LevelFilter) -> Result<(), Failure> {
+/// Starts logging for this process, once. `node` is whose log it is, where lines are JSON.
+pub(super) fn start(level: LevelFilter, format: LogFormat, node: &str) -> Result<(), Failure> {
+    let node = node.to_owned();
     let (lines, items) = sync_channel(QUEUE_LINES);
     let failed =
         |error: io::Error| Failure::failed(format!("can't start the log's thread: {error}"));
-    thread::Builder::new().name("log".to_owned()).spawn(move || write(&items)).map_err(failed)?;
-    let queue = Queue { level, lines, dropped: AtomicU64::new(0) };
+    let thread = thread::Builder::new().name("log".to_owned()).spawn(move || match format {
+        LogFormat::Text => write(&items, &mut Plain(SimpleLogger::new())),
+        LogFormat::Json => write(&items, &mut Json { node, out: io::stderr() }),
+    });
+    thread.map_err(failed)?;
+    let queue = Queue { lines, dropped: AtomicU64::new(0) };
     log::set_boxed_logger(Box::new(queue))
         .map_err(|_| Failure::failed("the log was started twice"))?;
     log::set_max_level(level);
     Ok(())
 }
 
-fn write(items: &Receiver<Item>) {
-    let logger = SimpleLogger::new();
+/// Writes one line.
+trait Pen {
+    fn line(&mut self, at: Timestamp, level: Level, target: &str, text: &str);
+}
+
+struct Plain(SimpleLogger);
+
+impl Pen for Plain {
+    fn line(&mut self, _: Timestamp, level: Level, target: &str, text: &str) {
+        let mut record = Record::builder();
+        record.level(level).target(target);
+        self.0.log(&record.args(format_args!("{text}")).build());
+    }
+}
+
+struct Json<W> {
+    node: String,
+    out: W,
+}
+
+impl<W: Write> Pen for Json<W> {
+    fn line(&mut self, at: Timestamp, level: Level, target: &str, text: &str) {
+        let level = level.as_str().to_ascii_lowercase();
+        let object = json!({
+            "at": at.to_string(), "level": level, "node": self.node, "target": target,
+            "message": text,
+        });
+        // There is nowhere to say that the log can't be written.
+        let _ = self.out.write_all(format!("{object}\n").as_bytes());
+    }
+}
+
+fn write(items: &Receiver<Item>, pen: &mut impl Pen) {
     for item in items {
         match item {
-            Item::Line { level, target, text } => {
-                let mut record = Record::builder();
-                record.level(level).target(&target);
-                logger.log(&record.args(format_args!("{text}")).build());
-            }
+            Item::Line { at, level, target, text } => pen.line(at, level, &target, &text),
             // Whoever asked may have gone on without the answer.
             Item::Flush(done) => drop(done.send(())),
         }
@@ -55,13 +90,14 @@ fn write(items: &Receiver<Item>) {
 impl Queue {
     fn put(&self, level: Level, target: &str, text: String) -> bool {
         let target = target.to_owned();
-        self.lines.try_send(Item::Line { level, target, text }).is_ok()
+        let at = Timestamp::now();
+        self.lines.try_send(Item::Line { at, level, target, text }).is_ok()
     }
 }
 
 impl Log for Queue {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= self.level
+        metadata.level() <= log::max_level()
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -85,5 +121,28 @@ impl Log for Queue {
             // An error means that the thread is gone, and its lines with it.
             let _ = written.recv();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn a_line_of_json_is_one_object_whatever_is_said() {
+        let mut json = Json { node: "a\"b".to_owned(), out: Vec::new() };
+        let text = "two\nlines, \"quotes\" and \u{1b}[0m";
+        json.line(Timestamp::UNIX_EPOCH, Level::Warn, "bellwether::node", text);
+        json.line(Timestamp::UNIX_EPOCH, Level::Info, "x", "y");
+        let written = String::from_utf8(json.out).unwrap();
+        let lines: Vec<Value> =
+            written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(
+            lines[0],
+            json!({"at": "1970-01-01T00:00:00Z", "level": "warn", "node": "a\"b",
+                   "target": "bellwether::node", "message": text})
+        );
     }
 }

@@ -29,6 +29,7 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod token;
+mod trace;
 mod withdraw;
 
 use failure::Failure;
@@ -60,6 +61,7 @@ const COMMANDS: &[Command] = &[
     withdraw::COMMAND,
     follow::COMMAND,
     status::COMMAND,
+    trace::COMMAND,
     key::COMMAND,
     charter::COMMAND,
     account::COMMAND,

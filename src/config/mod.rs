@@ -8,6 +8,7 @@ mod document;
 mod error;
 mod key;
 mod limits;
+mod logs;
 mod read;
 mod retention;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub use error::ConfigError;
 pub(crate) use error::distance;
 pub use key::{KeyError, load_or_make_key};
 pub use limits::{Limit, Limits};
+pub use logs::{LogConfig, LogFormat};
 pub use retention::Keep;
 pub use values::{ClosePolicy, Durability, PeerKind, Service, ValueError};
 
@@ -47,6 +49,8 @@ pub struct Config {
     pub accounts_open: Option<bool>,
     /// By topic how much is kept; what is over it may go. `*` is for all that are not named.
     pub retention: Vec<(String, Keep)>,
+    /// How it logs.
+    pub log: LogConfig,
     /// Every limit.
     pub limits: Limits,
 }
@@ -87,6 +91,7 @@ impl Config {
             peers: Vec::new(),
             accounts_open: None,
             retention: Vec::new(),
+            log: LogConfig::default(),
             limits: Limits::default(),
         }
     }

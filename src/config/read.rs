@@ -2,13 +2,13 @@
 
 use super::document::{Document, Section};
 use super::{
-    ClosePolicy, Config, ConfigError, Durability, Limits, Listen, Peer, PeerKind, Service,
+    ClosePolicy, Config, ConfigError, Durability, Limits, Listen, Peer, PeerKind, Service, logs,
     retention,
 };
 use crate::base::{ClientEndpoint, ServerEndpoint};
 use crate::update::{ORIGIN_BYTES_MAX, PublicKey};
 
-const ROOT_KEYS: [&str; 10] = [
+const ROOT_KEYS: [&str; 11] = [
     "name",
     "dir",
     "durability",
@@ -19,6 +19,7 @@ const ROOT_KEYS: [&str; 10] = [
     "limits",
     "places",
     "retention",
+    "log",
 ];
 const LISTEN_KEYS: [&str; 3] = ["protocol", "endpoint", "close"];
 const PEER_KEYS: [&str; 5] = ["name", "endpoint", "kind", "key", "per_update"];
@@ -41,6 +42,7 @@ pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigError> {
     let accounts = root.section("accounts", &["open"])?;
     let accounts_open = accounts.map_or(Ok(None), |section| section.flag("open"))?;
     let retention = retention::read(&root)?;
+    let log = logs::read(&root)?;
     Ok(Config {
         name,
         dir: dir.into(),
@@ -50,6 +52,7 @@ pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigError> {
         peers,
         accounts_open,
         retention,
+        log,
         limits,
     })
 }

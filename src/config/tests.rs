@@ -47,10 +47,16 @@ idle_ms = 5_000
 peer_window_bytes = 0x20000
 [places]
 [retention]
+[log]
+format = "json"
+level = "debug"
 "#;
     let config = parse(text).unwrap();
     assert_eq!((&config.name[..], config.durability), ("Hill", Durability::None));
     assert_eq!(config.dir, Path::new("data/hill"));
+    let log = LogConfig { format: LogFormat::Json, level: Some(log::LevelFilter::Debug) };
+    assert_eq!(config.log, log);
+    assert_eq!(parse(&config.to_toml()).unwrap().log, log);
     assert_eq!(config.peers[0].key, Some(PublicKey([1; 32])));
     assert_eq!(config.peers[1].key, None);
     let services: Vec<_> = config.listen.iter().map(|l| (l.service, l.close)).collect();
@@ -102,6 +108,7 @@ fn unknown_keys_name_their_line_and_the_nearest_known_key() {
             "\"a b\\n\" = 1",
             "herd.toml:3: \"a b\\n\": unknown key; the nearest known one is \"name\"",
         ),
+        ("[log]\nformats = 3", "herd.toml:4: log.formats: unknown key; did you mean \"format\"?"),
         ("[places]\nuri = 3", "herd.toml:4: places.uri: unknown key; none is known here"),
         ("[accounts]\nopne = 1", "herd.toml:4: accounts.opne: unknown key; did you mean \"open\"?"),
     ];

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// A word that is not one of those expected; says which are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ValueError(String);
+pub struct ValueError(pub(super) String);
 
 impl fmt::Display for ValueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

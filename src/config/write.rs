@@ -1,6 +1,6 @@
 //! A configuration as the TOML text that is read back as the same.
 
-use super::{ClosePolicy, Config, Durability, PeerKind, retention};
+use super::{ClosePolicy, Config, Durability, PeerKind, logs, retention};
 use std::fmt::{self, Write};
 
 pub(super) fn config(config: &Config) -> String {
@@ -44,6 +44,7 @@ fn write_config(config: &Config, out: &mut String) -> fmt::Result {
         writeln!(out, "\n[accounts]\nopen = {open}")?;
     }
     retention::write(&config.retention, out)?;
+    logs::write(config.log, out)?;
     let changed = config.limits.values().filter(|(limit, value)| limit.default != *value);
     for (index, (limit, value)) in changed.enumerate() {
         if index == 0 {

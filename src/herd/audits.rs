@@ -1,6 +1,7 @@
 //! Audits on a relay's links: when one is begun, and what becomes of what it finds.
 
-use super::link::{Link, LinkError};
+use super::LinkError;
+use super::link::Link;
 use super::{Archive, AuditError, Audited, Auditor, AuditorSettings, Relay};
 use crate::base::Tick;
 use crate::proto::peer::AuditName;

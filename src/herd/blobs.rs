@@ -2,7 +2,8 @@
 //! frame, comes as a manifest under its seal, and then in pieces, from every link that has it. What
 //! is one piece comes right behind its manifest: it takes no more round trips than other updates.
 
-use super::link::{Arrival, Link, LinkError};
+use super::LinkError;
+use super::link::{Arrival, Link};
 use super::{
     Archive, Assemblies, AssembliesView, Begun, BlobError, BlobSettings, Relay, Sealed, Serving,
 };
@@ -129,7 +130,7 @@ impl<L: Copy + Ord> Relay<L> {
             if archive.is_lost(update.dot()) {
                 self.restored.insert(update.dot(), (update, sealed));
             } else {
-                self.gate.put(update, sealed);
+                self.gate.put(update, sealed, link);
             }
         }
         self.make_room_for_later(archive, now);

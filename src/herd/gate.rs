@@ -34,24 +34,25 @@ impl Sealed {
 
 /// What comes next of an epoch.
 #[derive(Debug)]
-pub(super) enum Next {
-    Update(Update, Arc<Sealed>),
+pub(super) enum Next<L> {
+    /// With the link that brought it.
+    Update(Update, Arc<Sealed>, L),
     Passed(Span),
 }
 
 /// Updates that wait for others.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct Gate<L> {
     bytes_max: usize,
     bytes: usize,
-    waiting: BTreeMap<Dot, (Update, Arc<Sealed>)>,
+    waiting: BTreeMap<Dot, (Update, Arc<Sealed>, L)>,
     /// Retention dropped these elsewhere: they count as had once all before them are.
     passed: Vector,
     /// Epochs whose next update may be here.
     ripe: BTreeSet<Epoch>,
 }
 
-impl Gate {
+impl<L> Gate<L> {
     pub(super) fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
@@ -77,7 +78,7 @@ impl Gate {
 
     /// The id of one that waits.
     pub(super) fn cid(&self, dot: Dot) -> Option<Cid> {
-        self.waiting.get(&dot).map(|(update, _)| update.cid())
+        self.waiting.get(&dot).map(|(update, ..)| update.cid())
     }
 
     /// The last sequence number of an epoch that waits; 0 for none.
@@ -87,12 +88,12 @@ impl Gate {
         last.filter(|(dot, _)| dot.epoch == epoch).map_or(0, |(dot, _)| dot.seq)
     }
 
-    /// Takes an update that its seal covers.
-    pub(super) fn put(&mut self, update: Update, sealed: Arc<Sealed>) {
+    /// Takes an update that its seal covers, from a link.
+    pub(super) fn put(&mut self, update: Update, sealed: Arc<Sealed>, from: L) {
         let dot = update.dot();
         self.bytes += cost(&update);
         self.ripe.insert(dot.epoch);
-        if let Some((before, _)) = self.waiting.insert(dot, (update, sealed)) {
+        if let Some((before, ..)) = self.waiting.insert(dot, (update, sealed, from)) {
             self.bytes -= cost(&before);
         }
     }
@@ -134,13 +135,13 @@ impl Gate {
     }
 
     fn drop_one(&mut self, dot: Dot) {
-        if let Some((update, _)) = self.waiting.remove(&dot) {
+        if let Some((update, ..)) = self.waiting.remove(&dot) {
             self.bytes -= cost(&update);
         }
     }
 
     /// Takes out what comes next of some epoch; `None` when everything here waits for others.
-    pub(super) fn next<A: Archive>(&mut self, archive: &A) -> Option<Next> {
+    pub(super) fn next<A: Archive>(&mut self, archive: &A) -> Option<Next<L>> {
         while let Some(epoch) = self.ripe.first().copied() {
             if let Some(found) = self.next_of(epoch, archive.known().last(epoch)) {
                 return Some(found);
@@ -150,7 +151,7 @@ impl Gate {
         None
     }
 
-    fn next_of(&mut self, epoch: Epoch, last: u64) -> Option<Next> {
+    fn next_of(&mut self, epoch: Epoch, last: u64) -> Option<Next<L>> {
         // What came by another way while it waited here.
         let known = Span { epoch, from: 1, to: last };
         let old = ..=Dot { epoch, seq: last };
@@ -164,9 +165,9 @@ impl Gate {
             self.passed.remove_span(known);
         }
         let next = Dot { epoch, seq: last + 1 };
-        if let Some((update, sealed)) = self.waiting.remove(&next) {
+        if let Some((update, sealed, from)) = self.waiting.remove(&next) {
             self.bytes -= cost(&update);
-            return Some(Next::Update(update, sealed));
+            return Some(Next::Update(update, sealed, from));
         }
         let run = self.passed.spans().find(|span| span.epoch == epoch && span.from == next.seq)?;
         self.passed.remove_span(run);

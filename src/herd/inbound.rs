@@ -1,7 +1,8 @@
 //! What a relay does with each frame. Nothing of what an update says is believed, kept beyond the
 //! window, or handed on before a seal that covers it was verified.
 
-use super::link::{Arrival, Fork, Link, LinkError};
+use super::LinkError;
+use super::link::{Arrival, Fork, Link};
 use super::outflow::PUSH_BYTES_MAX;
 use super::pulls::{LIVE_DOTS, shared};
 use super::relay::exhibit;
@@ -80,6 +81,11 @@ impl<L: Copy + Ord> Relay<L> {
             Frame::AskPieces(ask) => self.blobs.on_ask(link, &ask)?,
             Frame::Piece(piece) => return self.on_piece(link, &piece, archive, now),
             Frame::Exhibit { raw, seal } => return self.on_exhibit(link, raw, seal, archive),
+            Frame::Inquire(asked) if self.on_inquire(link, asked, now) => {
+                let (number, about) = (asked.number, asked.about.to_vec());
+                return Ok(Arrival::Inquired { number, about });
+            }
+            Frame::Tell(said) => return Ok(Arrival::Told(Box::new(said))),
             _ => {}
         }
         Ok(Arrival::Nothing)
@@ -313,7 +319,7 @@ impl<L: Copy + Ord> Relay<L> {
             if archive.is_lost(dot) {
                 self.restored.insert(dot, (update, Arc::clone(&sealed)));
             } else {
-                self.gate.put(update, Arc::clone(&sealed));
+                self.gate.put(update, Arc::clone(&sealed), link);
             }
         }
         Ok(Arrival::Ready)

@@ -3,19 +3,18 @@
 //! From then on a link is a place in the ring of what is new, requests in both directions, and a
 //! window of credit: so a slow peer costs constant memory.
 
+use super::inquiries::{AskBudget, Talk};
 use super::lead::lead_of;
 use super::meter::Yield;
 use super::outflow::Outflow;
 use super::words::{Gossip, WordBudget};
-use super::{Archive, AuditError, BlobError, Identity};
+use super::{Archive, Identity, LinkError};
 use crate::base::{OutBuf, Tick};
 use crate::proto::peer::{
     Credit, Frame, HELLO_HASH_BYTES, Hello, PROTOCOL, STATE_EPOCHS_MAX, StateFrame, VECTOR_RUNS_MAX,
 };
-use crate::store::StoreError;
-use crate::update::{Cid, Dot, EnvelopeError, Epoch, Seal, Update, Vector, Word};
+use crate::update::{Cid, Dot, Epoch, Seal, Statement, Update, Vector, Word};
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 
 /// More runs than this are not taken down of one peer.
@@ -85,81 +84,19 @@ pub enum Arrival {
         /// The node's word, not verified.
         word: Box<Word>,
     },
+    /// All nodes are asked, this one among them: [`super::Relay::tell`] what it says.
+    Inquired {
+        /// The number of the question.
+        number: u64,
+        /// What it is about.
+        about: Vec<u8>,
+    },
+    /// A node's answer to a question, not verified.
+    Told(Box<Statement>),
     /// Two updates bear one name: keep the exhibit, and call [`super::Relay::expose`].
     Fork(Box<Fork>),
     /// The peer refuses us, and closes.
     Refused(crate::proto::peer::RefuseCode, String),
-}
-
-/// Why a link ends by its own rules.
-#[derive(Debug)]
-pub enum LinkError {
-    /// The peer speaks another version.
-    Protocol(u16),
-    /// A frame that may not come now.
-    Unexpected(&'static str),
-    /// An update that is no valid envelope.
-    Envelope(EnvelopeError),
-    /// A seal whose signature is not its key's, or updates that are not those of their seal.
-    Seal(Epoch),
-    /// More bytes than the window allows.
-    Window,
-    /// Nothing was heard for too long.
-    Silent(u64),
-    /// A rule of large payloads.
-    Blob(BlobError),
-    /// A rule of audits.
-    Audit(AuditError),
-    /// Our archive can't be read.
-    Store(StoreError),
-}
-
-impl fmt::Display for LinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Protocol(version) => {
-                write!(f, "the peer speaks version {version} of the link protocol, not {PROTOCOL}")
-            }
-            Self::Unexpected(what) => write!(f, "{what} may not come at this point of the link"),
-            Self::Envelope(error) => write!(f, "an update of the peer is refused: {error}"),
-            Self::Seal(epoch) => write!(f, "a seal of epoch {epoch} is not its owner's word"),
-            Self::Window => f.write_str("the peer sent more than its window of credit"),
-            Self::Silent(ms) => write!(f, "nothing was heard for {ms} ms"),
-            Self::Blob(error) => error.fmt(f),
-            Self::Audit(error) => error.fmt(f),
-            Self::Store(error) => write!(f, "the archive can't be read: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for LinkError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Envelope(error) => Some(error),
-            Self::Blob(error) => Some(error),
-            Self::Audit(error) => Some(error),
-            Self::Store(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl From<BlobError> for LinkError {
-    fn from(error: BlobError) -> Self {
-        Self::Blob(error)
-    }
-}
-
-impl From<AuditError> for LinkError {
-    fn from(error: AuditError) -> Self {
-        Self::Audit(error)
-    }
-}
-
-impl From<StoreError> for LinkError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
 }
 
 /// The figures of a link, for people and metrics.
@@ -179,6 +116,8 @@ pub struct LinkView {
     pub unacknowledged_bytes: u64,
     /// Updates sent on this link.
     pub sent_updates: u64,
+    /// Updates that came unasked on this link and were known.
+    pub duplicate_updates: u64,
 }
 
 /// How far a link has come.
@@ -209,6 +148,9 @@ pub(super) struct Link {
     /// The peer was told all that this node said of its disk before the link came up.
     pub(super) is_told: bool,
     pub(super) verify_budget: WordBudget,
+    pub(super) ask_budget: AskBudget,
+    /// Questions to all and their answers, to be sent.
+    pub(super) talk: Talk,
     /// What the peer has and we lack, when it was last looked at.
     pub(super) todo: Vector,
     /// What the peer offered, and said to be over when it was asked.
@@ -297,6 +239,8 @@ impl Link {
             held: Vector::new(),
             is_told: false,
             verify_budget: WordBudget::to_verify(now),
+            ask_budget: AskBudget::new(now),
+            talk: Talk::default(),
             todo: Vector::new(),
             passed: Vector::new(),
             unsent: Vector::new(),
@@ -623,6 +567,7 @@ impl Link {
             held_updates: self.held.count(),
             unacknowledged_bytes: self.outflow.sent_bytes - self.outflow.taken_bytes,
             sent_updates: self.outflow.sent_updates,
+            duplicate_updates: self.credit.updates.saturating_sub(self.credit.news),
         }
     }
 }

@@ -2,8 +2,9 @@
 //! both. Inside the peer's window of credit, in turn, so that neither waits for the end of the
 //! other.
 
+use super::LinkError;
 use super::gate::Sealed;
-use super::link::{Link, LinkError, parts};
+use super::link::{Link, parts};
 use super::pulls::{LIVE_DOTS, shared};
 use super::ring::{Fresh, Ring};
 use super::{Archive, prove};

@@ -8,12 +8,14 @@
 //! is to be closed. When an arrival says that there may be something ready, and when the archive
 //! takes updates again: [`Relay::next_step`] until there is none, each step done before the next.
 
+use super::LinkError;
 use super::audits::Audits;
 use super::blobs::Blobs;
 use super::gate::{Gate, Next};
 use super::inbound::EXHIBITS_MAX;
+use super::inquiries::Inquiries;
 use super::lead::Lead;
-use super::link::{Fork, Link, LinkError, LinkSettings, LinkView};
+use super::link::{Fork, Link, LinkSettings, LinkView};
 use super::meter::{Load, Rates};
 use super::outflow::{Outward, PUSH_BYTES_MAX};
 use super::pulls::Pulls;
@@ -94,11 +96,12 @@ pub struct Relay<L> {
     pub(super) settings: RelaySettings,
     pub(super) links: BTreeMap<L, Link>,
     pub(super) ring: Ring,
-    pub(super) gate: Gate,
+    pub(super) gate: Gate<L>,
     pub(super) pulls: Pulls<L>,
     pub(super) lead: Lead<L>,
     pub(super) blobs: Blobs<L>,
     pub(super) audits: Audits<L>,
+    pub(super) inquiries: Inquiries<L>,
     load: Load,
     rates: Rates,
     urgent_rates: Rates,
@@ -110,6 +113,8 @@ pub struct Relay<L> {
     pub(super) restored: Restored,
     /// What follows upon the seal that was given out.
     then: Option<Update>,
+    /// The link that brought the update that was given out last.
+    source: Option<L>,
     /// Who is being sent a backlog, and when that last moved.
     syncing: BTreeMap<L, Tick>,
     pub(super) wake: BTreeSet<L>,
@@ -140,6 +145,7 @@ impl<L: Copy + Ord> Relay<L> {
             signer: key,
             blobs: Blobs::new(settings.blobs),
             audits: Audits::new(settings.audits),
+            inquiries: Inquiries::new(),
             load: Load::new(settings.calm_updates_per_s, settings.calm_bytes_per_s),
             rates: Rates::new(settings.origin_updates_per_s),
             urgent_rates: Rates::new(URGENT_PER_S),
@@ -147,6 +153,7 @@ impl<L: Copy + Ord> Relay<L> {
             given: BTreeMap::new(),
             restored: Restored::default(),
             then: None,
+            source: None,
             syncing: BTreeMap::new(),
             wake: BTreeSet::new(),
             rng: Rng::new(seed),
@@ -267,6 +274,12 @@ impl<L: Copy + Ord> Relay<L> {
         }
         let is_piece_next = std::mem::replace(&mut filled.is_piece_next, false);
         let full = out.len() + room;
+        if room > 0 && !filled.talk.is_empty() {
+            filled.talk.write(full, out);
+            if !filled.talk.is_empty() {
+                self.wake.insert(link);
+            }
+        }
         self.put_asks(link, now, out);
         if is_piece_next {
             self.put_pieces(link, archive, full, out)?;
@@ -446,8 +459,8 @@ impl<L: Copy + Ord> Relay<L> {
         if let Some((_, (update, sealed))) = self.restored.pop_first() {
             return Some(Step::Restore(update, sealed));
         }
-        let (update, sealed) = match self.gate.next(archive) {
-            Some(Next::Update(update, sealed)) => (update, sealed),
+        let (update, sealed, from) = match self.gate.next(archive) {
+            Some(Next::Update(update, sealed, from)) => (update, sealed, from),
             Some(Next::Passed(span)) => return Some(self.pass(span)),
             None => {
                 self.drop_what_is_too_much(archive);
@@ -458,14 +471,14 @@ impl<L: Copy + Ord> Relay<L> {
         };
         let dot = update.dot();
         if dot.epoch == archive.next_own().epoch {
-            self.gate.put(update, sealed);
+            self.gate.put(update, sealed, from);
             return Some(Step::Amnesia);
         }
         let before = archive.tip(dot.epoch).filter(|_| dot.seq > 1);
         let follows = before.is_none_or(|tip| tip == update.previous());
         if !follows && !archive.is_forked(dot.epoch) && self.flagged.insert(dot.epoch) {
             let seal = sealed.seal.clone();
-            self.gate.put(update.clone(), sealed);
+            self.gate.put(update.clone(), sealed, from);
             let dot = Dot { seq: dot.seq - 1, ..dot };
             let beside = sealed_at(dot, archive).unwrap_or_else(|error| {
                 log::error!("what {dot} was can't be read: {error}");
@@ -474,12 +487,18 @@ impl<L: Copy + Ord> Relay<L> {
             return Some(Step::Fork(Box::new(Fork { dot, update, seal, beside })));
         }
         self.spread(&update, &sealed, now);
+        self.source = Some(from);
         if self.given.get(&dot.epoch).is_some_and(|given| given.covers(&update)) {
             return Some(Step::Append(update));
         }
         self.given.insert(dot.epoch, Arc::clone(&sealed));
         self.then = Some(update);
         Some(Step::Seal(sealed))
+    }
+
+    /// The link that brought the update of the last [`Step::Append`].
+    pub fn source(&self) -> Option<L> {
+        self.source
     }
 
     fn pass(&mut self, span: Span) -> Step {

@@ -61,6 +61,22 @@ impl Histogram {
         self.max = self.max.max(value);
     }
 
+    /// What was observed since `before`, an earlier copy of this histogram. Its greatest value is
+    /// not known beyond the range that it fell into.
+    pub fn since(&self, before: &Self) -> Self {
+        let counts: Box<[u64]> =
+            self.counts.iter().zip(&before.counts).map(|(now, then)| now - then).collect();
+        let last = counts.iter().rposition(|count| *count > 0);
+        let max = last.map_or(0, |last| self.bounds.get(last).copied().unwrap_or(self.max));
+        Self {
+            bounds: self.bounds,
+            count: self.count - before.count,
+            sum: self.sum.saturating_sub(before.sum),
+            max: max.min(self.max),
+            counts,
+        }
+    }
+
     /// How many values were observed.
     pub fn count(&self) -> u64 {
         self.count
@@ -120,6 +136,19 @@ mod tests {
         assert_eq!(histogram.quantile(0.5), Some(10));
         assert_eq!(histogram.quantile(1.0), Some(u64::MAX));
         assert_eq!(histogram.quantile(f64::NAN), Some(1));
+    }
+
+    #[test]
+    fn what_came_since_is_told_from_what_was_before() {
+        let mut histogram = Histogram::new(BOUNDS);
+        histogram.observe(1_000);
+        let before = histogram.clone();
+        assert_eq!(histogram.since(&before).quantile(0.5), None);
+        histogram.observe(5);
+        histogram.observe(7);
+        let since = histogram.since(&before);
+        assert_eq!((since.count(), since.sum(), since.max()), (2, 12, 10));
+        assert_eq!(since.quantile(1.0), Some(10));
     }
 
     proptest! {

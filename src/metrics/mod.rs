@@ -5,7 +5,11 @@
 //! answers `/metrics` walks the structs and hands each number to an [`Exposition`].
 
 mod exposition;
+mod gathered;
 mod histogram;
+mod tops;
 
 pub use exposition::{Exposition, Unit, Value};
+pub use gathered::{BadLine, GatheredPage};
 pub use histogram::{BYTES_BOUNDS, DURATION_NS_BOUNDS, Histogram};
+pub use tops::Tops;

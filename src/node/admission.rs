@@ -44,6 +44,12 @@ impl Node {
         }
     }
 
+    /// True for a node of which this one could tell what it says from what others say.
+    pub(super) fn is_known_by_key(&self, name: &str) -> bool {
+        self.configured_key(name).or_else(|| self.roll.key_of(name)).is_some()
+            || self.charter.members().any(|member| member == name)
+    }
+
     pub(super) fn configured_key(&self, name: &str) -> Option<PublicKey> {
         self.herd_peers().filter(|peer| peer.name == name).find_map(|peer| peer.key)
     }

@@ -175,6 +175,7 @@ impl Node {
         self.forget_writing(updates);
         for update in updates {
             self.index(update);
+            self.note_hop(cx, update, None);
         }
         let updates: Vec<Update> = updates.iter().map(|update| self.as_stands(update)).collect();
         self.flood(cx, &updates);

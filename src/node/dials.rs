@@ -107,6 +107,20 @@ impl Node {
         });
     }
 
+    /// Dials a configured peer now, whatever it waits for.
+    pub(super) fn dial_now(&mut self, cx: &mut Ctx<'_, Self>, name: &str) -> Result<(), String> {
+        let index = self.diallers.iter().position(|dialler| dialler.name == name);
+        let index = index.ok_or_else(|| format!("{name} is no peer that this node dials"))?;
+        if self.roll.is_linked(name) {
+            return Err(format!("a link to {name} stands"));
+        }
+        let dialler = &mut self.diallers[index];
+        dialler.backoff.reset();
+        dialler.is_busy = true;
+        self.dial(cx, index);
+        Ok(())
+    }
+
     fn dial_again(&mut self, cx: &mut Ctx<'_, Self>, index: usize) {
         let wait_ms = self.diallers[index].backoff.fail(cx.rng());
         self.diallers[index].is_busy = true;

@@ -118,7 +118,7 @@ fn count(spans: &[Span]) -> u64 {
 /// What a link may be, in the order of its life.
 const LINK_STATES: [&str; 4] = ["down", "greeting", "syncing", "up"];
 
-fn link_state<L>(member: &Member<L>) -> &'static str {
+pub(super) fn link_state<L>(member: &Member<L>) -> &'static str {
     match (&member.link, &member.view) {
         (None, _) => "down",
         (Some(_), None) => "greeting",

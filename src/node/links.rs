@@ -9,7 +9,7 @@ use crate::herd::{
 use crate::reactor::{ConnId, Ctx};
 use crate::serve::peer::HerdDesk;
 use crate::store::Store;
-use crate::update::{Epoch, Seal, Word};
+use crate::update::{Epoch, Seal, Statement, Word};
 
 /// What a lone peer says to be over counts as had once nobody else was there for so many times the
 /// silence after which a link ends.
@@ -147,6 +147,14 @@ impl HerdDesk for Node {
         }
         self.commit_later(cx, false);
         self.wake_links(cx);
+    }
+
+    fn inquired(&mut self, cx: &mut Ctx<'_, Self>, number: u64, about: &[u8]) {
+        self.inquired_of(cx, number, about);
+    }
+
+    fn told(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, said: Statement) {
+        self.heard_told(cx, conn, said);
     }
 
     fn heard_held(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, urgent: bool, word: Word) {

@@ -3,15 +3,19 @@
 //! on one thread, in turns, with `&mut Node`.
 
 mod admission;
+mod answers;
 mod audience;
 mod audits;
 mod charter;
 mod commit;
+mod console;
 mod dials;
 mod erasure;
 mod expose;
 mod flood;
 mod foreign;
+mod hops;
+mod hour;
 mod links;
 mod mending;
 mod probe;
@@ -21,11 +25,12 @@ mod retention;
 mod run;
 mod search;
 mod spread;
+mod steer;
 mod steps;
 mod tickets;
 
 pub use probe::Probe;
-pub use run::{NodeError, Running, prepare, run};
+pub use run::{Changes, NodeError, Running, prepare, run};
 
 use crate::base::Chunk;
 use crate::base::plant::{Bug, is_planted};
@@ -47,9 +52,12 @@ use crate::update::{
 };
 use audience::Audience;
 use commit::Commits;
+use console::Questions;
 use dials::Dialler;
 use expose::Figures;
 use foreign::Foreign;
+use hops::Hops;
+use hour::Hour;
 use rendered::Rendered;
 use reports::Reports;
 use retention::Retention;
@@ -100,6 +108,10 @@ pub struct Node {
     events: Events,
     prints: Prints,
     tally: Tally,
+    hour: Hour,
+    hops: Hops,
+    /// What the herd was asked from here.
+    questions: Questions,
     gate: Gate,
     figures: Figures,
     charter: Charter,
@@ -171,6 +183,9 @@ impl Node {
             events: Events::default(),
             prints: Prints::default(),
             tally: Tally::default(),
+            hour: Hour::default(),
+            hops: Hops::default(),
+            questions: Questions::default(),
             gate: Gate::default(),
             figures: Figures::default(),
             charter: Charter::default(),
@@ -214,6 +229,14 @@ impl Node {
                 self.prints.forget_all();
             }
         }
+    }
+
+    /// Remembers when an update could be read here first, and over which link it came.
+    fn note_hop(&mut self, cx: &Ctx<'_, Self>, update: &Update, link: Option<ConnId>) {
+        let from = link.and_then(|link| self.roll.name_of(link));
+        let cid = update.cid();
+        log::debug!("update {cid} can be read here, from {}", from.unwrap_or("this node itself"));
+        self.hops.note((cid, update.dot()), from, cx.wall_ns());
     }
 
     /// An update can be read from now on: tells the readers in the next turn.
@@ -302,6 +325,7 @@ impl Desk for Node {
         if early && self.store.may_send_early() && !self.store.is_hiding() {
             self.store.append(&update, Apply::Now);
             self.index(&update);
+            self.note_hop(cx, &update, None);
             self.announce(cx);
             self.flood_early(cx, update);
             self.commit_later(cx, false);

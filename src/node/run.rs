@@ -6,8 +6,8 @@ use super::{Node, erasure};
 use crate::base::{Rng, ServerEndpoint};
 use crate::config::{Config, KeyError, Listen, Service, load_or_make_key};
 use crate::reactor::{
-    Backend, Class, Ctx, ListenOptions, OsBackend, Peer, Protocol, Reactor, Settings, Signal,
-    descriptors_max,
+    Backend, Class, Ctx, Finish, ListenOptions, OsBackend, Peer, Protocol, Reactor, Settings,
+    Signal, descriptors_max,
 };
 use crate::serve::http::HttpConnection;
 use crate::serve::peer::PeerConnection;
@@ -50,6 +50,13 @@ impl From<StoreError> for NodeError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
+}
+
+/// What of a configuration can change while a node runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// From which level on it logs.
+    pub level: log::LevelFilter,
 }
 
 /// A node that is up: what it listens on.
@@ -184,6 +191,27 @@ impl Node {
         }
     }
 
+    /// Reads the configuration again, off the loop, and takes from it what can change.
+    fn reread<F>(cx: &mut Ctx<'_, Self>, reread: &Arc<F>)
+    where
+        F: Fn() -> Result<Changes, String> + Send + Sync + 'static,
+    {
+        let reread = Arc::clone(reread);
+        let job = move || -> Finish<Self> {
+            let read = reread();
+            Box::new(move |_, _: &mut Self| match read {
+                Ok(Changes { level }) => {
+                    log::set_max_level(level);
+                    log::info!("the configuration was read again: the log goes from {level} on");
+                }
+                Err(error) => log::error!("the configuration stays as it was: {error}"),
+            })
+        };
+        if let Err(full) = cx.offload(Box::new(job)) {
+            log::error!("the configuration is not read again: {full}");
+        }
+    }
+
     /// Ends the node: what waits goes to disk, the log is marked as closed in order.
     pub fn close(mut self) -> Result<(), NodeError> {
         self.seal_all();
@@ -204,9 +232,13 @@ pub fn prepare<B: Backend>(reactor: &mut Reactor<B, Node>) {
     reactor.on_stop(|cx, node: &mut Node| node.drain(cx));
 }
 
-/// Runs a node on this machine until a signal stops it. `ready` is called once every listener is
-/// bound.
-pub fn run(config: Config, ready: impl FnOnce(&Running)) -> Result<(), NodeError> {
+/// Runs a node on this machine until a signal stops it. `reread` reads the configuration again, on
+/// a thread of the pool; `ready` is called once every listener is bound.
+pub fn run(
+    config: Config,
+    reread: impl Fn() -> Result<Changes, String> + Send + Sync + 'static,
+    ready: impl FnOnce(&Running),
+) -> Result<(), NodeError> {
     let disk: Arc<dyn Disk> = Arc::new(FileDisk::new(config.dir.clone()));
     let mut settings = Node::settings(&config);
     let reserved = DESCRIPTORS_RESERVED + settings.peer_connections_reserve;
@@ -226,14 +258,16 @@ pub fn run(config: Config, ready: impl FnOnce(&Running)) -> Result<(), NodeError
     let mut node = Node::open(config, &key, disk, seed)?;
     node.search = search;
     prepare(&mut reactor);
-    let on_signal = |signal, cx: &mut Ctx<'_, Node>, _: &mut Node| match signal {
+    let reread = Arc::new(reread);
+    let on_signal = move |signal, cx: &mut Ctx<'_, Node>, _: &mut Node| match signal {
         Signal::Interrupt | Signal::Terminate => cx.stop(),
-        Signal::Hangup | Signal::User1 => {
-            log::info!("nothing in the configuration of this version can change while it runs");
-        }
+        Signal::Hangup | Signal::User1 => Node::reread(cx, &reread),
     };
     reactor.on_signal(on_signal).map_err(NodeError::Loop)?;
-    let running = reactor.with(&mut node, |cx, node| node.start(cx))?;
+    let running = reactor.with(&mut node, |cx, node| {
+        node.sample_for_ever(cx);
+        node.start(cx)
+    })?;
     ready(&running);
     reactor.run(&mut node).map_err(NodeError::Loop)?;
     node.close()?;

@@ -194,6 +194,10 @@ impl Node {
             news.insert_span(span);
         }
         self.roll.on_own_held(&news, cx.wall_ns() / 1_000_000);
+        if !news.is_empty() {
+            let held = self.store.held();
+            self.hops.note_on_disk(|dot| held.contains(dot), cx.wall_ns());
+        }
         if self.spread.take_awaited(self.store.held()) {
             self.relay.say_held(&self.store, true);
             self.wake_links(cx);

@@ -40,6 +40,8 @@ impl Node {
                 self.store.append(&update, Apply::Now);
                 self.spread.note_arrival(&update);
                 self.index(&update);
+                let link = self.relay.source();
+                self.note_hop(cx, &update, link);
             }
             Step::Restore(update, sealed) => self.restore(&update, &sealed.seal)?,
             Step::Pass(dots) => self.store.pass(&dots),

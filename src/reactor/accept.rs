@@ -93,19 +93,21 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
     fn admit(&mut self, id: ListenerId, socket: B::Socket, peer: Peer, state: &mut S) {
         let class = self.core.listeners.get(id.0).map(|listener| listener.options.class);
         if !class.is_some_and(|class| self.has_room_for(&peer, class)) {
-            return self.refuse(socket);
+            return self.refuse(socket, &peer);
         }
-        let Some(listener) = self.core.listeners.get_mut(id.0) else { return self.refuse(socket) };
+        let Some(listener) = self.core.listeners.get_mut(id.0) else {
+            return self.refuse(socket, &peer);
+        };
         let options = listener.options.clone();
         if options.secure.is_some() {
             return self.admit_to_handshake(id, socket, peer, &options);
         }
         let protocol = match build(listener.factory.as_mut(), &peer, state) {
             Ok(Some(protocol)) => protocol,
-            Ok(None) => return self.refuse(socket),
+            Ok(None) => return self.refuse(socket, &peer),
             Err(panic) => {
                 self.core.log_panic("factory", panic.as_ref());
-                return self.refuse(socket);
+                return self.refuse(socket, &peer);
             }
         };
         let mut conn = Conn::new(peer, options.class, self.core.board.now);
@@ -135,9 +137,9 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             Some(Ok(tls)) => tls,
             Some(Err(error)) => {
                 log::error!("a connection can't be secured: {error}");
-                return self.refuse(socket);
+                return self.refuse(socket, &peer);
             }
-            None => return self.refuse(socket),
+            None => return self.refuse(socket, &peer),
         };
         let now = self.core.board.now;
         let mut conn = Conn::new(peer, options.class, now);
@@ -159,8 +161,8 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         self.core.board.rearm(conn);
     }
 
-    fn refuse(&mut self, socket: B::Socket) {
-        self.core.board.stats.refused += 1;
+    fn refuse(&mut self, socket: B::Socket, peer: &Peer) {
+        self.core.board.stats.refuse(peer);
         self.backend.close(socket, Close::Orderly);
     }
 

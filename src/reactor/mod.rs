@@ -88,6 +88,7 @@ mod secure;
 mod settings;
 mod shake;
 mod sim;
+mod slow;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -109,6 +110,7 @@ pub use self::settings::{ConnectOptions, ListenOptions, Settings};
 pub use self::sim::{
     SimBackend, SimFaults, SimLoop, SimNode, SimReactor, SimSocket, SimWay, SimWorld,
 };
+pub use self::slow::SlowTurn;
 pub use self::stats::LoopStats;
 pub use self::transport::Transport;
 pub use self::turn::Reactor;

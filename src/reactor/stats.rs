@@ -1,7 +1,13 @@
 //! What the loop counts. Plain numbers: the loop is their only writer.
 
-use super::{Class, Lost};
-use crate::metrics::{DURATION_NS_BOUNDS, Histogram};
+use super::slow::{SLOW_MAX, SlowTurn};
+use super::{Class, Lost, Peer};
+use crate::metrics::{DURATION_NS_BOUNDS, Histogram, Tops};
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+/// Addresses of refused connections that are counted.
+const REFUSED_FROM_MAX: usize = 32;
 
 /// Counters since the loop was made, and gauges as of the end of its last turn.
 #[derive(Clone, Debug)]
@@ -15,6 +21,8 @@ pub struct LoopStats {
     pub accepted: u64,
     /// Connections closed at once: `connections_max`, `per_address_max`, or no protocol.
     pub refused: u64,
+    /// Whose they were.
+    pub refused_from: Tops<IpAddr>,
     /// TLS handshakes of accepted connections that came to nothing.
     pub handshakes_failed: u64,
     /// Accepts that failed for one connection.
@@ -53,6 +61,8 @@ pub struct LoopStats {
     pub timers_armed: u64,
     /// Turns longer than `slow_turn_ms`.
     pub slow_turns: u64,
+    /// The last of them, the newest last.
+    pub slow: VecDeque<SlowTurn>,
 }
 
 impl LoopStats {
@@ -62,6 +72,7 @@ impl LoopStats {
             turn_ns: Histogram::new(DURATION_NS_BOUNDS),
             accepted: 0,
             refused: 0,
+            refused_from: Tops::new(REFUSED_FROM_MAX),
             handshakes_failed: 0,
             accept_errors: 0,
             accept_exhausted: 0,
@@ -81,7 +92,24 @@ impl LoopStats {
             timers_fired: 0,
             timers_armed: 0,
             slow_turns: 0,
+            slow: VecDeque::new(),
         }
+    }
+
+    /// A connection was closed at once.
+    pub(super) fn refuse(&mut self, peer: &Peer) {
+        self.refused += 1;
+        if let Peer::Tcp(addr) = peer {
+            self.refused_from.count(addr.ip().to_canonical());
+        }
+    }
+
+    pub(super) fn note_slow(&mut self, turn: SlowTurn) {
+        self.slow_turns += 1;
+        if self.slow.len() == SLOW_MAX {
+            self.slow.pop_front();
+        }
+        self.slow.push_back(turn);
     }
 
     /// Connections of a class that were lost for a reason.

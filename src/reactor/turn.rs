@@ -13,6 +13,7 @@ use super::conn::Flags;
 use super::core::{Call, Core, Stage};
 use super::ids::Owner;
 use super::pool::{Letter, Mailbox, Pool};
+use super::slow::Course;
 use super::tls::Tls;
 use super::{ConnId, Ctx, Factory, LoopStats, Lost, Outcome, Peer, Protocol, Remote, Settings};
 use crate::base::{InBuf, Key, Rng, Slots, Tick};
@@ -177,17 +178,24 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
     pub fn turn(&mut self, state: &mut S) -> io::Result<bool> {
         self.wait()?;
         let began_ns = self.read_clock();
+        let mut course = Course::begin(&self.core.board.stats, began_ns);
         self.note_events();
         self.heed_signals(state);
         self.open_letters(state);
         self.fire_timers(state);
         self.accept(state);
-        self.visit_ready(state);
+        if course.has_called(&self.core.board.stats) {
+            course.calls_ended(self.backend.now_ns());
+        }
+        let visited = self.visit_ready(state);
+        if visited > 0 {
+            course.protocols_ended(visited, self.backend.now_ns());
+        }
         self.flush_dirty();
         self.start_dials(state);
         self.drain(state);
         self.reap(state);
-        self.finish_turn(began_ns);
+        self.finish_turn(began_ns, &course);
         Ok(!self.has_ended())
     }
 
@@ -347,16 +355,18 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
 
     /// Step 8: those ready at the start, up to `visits_per_turn`, one read and one feed each; the
     /// rest of a long input goes to the tail of the queue.
-    fn visit_ready(&mut self, state: &mut S) {
+    fn visit_ready(&mut self, state: &mut S) -> u64 {
         let board = &self.core.board;
-        for _ in 0..board.ready.len().min(board.settings.visits_per_turn) {
+        let count = board.ready.len().min(board.settings.visits_per_turn);
+        for _ in 0..count {
             let Some(id) = self.core.board.ready.pop_front() else { break };
             self.visit(id, state);
         }
+        count as u64
     }
 
     /// Step 12.
-    fn finish_turn(&mut self, began_ns: u64) {
+    fn finish_turn(&mut self, began_ns: u64, course: &Course) {
         #[cfg(debug_assertions)]
         self.assert_liveness();
         let took_ns = self.backend.now_ns().saturating_sub(began_ns);
@@ -367,8 +377,9 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         board.stats.jobs_waiting = self.core.pool.jobs as u64;
         let slow_turn_ms = board.settings.slow_turn_ms;
         if slow_turn_ms > 0 && tick(took_ns) >= slow_turn_ms {
-            board.stats.slow_turns += 1;
-            log::warn!("a turn of the loop took {} ms", tick(took_ns));
+            let turn = course.end(tick(began_ns), &board.stats, tick(took_ns));
+            board.stats.note_slow(turn);
+            log::warn!("a turn of the loop took {} ms: {turn}", tick(took_ns));
         }
     }
 

@@ -3,6 +3,7 @@
 //! state that outlives a connection (that is the node's).
 
 pub mod at;
+mod console;
 mod gate;
 pub mod http;
 pub mod line;
@@ -21,6 +22,7 @@ use crate::store::{Store, StoreError};
 use crate::update::{After, Cid, Dot, Kind, PublicKey, Signature, Update};
 use std::fmt;
 
+pub use console::{About, Action, Console, Gathered, Told};
 pub use gate::{CheckId, Denied, Gate, Verdict};
 pub use tally::{RouteLabel, Tally};
 pub use visitor::{Lacks, Visitor, anyone};
@@ -122,7 +124,7 @@ pub struct Holder {
 
 /// What the protocols ask of the node behind them. The node is the loop's shared state, so each
 /// call gets it as `&mut D`; nothing here blocks.
-pub trait Desk: Sized + 'static {
+pub trait Desk: Console {
     /// The node's configuration: name, limits, default durability.
     fn config(&self) -> &Config;
 

@@ -7,7 +7,7 @@ use crate::herd::{Admission, Arrival, Fork, Identity, LinkView, Relay, Unwelcome
 use crate::proto::peer::{Frame, PeerCodec, RefuseCode, VECTOR_BYTES_MAX};
 use crate::reactor::{Class, ConnId, Ctx, Lost, Outcome, Protocol};
 use crate::store::Store;
-use crate::update::{Epoch, Word};
+use crate::update::{Epoch, Statement, Word};
 
 /// Vectors are what is longest: large payloads come in pieces. With the type of the frame.
 const FRAME_BYTES_MAX: usize = VECTOR_BYTES_MAX + 1;
@@ -63,6 +63,12 @@ pub trait HerdDesk: Desk {
     /// Two updates bear one name.
     fn forked(&mut self, cx: &mut Ctx<'_, Self>, fork: &Fork);
 
+    /// All nodes are asked, this one among them.
+    fn inquired(&mut self, cx: &mut Ctx<'_, Self>, number: u64, about: &[u8]);
+
+    /// A node's answer to a question came, perhaps one to be passed on. Nothing of it is verified.
+    fn told(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, said: Statement);
+
     /// A peer says what a node has on disk, perhaps another one. Nothing of it is verified.
     fn heard_held(&mut self, cx: &mut Ctx<'_, Self>, conn: ConnId, urgent: bool, word: Word);
 
@@ -114,6 +120,11 @@ impl PeerConnection {
                 desk.goes_on_under(conn, epoch);
             }
             Arrival::Fork(fork) => desk.forked(cx, &fork),
+            Arrival::Inquired { number, about } => desk.inquired(cx, number, &about),
+            Arrival::Told(said) => {
+                let conn = cx.id();
+                desk.told(cx, conn, *said);
+            }
             Arrival::Held { urgent, word } => {
                 let conn = cx.id();
                 desk.heard_held(cx, conn, urgent, *word);

@@ -2,8 +2,9 @@
 //! commands by verb. Plain numbers of one node, bumped on the loop; and the one `Date` line that
 //! all answers of a second share.
 
-use crate::metrics::Exposition;
+use crate::metrics::{DURATION_NS_BOUNDS, Exposition, Histogram, Tops, Unit};
 use crate::proto::http::{DATE_BYTES, DateCache, Status};
+use crate::reactor::Peer;
 use std::collections::BTreeMap;
 
 macro_rules! routes {
@@ -65,9 +66,20 @@ routes! {
     Healthz = "/healthz",
     Readyz = "/readyz",
     Metrics = "/metrics",
+    HerdMetrics = "/metrics/herd",
+    Trace = "/v1/updates/{id}/trace",
+    PanelView = "/v1/panel",
+    Panel = "/panel",
+    PanelConfirm = "/panel/confirm",
+    PanelDo = "/panel/do",
+    PanelStyle = "/panel.css",
+    PanelScript = "/panel.js",
     Unknown = "unknown",
     Malformed = "malformed",
 }
+
+/// Pairs of a limit and an address that are counted.
+const OVER_MAX: usize = 64;
 
 /// Counters of the protocols, one value for a node.
 #[derive(Debug)]
@@ -76,6 +88,13 @@ pub struct Tally {
     /// has a handful of them, and its most frequent one nearly always came first.
     requests: Vec<Vec<(Status, u64)>>,
     commands: BTreeMap<&'static str, u64>,
+    /// HTTP connections open now.
+    pub http_connections: u64,
+    /// From the head of a request to its answer, in nanoseconds, in whole turns of the loop; those
+    /// that are answered from what is kept printed are not timed.
+    pub http_ns: Histogram,
+    /// Who is over which limit: the limit, the address.
+    over: Tops<(&'static str, String)>,
     sign_ins: BTreeMap<&'static str, u64>,
     /// Event streams open now.
     pub streams: u64,
@@ -101,6 +120,9 @@ impl Default for Tally {
         Self {
             requests: vec![Vec::new(); RouteLabel::ALL.len()],
             commands: BTreeMap::new(),
+            http_connections: 0,
+            http_ns: Histogram::new(DURATION_NS_BOUNDS),
+            over: Tops::new(OVER_MAX),
             sign_ins: BTreeMap::new(),
             streams: 0,
             long_polls: 0,
@@ -137,6 +159,31 @@ impl Tally {
         counts.iter().find(|(counted, _)| *counted == status).map_or(0, |(_, count)| *count)
     }
 
+    /// All requests answered so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.iter().flatten().map(|(_, count)| count).sum()
+    }
+
+    /// All line commands so far.
+    pub fn commands(&self) -> u64 {
+        self.commands.values().sum()
+    }
+
+    /// Someone is over a limit, and was told so by this status. Other statuses count for nothing.
+    pub fn on_refused(&mut self, status: Status, from: Peer) {
+        let Some(limit) = limit_of(status) else { return };
+        let address = match from {
+            Peer::Tcp(addr) => addr.ip().to_canonical().to_string(),
+            Peer::Unix => "unix".to_owned(),
+        };
+        self.over.count((limit, address));
+    }
+
+    /// Who is over which limit, the most frequent first: the limit, the address, how often.
+    pub fn over(&self) -> impl Iterator<Item = (&'static str, &str, u64)> {
+        self.over.most().into_iter().map(|((limit, address), count)| (*limit, &address[..], count))
+    }
+
     /// Counts a line command. `verb` comes from a closed list: never from the peer.
     pub fn on_command(&mut self, verb: &'static str) {
         *self.commands.entry(verb).or_default() += 1;
@@ -163,6 +210,11 @@ impl Tally {
                 out.counter("bellwether_http_requests_total", help, &labels, *count);
             }
         }
+        let help = "From a request's head to its answer, those answered as printed left out.";
+        let unit = Unit::Nanoseconds;
+        out.histogram("bellwether_http_request_seconds", help, &[], &self.http_ns, unit);
+        let help = "HTTP connections open now.";
+        out.gauge("bellwether_http_connections_open", help, &[], self.http_connections);
         let help = "Event streams open now.";
         out.gauge("bellwether_http_streams_open", help, &[], self.streams);
         let help = "Long polls that wait now.";
@@ -200,6 +252,19 @@ impl Tally {
             out.counter("bellwether_line_commands_total", help, &[("verb", verb)], *count);
         }
     }
+}
+
+/// The limit that a status tells of.
+fn limit_of(status: Status) -> Option<&'static str> {
+    Some(match status.code() {
+        401 | 403 => "not allowed",
+        408 => "too slow",
+        413 => "body too large",
+        414 | 431 => "head too large",
+        429 => "too often",
+        503 => "asked to try later",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

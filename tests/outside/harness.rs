@@ -144,6 +144,11 @@ impl Node {
         self.setup.toml(self.dir.path(), &self.http_port, &self.line_port)
     }
 
+    /// Writes the configuration of its present setup, which it may be told to read.
+    pub(crate) fn rewrite_config(&self) {
+        std::fs::write(self.config(), self.toml()).expect("a writable folder");
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.setup.name
     }

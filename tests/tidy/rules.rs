@@ -29,6 +29,7 @@ const TOP_LEVEL: &[&str] = &[
     "Makefile",
     "README.md",
     "bench",
+    "contrib",
     "examples",
     "fuzz",
     "src",

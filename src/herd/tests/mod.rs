@@ -7,6 +7,7 @@ mod cursor;
 mod feed;
 mod flood;
 mod forks;
+mod inquiries;
 mod link;
 mod memory;
 mod net;

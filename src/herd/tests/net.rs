@@ -9,7 +9,8 @@ use crate::herd::{
 };
 use crate::proto::peer::{Frame, PeerCodec};
 use crate::update::{
-    Cid, Dot, Draft, Epoch, Hlc, Kind, SEAL_UPDATES_MAX, Seal, SigningKey, Update, Vector,
+    Cid, Dot, Draft, Epoch, Hlc, Kind, SEAL_UPDATES_MAX, Seal, SigningKey, Statement, Update,
+    Vector,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -75,6 +76,8 @@ pub(super) struct Node {
     is_auditing: bool,
     /// Audits that are over.
     pub(super) audited: Vec<Audited<usize>>,
+    /// Answers to what this node asked all others.
+    pub(super) told: Vec<Statement>,
 }
 
 #[derive(Debug)]
@@ -136,6 +139,7 @@ impl Node {
             when: BTreeMap::new(),
             is_auditing: false,
             audited: Vec::new(),
+            told: Vec::new(),
         };
         node.begin_epoch();
         node
@@ -317,6 +321,15 @@ impl Net {
                 if fork.dot.epoch == node.epoch() {
                     node.begin_epoch();
                 }
+            }
+            Arrival::Inquired { number, about } => {
+                let said = Statement::sign(&node.key, number, &node.name, about);
+                node.relay.tell(said, now);
+                self.wake(at);
+            }
+            Arrival::Told(said) => {
+                node.told.extend(node.relay.tell(*said, now));
+                self.wake(at);
             }
             Arrival::Ready => self.steps(at),
             Arrival::Passed => {
@@ -507,6 +520,8 @@ pub(super) fn name_of(frame: &Frame<'_>) -> &'static str {
         Frame::Ping(_) => "ping",
         Frame::Pong(_) => "pong",
         Frame::Refuse { .. } => "refuse",
+        Frame::Inquire(_) => "inquire",
+        Frame::Tell(_) => "tell",
     }
 }
 

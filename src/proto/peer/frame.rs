@@ -1,18 +1,18 @@
 //! What the frames say, and the bytes of each body.
 
 use super::{
-    ASK_PIECES_MAX, AUDIT_BYTES_MAX, AskPieces, FrameFault, MANIFEST_BYTES_MAX, Manifest,
-    PIECE_BYTES, Piece, SealFrame, seal,
+    ABOUT_BYTES_MAX, ASK_PIECES_MAX, AUDIT_BYTES_MAX, AskPieces, FrameFault, Inquire,
+    MANIFEST_BYTES_MAX, Manifest, PIECE_BYTES, Piece, SealFrame, TOLD_BYTES_MAX, inquiry, seal,
 };
 use crate::update::{
-    Cid, Epoch, ORIGIN_BYTES_MAX, PublicKey, Reader, Seal, Signature, Truncated, Vector,
+    Cid, Epoch, ORIGIN_BYTES_MAX, PublicKey, Reader, Seal, Signature, Statement, Truncated, Vector,
     VectorError, Word, put_varint,
 };
 use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The version of the link protocol that this program speaks.
-pub const PROTOCOL: u16 = 3;
+pub const PROTOCOL: u16 = 4;
 /// The longest name of a node, in bytes.
 pub const NAME_BYTES_MAX: usize = ORIGIN_BYTES_MAX;
 /// The most runs that a vector of one frame may hold; each costs the receiver 16 bytes and more.
@@ -213,6 +213,10 @@ pub enum Frame<'a> {
     },
     /// From now on the sender publishes under this epoch, not the one that its hello named.
     Epoch(Epoch),
+    /// A question to all nodes.
+    Inquire(Inquire<'a>),
+    /// A node's answer to one, not verified.
+    Tell(Statement),
     /// Asks for a pong with the same number.
     Ping(u64),
     /// Answers a ping.
@@ -245,6 +249,8 @@ const PONG: u8 = 16;
 const REFUSE: u8 = 17;
 const PIECE: u8 = 18;
 const EPOCH: u8 = 19;
+const INQUIRE: u8 = 20;
+const TELL: u8 = 21;
 
 /// A hello without its name, version and vector.
 const HELLO_REST_BYTES: usize = 2 + 1 + 8 + 8 + HELLO_HASH_BYTES + 8 + 4 + 1;
@@ -274,6 +280,11 @@ pub(super) fn body_bytes(kind: u8) -> Option<RangeInclusive<usize>> {
         ASK_PIECES => 8 + 1 + 32 + 2..=8 + 10 + 32 + 2 * ASK_PIECES_MAX,
         PIECE => PIECE_HEAD_BYTES..=PIECE_HEAD_BYTES + PIECE_BYTES,
         EXHIBIT => 4 + SEAL_BYTES_MIN..=usize::MAX,
+        INQUIRE => 8 + 1 + 2..=8 + 1 + 1 + ABOUT_BYTES_MAX,
+        TELL => {
+            let least = inquiry::TELL_REST_BYTES + 1;
+            least..=inquiry::TELL_REST_BYTES + NAME_BYTES_MAX + TOLD_BYTES_MAX
+        }
         EPOCH | PING | PONG => 8..=8,
         REFUSE => 2..=2 + 255,
         _ => return None,
@@ -326,6 +337,8 @@ impl<'a> Frame<'a> {
                 out.extend_from_slice(raw);
                 seal.encode(out);
             }
+            Self::Inquire(asked) => asked.encode(out),
+            Self::Tell(said) => inquiry::encode_statement(said, out),
             Self::Epoch(Epoch(number)) | Self::Ping(number) | Self::Pong(number) => {
                 out.extend_from_slice(&number.to_be_bytes());
             }
@@ -356,6 +369,8 @@ impl<'a> Frame<'a> {
             Self::Piece(_) => PIECE,
             Self::Exhibit { .. } => EXHIBIT,
             Self::Epoch(_) => EPOCH,
+            Self::Inquire(_) => INQUIRE,
+            Self::Tell(_) => TELL,
             Self::Ping(_) => PING,
             Self::Pong(_) => PONG,
             Self::Refuse { .. } => REFUSE,
@@ -402,6 +417,8 @@ impl<'a> Frame<'a> {
                 Self::Exhibit { raw: reader.bytes(bytes)?, seal: Seal::decode(&mut reader)? }
             }
             EPOCH => Self::Epoch(Epoch(reader.u64()?)),
+            INQUIRE => Self::Inquire(Inquire::decode(&mut reader)?),
+            TELL => return inquiry::decode_statement(&mut reader).map(Self::Tell),
             PING => Self::Ping(reader.u64()?),
             PONG => Self::Pong(reader.u64()?),
             REFUSE => {
@@ -449,12 +466,12 @@ pub fn put_piece_frame(out: &mut Vec<u8>, body_bytes: usize) {
     out.push(PIECE);
 }
 
-fn put_short(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put_short(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(bytes.len() as u8);
     out.extend_from_slice(bytes);
 }
 
-fn put_name(out: &mut Vec<u8>, name: &str) {
+pub(super) fn put_name(out: &mut Vec<u8>, name: &str) {
     assert!(name.len() <= NAME_BYTES_MAX, "a node's name is at most {NAME_BYTES_MAX} bytes");
     put_short(out, name.as_bytes());
 }
@@ -562,7 +579,7 @@ fn decode_hello(mut reader: Reader<'_>) -> Result<Hello<'_>, FrameFault> {
     if reader.is_done() || protocol > PROTOCOL { Ok(hello) } else { Err(FrameFault::Trailing) }
 }
 
-fn decode_name(bytes: &[u8]) -> Result<&str, FrameFault> {
+pub(super) fn decode_name(bytes: &[u8]) -> Result<&str, FrameFault> {
     let name = std::str::from_utf8(bytes).map_err(|_| FrameFault::Text)?;
     let is_bad = |c: char| c.is_whitespace() || c.is_control();
     if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(is_bad) {

@@ -15,6 +15,7 @@
 //! 13 ask    as `blob.rs` says      18 piece   as `blob.rs` says
 //! 14 exhibit u32 n · n bytes of envelope · a seal
 //! 15 ping   u64       16 pong u64  17 refuse u8 code · u8+ text
+//! 19 epoch  u64       20 inquire and 21 tell as `inquiry.rs` says
 //! ```
 //! Numbers are big-endian; `u8+` is bytes behind a one-byte count. Owns the framing and the bounds
 //! of each field; never knows which frame may come when (that is `herd`'s), nor whether an envelope
@@ -24,6 +25,7 @@ mod audit;
 mod blob;
 mod codec;
 mod frame;
+mod inquiry;
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -42,4 +44,5 @@ pub use frame::{
     STATE_EPOCHS_MAX, StateFrame, VECTOR_BYTES_MAX, VECTOR_RUNS_MAX, put_piece_frame, put_seal,
     put_update_head,
 };
+pub use inquiry::{ABOUT_BYTES_MAX, Inquire, TOLD_BYTES_MAX};
 pub use seal::SealFrame;

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::base::InBuf;
-use crate::update::{Cid, Dot, Epoch, PublicKey, Seal, Signature, Vector, VectorError, Word};
+use crate::update::{
+    Cid, Dot, Epoch, PublicKey, Seal, Signature, Statement, Vector, VectorError, Word,
+};
 use proptest::prelude::*;
 
 const FRAME_BYTES_MAX: usize = 4096;
@@ -20,6 +22,8 @@ enum Owned {
     Exhibit(Vec<u8>, Seal),
     Number(bool, u64),
     Refuse(u8, String),
+    Inquire(u64, u8, Vec<u8>),
+    Tell(Statement),
 }
 
 impl Owned {
@@ -54,6 +58,10 @@ impl Owned {
             Self::Exhibit(raw, seal) => Frame::Exhibit { raw, seal: seal.clone() },
             Self::Number(true, number) => Frame::Ping(*number),
             Self::Number(false, number) => Frame::Pong(*number),
+            Self::Inquire(number, hops, about) => {
+                Frame::Inquire(Inquire { number: *number, hops: *hops, about })
+            }
+            Self::Tell(said) => Frame::Tell(said.clone()),
             Self::Refuse(code, text) => Frame::Refuse { code: RefuseCode::from_code(*code), text },
         }
     }
@@ -107,6 +115,13 @@ fn frames() -> impl Strategy<Value = Vec<Owned>> {
             .prop_map(|(raw, seal)| Owned::Exhibit(raw, seal)),
         any::<(bool, u64)>().prop_map(|(ping, number)| Owned::Number(ping, number)),
         (any::<u8>(), "\\PC{0,60}").prop_map(|(code, text)| Owned::Refuse(code, text)),
+        (any::<u64>(), any::<u8>(), prop::collection::vec(any::<u8>(), 1..ABOUT_BYTES_MAX + 1))
+            .prop_map(|(number, hops, about)| Owned::Inquire(number, hops, about)),
+        (any::<u64>(), words(), prop::collection::vec(any::<u8>(), 0..99)).prop_map(
+            |(inquiry, Word { key, node, signature, .. }, body)| {
+                Owned::Tell(Statement { inquiry, key, node, body, signature })
+            }
+        ),
     ];
     prop::collection::vec(frame, 1..8)
 }
@@ -191,7 +206,7 @@ proptest! {
 
     #[test]
     fn random_bytes_never_break_the_codec(
-        kind in 0..20_u8, body in prop::collection::vec(any::<u8>(), 0..120),
+        kind in 0..23_u8, body in prop::collection::vec(any::<u8>(), 0..120),
     ) {
         feed(&raw(kind, &body), &[7], |_, frame| {
             let mut again = Vec::new();

@@ -9,6 +9,7 @@
 
 use super::answer::Answer;
 use super::dispatch::{Begun, begin};
+use super::gather::{self, Gather};
 use super::print::Wants;
 use super::problem::Problem;
 use super::reading::Reading;
@@ -50,6 +51,8 @@ enum Phase {
     Polling(Box<Poll>),
     /// A search waits for its answer.
     Searching(Box<Search>),
+    /// The herd is asked.
+    Gathering(Box<Gather>),
     /// A stream flows until someone closes.
     Streaming(Box<Stream>),
 }
@@ -65,6 +68,8 @@ pub struct HttpConnection<D> {
     to: ReplyTo,
     /// What the request under way counts as.
     label: RouteLabel,
+    /// When it began, by the loop's clock, in nanoseconds, if it is timed.
+    began_ns: Option<u64>,
     /// The codings in which its client takes the answer.
     encodings: AcceptEncoding,
     /// When the head under way was first seen unfinished.
@@ -111,6 +116,7 @@ impl<D: Desk> HttpConnection<D> {
             is_for_people: false,
             to: ReplyTo::FAULT,
             label: RouteLabel::Malformed,
+            began_ns: None,
             encodings: AcceptEncoding::default(),
             head_since: None,
             body_since: 0,
@@ -191,6 +197,7 @@ impl<D: Desk> HttpConnection<D> {
 
     fn route(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, head: &Head<'_>) {
         self.body_since = cx.now();
+        self.began_ns = Some(cx.now_ns());
         self.encodings = AcceptEncoding::read(&head.fields);
         self.is_for_people = site::is_for_people(head);
         let begun = begin(cx, desk, head, &mut self.label);
@@ -208,6 +215,7 @@ impl<D: Desk> HttpConnection<D> {
             Ok(Begun::Poll(poll)) => self.poll(cx, desk, poll),
             Ok(Begun::Search(search)) => self.search(cx, desk, search),
             Ok(Begun::Stream(reading)) => self.stream(cx, desk, *reading),
+            Ok(Begun::Gather(gather)) => self.gather(cx, desk, gather),
             Err(problem) => self.refuse(cx, desk, problem),
         }
     }
@@ -236,7 +244,12 @@ impl<D: Desk> HttpConnection<D> {
     fn answer(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, answer: Answer) {
         let answer = answer.encoded(self.encodings, self.to);
         let wall_ns = cx.wall_ns();
+        let (now_ns, from) = (cx.now_ns(), cx.transport().peer());
         let tally = desk.tally();
+        if let Some(began_ns) = self.began_ns.take() {
+            tally.http_ns.observe(now_ns.saturating_sub(began_ns));
+        }
+        tally.on_refused(answer.status(), from);
         tally.body_bytes -= std::mem::take(&mut self.body_kept);
         tally.on_answer(self.label, answer.status());
         answer.write(cx.transport().out(), self.to, tally.date(wall_ns));
@@ -317,6 +330,8 @@ impl<D: Desk> HttpConnection<D> {
                 self.answer(cx, desk, poll.nothing());
             }
             Ok(None) => {
+                // What a reader chose to wait is no latency.
+                self.began_ns = None;
                 desk.attend(cx.id());
                 desk.tally().long_polls += 1;
                 self.pause(cx, poll.wait_ms);
@@ -324,6 +339,15 @@ impl<D: Desk> HttpConnection<D> {
             }
             Err(problem) => self.answer(cx, desk, problem.into()),
         }
+    }
+
+    /// Waits until the herd has answered.
+    fn gather(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, gather: Box<Gather>) {
+        if let Some(answer) = gather.look(cx, desk) {
+            return self.answer(cx, desk, answer);
+        }
+        self.phase = Phase::Gathering(gather);
+        self.pause(cx, gather::WAIT_MS_MAX);
     }
 
     /// A poll that waited has its answer.
@@ -453,6 +477,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
         let mut transport = cx.transport();
         transport.set_idle(Some(limits.idle_ms));
         transport.set_input_cap(limits.head_bytes.max(INPUT_BYTES));
+        desk.tally().http_connections += 1;
         Ok(())
     }
 
@@ -496,7 +521,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
     fn read_closed(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, _: &mut InBuf) -> Outcome {
         match self.phase {
             Phase::Streaming(_) => self.end_if_stream(cx, desk),
-            Phase::Settling(_) | Phase::Polling(_) | Phase::Searching(_) => {
+            Phase::Settling(_) | Phase::Polling(_) | Phase::Searching(_) | Phase::Gathering(_) => {
                 self.to = self.to.closing();
             }
             Phase::Ready | Phase::Body(_) => {
@@ -525,6 +550,10 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
                 desk.forget_search(cx.id());
                 self.end_search(cx, desk, Err(Search::overdue()));
             }
+            Phase::Gathering(_) => {
+                self.resume(cx, desk);
+                self.answer(cx, desk, Gather::unanswered().into());
+            }
             Phase::Streaming(mut stream) => {
                 stream.comment(cx, desk);
                 self.phase = Phase::Streaming(stream);
@@ -542,6 +571,13 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
                 self.resume(cx, desk);
                 self.settle(cx, desk, write);
             }
+            Phase::Gathering(gather) => match gather.look(cx, desk) {
+                Some(answer) => {
+                    self.resume(cx, desk);
+                    self.answer(cx, desk, answer);
+                }
+                None => self.phase = Phase::Gathering(gather),
+            },
             Phase::Polling(mut poll) => match poll.look(desk) {
                 Ok(Some(answer)) => self.end_poll(cx, desk, answer),
                 Ok(None) if cx.draining() => {
@@ -568,6 +604,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
 
     fn lost(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, reason: Lost) {
         desk.tally().body_bytes -= std::mem::take(&mut self.body_kept);
+        desk.tally().http_connections -= 1;
         match &mut self.phase {
             Phase::Polling(_) => {
                 desk.leave(cx.id());
@@ -582,7 +619,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
                 desk.tally().streams -= 1;
             }
             Phase::Settling(write) => write.forget(desk),
-            Phase::Ready | Phase::Body(_) => {}
+            Phase::Ready | Phase::Body(_) | Phase::Gathering(_) => {}
         }
     }
 }

@@ -1,9 +1,11 @@
 //! From a request's head to what becomes of it: an answer at once, a body to collect, a wait, a
 //! stream. No state: that is the connection's.
 
+use super::act::Act;
 use super::admit::{admit, sign_in_first};
 use super::answer::Answer;
 use super::edit::Edit;
+use super::gather::{Gather, Show};
 use super::problem::Problem;
 use super::query::Query;
 use super::reading::Reading;
@@ -28,6 +30,7 @@ pub(super) enum Begun {
     Poll(Box<Poll>),
     Search(Box<Search>),
     Stream(Box<Reading>),
+    Gather(Box<Gather>),
 }
 
 /// Begins a request. The label is set as soon as the route is known, also for those refused.
@@ -79,12 +82,17 @@ pub(super) fn begin<D: Desk>(
             let from = cx.transport().peer();
             Work::Post(Post::charter(desk, &from, &asked)?)
         }
+        (Verb::Post, Route::PanelDo) => {
+            let from = cx.transport().peer();
+            Work::Act(Box::new(Act::begin(from, &asked)))
+        }
         (Verb::Post, Route::Accounts) => Work::Post(Post::account(desk, &asked)?),
         (Verb::Post, Route::SignIn) => Work::SignIn(Box::new(SignIn::begin(Wish::In, &asked)?)),
         (Verb::Post, Route::SignOut) => Work::SignIn(Box::new(SignIn::begin(Wish::Out, &asked)?)),
         _ => return Ok(dressed(read(cx, desk, &route, &asked)?, &asked.visitor)),
     };
     let write = Write::begin(work, head.body, &desk.config().limits)?;
+    let write = write.traced(head.fields.text("traceparent"));
     Ok(Begun::Write(Box::new(write)))
 }
 
@@ -124,6 +132,9 @@ fn read<D: Desk>(
         Route::Feed => site::feed(desk, None, asked)?,
         Route::SectionFeed(name) => site::feed(desk, Some(name), asked)?,
         Route::StoryFeed(title) => site::story_feed(desk, title, asked)?,
+        Route::HerdMetrics | Route::Trace(_) | Route::PanelView | Route::Panel => {
+            return gather(cx, desk, route, asked);
+        }
         // Only reached with a body or an odd form of the target: the plain one is answered before.
         Route::Hello => status::hello(),
         Route::Stories => stories::list(desk, asked)?,
@@ -148,11 +159,36 @@ fn read<D: Desk>(
         Route::Section(name) => site::section(desk, name, asked),
         Route::Changes => site::changes(desk, asked),
         Route::Map => site::map(desk, asked),
-        Route::Stylesheet | Route::Script | Route::Icon => site::asset(route, asked),
-        // It has no verb that reads.
+        Route::Stylesheet
+        | Route::Script
+        | Route::Icon
+        | Route::PanelStyle
+        | Route::PanelScript => site::asset(route, asked),
+        Route::PanelConfirm => site::confirm(desk, asked)?,
+        // They have no verb that reads.
+        Route::PanelDo => return Err(Problem::not_found("open /panel first")),
         Route::Topic(_) | Route::SignOut => {
             return Err(Problem::not_found("a topic is read with /v1/updates"));
         }
     };
     Ok(Begun::Answer(answer))
+}
+
+/// What the whole herd is asked for first.
+fn gather<D: Desk>(
+    cx: &mut Ctx<'_, D>,
+    desk: &mut D,
+    route: &Route,
+    asked: &Asked<'_>,
+) -> Result<Begun, Problem> {
+    let show = match route {
+        Route::HerdMetrics => Show::Metrics,
+        Route::Trace(id) => {
+            let cid = id.parse().map_err(|error| Problem::malformed(format!("{error}")));
+            Show::Trace(cid?)
+        }
+        Route::PanelView => Show::View,
+        _ => Show::Panel(Box::new(site::PanelWish::read(asked)?)),
+    };
+    Ok(Begun::Gather(Box::new(Gather::begin(cx, desk, show))))
 }

@@ -2,11 +2,12 @@
 //!
 //! From the outside in: `connection` keeps one request at a time under way; `dispatch` finds what
 //! becomes of it, and `admit` who asks; `stories`, `write` (`edit`, `topics`), `updates`, `stream`,
-//! `search`, `accounts`, `status` and `site` answer. `print` keeps what stories were answered with,
-//! `events` what streams were sent. `route`, `query`, `draft`, `problem` and `answer` are the words
-//! they share.
+//! `search`, `accounts`, `status` and `site` answer; `gather` (`trace`) and `act` are for operators.
+//! `print` keeps what stories were answered with, `events` what streams were sent. `route`, `query`,
+//! `draft`, `problem` and `answer` are the words they share.
 
 mod accounts;
+mod act;
 mod admit;
 mod answer;
 mod connection;
@@ -14,6 +15,7 @@ mod dispatch;
 mod draft;
 mod edit;
 mod events;
+mod gather;
 mod print;
 mod problem;
 mod query;
@@ -28,6 +30,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod trace;
 mod unite;
 mod updates;
 mod withdraw;

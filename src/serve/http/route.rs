@@ -43,6 +43,14 @@ pub(super) enum Route {
     Healthz,
     Readyz,
     Metrics,
+    HerdMetrics,
+    Trace(String),
+    PanelView,
+    Panel,
+    PanelConfirm,
+    PanelDo,
+    PanelStyle,
+    PanelScript,
 }
 
 /// What a method may do.
@@ -74,6 +82,12 @@ impl Route {
             ["healthz"] => Self::Healthz,
             ["readyz"] => Self::Readyz,
             ["metrics"] => Self::Metrics,
+            ["metrics", "herd"] => Self::HerdMetrics,
+            ["panel"] => Self::Panel,
+            ["panel", "confirm"] => Self::PanelConfirm,
+            ["panel", "do"] => Self::PanelDo,
+            ["panel.css"] => Self::PanelStyle,
+            ["panel.js"] => Self::PanelScript,
             ["stories", title] if !title.is_empty() => Self::StoryPage(own(title)),
             ["search"] => Self::SearchPage,
             ["feed.atom"] => Self::Feed,
@@ -90,6 +104,8 @@ impl Route {
             ["v1", "search"] => Self::Search,
             ["v1", "updates"] => Self::Updates,
             ["v1", "updates", id, "spread"] => Self::Spread(own(id)),
+            ["v1", "updates", id, "trace"] => Self::Trace(own(id)),
+            ["v1", "panel"] => Self::PanelView,
             ["v1", "stream"] => Self::Stream,
             ["v1", "herd"] => Self::Herd,
             ["v1", "charter"] => Self::Charter,
@@ -107,11 +123,16 @@ impl Route {
             (Method::Options, _) => Some(Verb::Options),
             (
                 Method::Post,
-                Self::Topic(_) | Self::Charter | Self::Accounts | Self::SignIn | Self::SignOut,
+                Self::Topic(_)
+                | Self::Charter
+                | Self::Accounts
+                | Self::SignIn
+                | Self::SignOut
+                | Self::PanelDo,
             ) => Some(Verb::Post),
             (Method::Put, Self::Story(_)) => Some(Verb::Put),
             (Method::Delete, Self::Story(_)) => Some(Verb::Delete),
-            (Method::Get | Method::Head, Self::Topic(_) | Self::SignOut) => None,
+            (Method::Get | Method::Head, Self::Topic(_) | Self::SignOut | Self::PanelDo) => None,
             (Method::Get | Method::Head, _) => Some(Verb::Read),
             _ => None,
         }
@@ -121,7 +142,7 @@ impl Route {
     pub(super) fn allow(&self) -> &'static str {
         match self {
             Self::Story(_) => "GET, HEAD, PUT, DELETE, OPTIONS",
-            Self::Topic(_) | Self::SignOut => "POST, OPTIONS",
+            Self::Topic(_) | Self::SignOut | Self::PanelDo => "POST, OPTIONS",
             Self::Charter | Self::Accounts | Self::SignIn => "GET, HEAD, POST, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
@@ -134,6 +155,9 @@ impl Route {
             (Verb::Put, Self::Story(_)) | (Verb::Post, Self::Topic(_)) => Some(Scope::Write),
             (Verb::Delete, Self::Story(_)) => Some(Scope::Withdraw),
             (_, Self::Accounts | Self::Tokens) => Some(Scope::Admin),
+            (_, Self::Panel | Self::PanelView | Self::PanelConfirm | Self::PanelDo) => {
+                Some(Scope::Admin)
+            }
             _ => None,
         }
     }
@@ -160,7 +184,7 @@ impl Route {
 
     /// True for pages with a form for those who are not signed in, too.
     pub(super) fn has_form(&self) -> bool {
-        matches!(self, Self::SignIn | Self::SignOut)
+        matches!(self, Self::SignIn | Self::SignOut | Self::PanelConfirm | Self::PanelDo)
     }
 
     /// Its name in the metrics.
@@ -201,6 +225,14 @@ impl Route {
             Self::Healthz => RouteLabel::Healthz,
             Self::Readyz => RouteLabel::Readyz,
             Self::Metrics => RouteLabel::Metrics,
+            Self::HerdMetrics => RouteLabel::HerdMetrics,
+            Self::Trace(_) => RouteLabel::Trace,
+            Self::PanelView => RouteLabel::PanelView,
+            Self::Panel => RouteLabel::Panel,
+            Self::PanelConfirm => RouteLabel::PanelConfirm,
+            Self::PanelDo => RouteLabel::PanelDo,
+            Self::PanelStyle => RouteLabel::PanelStyle,
+            Self::PanelScript => RouteLabel::PanelScript,
         }
     }
 }
@@ -263,6 +295,13 @@ mod tests {
             ("/healthz", Some(Route::Healthz)),
             ("/readyz", Some(Route::Readyz)),
             ("/metrics", Some(Route::Metrics)),
+            ("/metrics/herd", Some(Route::HerdMetrics)),
+            ("/v1/updates/00/trace", Some(Route::Trace(title("00")))),
+            ("/v1/panel", Some(Route::PanelView)),
+            ("/panel", Some(Route::Panel)),
+            ("/panel/confirm", Some(Route::PanelConfirm)),
+            ("/panel/do", Some(Route::PanelDo)),
+            ("/panel/", None),
             ("", Some(Route::Front)),
         ] {
             assert_eq!(Route::find(path), Ok(route), "{path}");
@@ -289,6 +328,8 @@ mod tests {
             Route::SignIn,
             Route::SignOut,
             Route::HistoryPage("a".into()),
+            Route::Panel,
+            Route::PanelDo,
         ];
         for route in routes {
             for (method, name) in [

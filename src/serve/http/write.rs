@@ -1,12 +1,14 @@
 //! Requests that change something: their body is collected, they may wait for another write of the
 //! same story, and are answered when the disk has what was asked of it, never before.
 
+use super::act::{self, Act};
 use super::answer::Answer;
 use super::edit::Edit;
 use super::problem::Problem;
 use super::query::Query;
 use super::site::sign_in::SignIn;
 use super::topics::Post;
+use super::trace::trace_id;
 use super::withdraw::Withdraw;
 use crate::config::{Durability, Limits};
 use crate::herd::Feed;
@@ -116,6 +118,7 @@ pub(super) enum Work {
     Edit(Box<Edit>),
     Withdraw(Withdraw),
     Post(Post),
+    Act(Box<Act>),
     SignIn(Box<SignIn>),
 }
 
@@ -137,6 +140,8 @@ pub(super) struct Write {
     body: Vec<u8>,
     body_bytes_max: usize,
     made: Option<Made>,
+    /// The writer's own trace that it belongs to.
+    trace_id: Option<String>,
 }
 
 impl Write {
@@ -146,6 +151,7 @@ impl Write {
             Work::Edit(edit) => edit.durability(),
             Work::Withdraw(withdraw) => withdraw.durability(),
             Work::Post(post) => post.durability(),
+            Work::Act(_) => Durability::Local,
             Work::SignIn(_) => Durability::None,
         }
     }
@@ -157,14 +163,24 @@ impl Write {
             // Its reason is in the query; a body has no meaning, but may be sent.
             Work::Withdraw(_) => limits.head_bytes,
             Work::Post(post) => post.body_bytes_max(limits.update_bytes),
+            Work::Act(_) => act::FORM_BYTES_MAX,
             Work::SignIn(_) => SignIn::body_bytes_max(),
         };
         match length {
             BodyLength::Length(bytes) if bytes > body_bytes_max as u64 => {
                 Err(Problem::too_large(body_bytes_max))
             }
-            _ => Ok(Self { work, body: Vec::new(), body_bytes_max, made: None }),
+            _ => {
+                let (body, made, trace_id) = (Vec::new(), None, None);
+                Ok(Self { work, body, body_bytes_max, made, trace_id })
+            }
         }
+    }
+
+    /// It belongs to the trace that a `traceparent` names, if there is one that reads.
+    pub(super) fn traced(mut self, traceparent: Option<&str>) -> Self {
+        self.trace_id = traceparent.and_then(trace_id).map(str::to_owned);
+        self
     }
 
     /// Takes a piece of the body, when there is room for so many more bytes in this node.
@@ -188,6 +204,7 @@ impl Write {
             Work::Edit(edit) => edit.on_body(body, limits.story_bytes),
             Work::Withdraw(_) => Ok(()),
             Work::Post(post) => post.on_body(body),
+            Work::Act(act) => act.on_body(&body),
             Work::SignIn(form) => form.on_body(&body),
         }
     }
@@ -198,8 +215,10 @@ impl Write {
         cx: &mut Ctx<'_, D>,
         desk: &mut D,
     ) -> Result<Progress, Problem> {
-        if let Work::SignIn(form) = &mut self.work {
-            return Ok(form.advance(cx, desk));
+        match &mut self.work {
+            Work::SignIn(form) => return Ok(form.advance(cx, desk)),
+            Work::Act(act) => return Ok(act.advance(cx, desk)),
+            Work::Edit(_) | Work::Withdraw(_) | Work::Post(_) => {}
         }
         if self.made.is_none() {
             // Another write of this story is not on disk yet: it may still fail, and until then
@@ -207,7 +226,7 @@ impl Write {
             let title = match &self.work {
                 Work::Edit(edit) => Some(edit.title()),
                 Work::Withdraw(withdraw) => Some(withdraw.title()),
-                Work::Post(_) | Work::SignIn(_) => None,
+                Work::Post(_) | Work::SignIn(_) | Work::Act(_) => None,
             };
             if let Some(ticket) = title.and_then(|title| desk.writing(title)) {
                 return Ok(Progress::Wait(ticket));
@@ -217,7 +236,11 @@ impl Write {
                 Work::Withdraw(withdraw) => withdraw.publish(cx, desk)?,
                 Work::Post(post) => post.publish(cx, desk)?,
                 Work::SignIn(form) => return Ok(form.advance(cx, desk)),
+                Work::Act(act) => return Ok(act.advance(cx, desk)),
             });
+            if let (Some(made), Some(trace_id)) = (&self.made, &self.trace_id) {
+                desk.note_trace(made.receipt.cid, trace_id);
+            }
         }
         let Some(made) = self.made else {
             return Err(Self::unsettled());
@@ -232,7 +255,7 @@ impl Write {
                 Work::Edit(edit) => edit.done(desk, &made),
                 Work::Withdraw(withdraw) => withdraw.done(desk, &made),
                 Work::Post(post) => post.done(desk, &made),
-                Work::SignIn(_) => return Err(Self::unsettled()),
+                Work::SignIn(_) | Work::Act(_) => return Err(Self::unsettled()),
             })),
         }
     }

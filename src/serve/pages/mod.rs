@@ -13,6 +13,7 @@ mod history;
 mod lines;
 mod map;
 mod markdown;
+mod panel;
 mod plain;
 mod search;
 mod section;
@@ -36,6 +37,10 @@ pub(super) use frame::Around;
 pub(super) use front::{Column, FrontPage, front};
 pub(super) use history::{HistoryPage, history};
 pub(super) use map::{MapPage, map};
+pub(super) use panel::{
+    PanelPage, Part, Reached, SCRIPT as PANEL_SCRIPT, STYLESHEET as PANEL_STYLE, confirm, done,
+    panel,
+};
 pub(super) use plain::{PlainPage, plain};
 pub(super) use search::{SearchHit, SearchPage, SearchResults, search};
 pub(super) use section::{SectionPage, SectionsPage, section, sections};
@@ -53,6 +58,10 @@ pub(super) const ICON: &str = include_str!("icon.svg");
 /// keep them for long.
 static STYLESHEET_HREF: LazyLock<String> = LazyLock::new(|| asset_href("/style.css", STYLESHEET));
 static SCRIPT_HREF: LazyLock<String> = LazyLock::new(|| asset_href("/site.js", SCRIPT));
+
+static PANEL_STYLE_HREF: LazyLock<String> = LazyLock::new(|| asset_href("/panel.css", PANEL_STYLE));
+static PANEL_SCRIPT_HREF: LazyLock<String> =
+    LazyLock::new(|| asset_href("/panel.js", PANEL_SCRIPT));
 
 fn asset_href(path: &str, content: &str) -> String {
     format!("{path}?v={}", asset_version(content))

@@ -405,7 +405,9 @@ impl World {
             | Arrival::Ready
             | Arrival::Duplicate
             | Arrival::Epoch(_)
-            | Arrival::Held { .. } => Ok(()),
+            | Arrival::Held { .. }
+            | Arrival::Inquired { .. }
+            | Arrival::Told(_) => Ok(()),
         }
     }
 

@@ -1,4 +1,5 @@
-//! `/style.css`, `/site.js`, `/icon.svg`: what the pages are dressed with, encoded once.
+//! `/style.css`, `/site.js`, `/icon.svg`, `/panel.css`, `/panel.js`: what the pages are dressed
+//! with, encoded once.
 
 use crate::proto::http::{AcceptEncoding, Coding, Status};
 use crate::serve::http::answer::Answer;
@@ -28,6 +29,10 @@ static STYLESHEET: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("text/css; charset=utf-8", pages::STYLESHEET));
 static SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("text/javascript; charset=utf-8", pages::SCRIPT));
+static PANEL_STYLE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("text/css; charset=utf-8", pages::PANEL_STYLE));
+static PANEL_SCRIPT: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("text/javascript; charset=utf-8", pages::PANEL_SCRIPT));
 static ICON: LazyLock<Asset> = LazyLock::new(|| Asset::new("image/svg+xml", pages::ICON));
 
 /// The asset of a route.
@@ -35,6 +40,8 @@ pub(in crate::serve::http) fn asset(route: &Route, asked: &Asked<'_>) -> Answer 
     let asset = match route {
         Route::Script => &SCRIPT,
         Route::Icon => &ICON,
+        Route::PanelStyle => &PANEL_STYLE,
+        Route::PanelScript => &PANEL_SCRIPT,
         _ => &STYLESHEET,
     };
     let liked = AcceptEncoding::read(&asked.fields).best(&Coding::OFFERS);

@@ -9,6 +9,7 @@ mod forms;
 mod merges;
 mod news;
 mod pages;
+mod panel;
 mod search;
 mod spread;
 mod streams;
@@ -78,6 +79,7 @@ struct TestDesk {
     found: BTreeMap<ConnId, Result<Found, Fault>>,
     backlog: SearchBacklog,
     clients: Vec<Seen>,
+    herd: panel::Herd,
 }
 
 fn key() -> SigningKey {
@@ -118,6 +120,7 @@ impl TestDesk {
             found: BTreeMap::new(),
             backlog: SearchBacklog::default(),
             clients: Vec::new(),
+            herd: panel::Herd::default(),
         }
     }
 

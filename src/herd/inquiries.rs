@@ -1,0 +1,251 @@
+//! Questions to all nodes of the herd, and the way of their answers: a question goes out over every
+//! link, and is passed on by each node over all its other links, once; an answer goes back over the
+//! link on which its question came. So nothing is sent while nobody asks, it works in any topology,
+//! and a node that died or hangs is missing among the answers instead of being reported by others.
+//!
+//! Nothing is believed here. Everything is bounded: questions that are open, answers and their
+//! bytes by question, questions a second by link, and what waits to be sent on a link.
+
+use super::Relay;
+use crate::base::{OutBuf, Tick};
+use crate::proto::peer::{Frame, Inquire};
+use crate::update::{PublicKey, Statement};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A question goes over so many links at most: more than the diameter of any sane herd.
+const HOPS_MAX: u8 = 32;
+/// Questions whose answers may still come.
+const OPEN_MAX: usize = 256;
+/// Answers later than this are dropped.
+const OPEN_MS: u64 = 10_000;
+/// Nodes that may answer one question.
+const ANSWERS_MAX: usize = 1024;
+/// Bytes of all answers to one question.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Questions that a link may bring a second, and at once.
+const ASKED_PER_S: u64 = 20;
+const ASKED_AT_ONCE: u64 = 40;
+/// Bytes that may wait to be sent on a link; more are dropped, and missing where they were to go.
+const WAITING_BYTES_MAX: usize = 2 << 20;
+
+/// One question.
+#[derive(Debug)]
+struct Open<L> {
+    /// Where it came from; `None`: it is ours.
+    back: Option<L>,
+    until: Tick,
+    answered: BTreeSet<PublicKey>,
+    bytes: usize,
+}
+
+/// The questions that are under way.
+#[derive(Debug)]
+pub(super) struct Inquiries<L> {
+    open: BTreeMap<u64, Open<L>>,
+}
+
+/// Where an answer belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Destination<L> {
+    /// To who asked this node.
+    Link(L),
+    /// Here.
+    Here,
+}
+
+impl<L: Copy + Ord> Inquiries<L> {
+    pub(super) fn new() -> Self {
+        Self { open: BTreeMap::new() }
+    }
+
+    /// Opens a question; false when it is known, or when there are too many.
+    fn open(&mut self, number: u64, back: Option<L>, now: Tick) -> bool {
+        self.open.retain(|_, open| open.until > now);
+        if self.open.contains_key(&number) || self.open.len() >= OPEN_MAX {
+            return false;
+        }
+        let until = now + OPEN_MS;
+        self.open.insert(number, Open { back, until, answered: BTreeSet::new(), bytes: 0 });
+        true
+    }
+
+    /// Where an answer to a question goes; `None` when nobody waits for it.
+    fn place(&mut self, said: &Statement, now: Tick) -> Option<Destination<L>> {
+        let open = self.open.get_mut(&said.inquiry).filter(|open| open.until > now)?;
+        let bytes = open.bytes + said.body.len();
+        if open.answered.len() >= ANSWERS_MAX || bytes > ANSWER_BYTES_MAX {
+            return None;
+        }
+        if !open.answered.insert(said.key) {
+            return None;
+        }
+        open.bytes = bytes;
+        Some(open.back.map_or(Destination::Here, Destination::Link))
+    }
+
+    fn is_wanted(&self, said: &Statement, now: Tick) -> bool {
+        let open = self.open.get(&said.inquiry).filter(|open| open.until > now);
+        open.is_some_and(|open| !open.answered.contains(&said.key))
+    }
+}
+
+/// How many questions a link may bring.
+#[derive(Debug)]
+pub(super) struct AskBudget {
+    left: u64,
+    at: Tick,
+}
+
+impl AskBudget {
+    pub(super) fn new(now: Tick) -> Self {
+        Self { left: ASKED_AT_ONCE, at: now }
+    }
+
+    fn take(&mut self, now: Tick) -> bool {
+        let more = now.saturating_sub(self.at) * ASKED_PER_S / 1_000;
+        if more > 0 {
+            self.left = (self.left + more).min(ASKED_AT_ONCE);
+            self.at = now;
+        }
+        let is_any = self.left > 0;
+        self.left -= u64::from(is_any);
+        is_any
+    }
+}
+
+/// Questions and answers that wait to be sent on a link, as frames.
+#[derive(Debug, Default)]
+pub(super) struct Talk {
+    frames: VecDeque<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Talk {
+    fn put(&mut self, frame: &Frame<'_>) -> bool {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        let fits = self.bytes + bytes.len() <= WAITING_BYTES_MAX;
+        if fits {
+            self.bytes += bytes.len();
+            self.frames.push_back(bytes);
+        }
+        fits
+    }
+
+    /// Writes as many as there is room for, at least one: nothing that a link carries may starve
+    /// them, and they starve nothing.
+    pub(super) fn write(&mut self, full: usize, out: &mut OutBuf) {
+        while let Some(frame) = self.frames.pop_front() {
+            self.bytes -= frame.len();
+            out.put(&frame);
+            if out.len() >= full {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+}
+
+impl<L: Copy + Ord> Relay<L> {
+    /// Asks all nodes that can be reached. `number` is random, `about` within its bounds
+    /// ([`crate::proto::peer::ABOUT_BYTES_MAX`]). False when too much is asked already.
+    pub fn inquire(&mut self, number: u64, about: &[u8], now: Tick) -> bool {
+        let is_new = self.inquiries.open(number, None, now);
+        if is_new {
+            self.pass_on(None, Inquire { number, hops: HOPS_MAX, about });
+        }
+        is_new
+    }
+
+    /// A question came on a link: true when it is new, and to be answered with [`Relay::tell`]. It
+    /// is passed on.
+    pub(super) fn on_inquire(&mut self, link: L, asked: Inquire<'_>, now: Tick) -> bool {
+        let Some(at) = self.links.get_mut(&link) else { return false };
+        if !at.ask_budget.take(now) || !self.inquiries.open(asked.number, Some(link), now) {
+            return false;
+        }
+        if let Some(hops) = asked.hops.min(HOPS_MAX).checked_sub(1) {
+            self.pass_on(Some(link), Inquire { hops, ..asked });
+        }
+        true
+    }
+
+    fn pass_on(&mut self, from: Option<L>, asked: Inquire<'_>) {
+        for (name, link) in &mut self.links {
+            let is_other = Some(*name) != from && link.is_up();
+            if is_other && link.talk.put(&Frame::Inquire(asked)) {
+                self.wake.insert(*name);
+            }
+        }
+    }
+
+    /// True when an answer that came is waited for, so that it is worth verifying.
+    pub fn awaits(&self, said: &Statement, now: Tick) -> bool {
+        self.inquiries.is_wanted(said, now)
+    }
+
+    /// Takes a verified answer, this node's own or another's: it goes on to who asked. If that is
+    /// this node it is given back.
+    pub fn tell(&mut self, said: Statement, now: Tick) -> Option<Statement> {
+        match self.inquiries.place(&said, now)? {
+            Destination::Here => Some(said),
+            Destination::Link(link) => {
+                if let Some(at) = self.links.get_mut(&link).filter(|at| at.is_up())
+                    && at.talk.put(&Frame::Tell(said))
+                {
+                    self.wake.insert(link);
+                }
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::update::SigningKey;
+
+    fn said(number: u64, seed: u8, bytes: usize) -> Statement {
+        Statement::sign(&SigningKey::from_seed([seed; 32]), number, "a", vec![1; bytes])
+    }
+
+    #[test]
+    fn an_answer_goes_where_its_question_came_from_once_and_in_time() {
+        let mut inquiries: Inquiries<u8> = Inquiries::new();
+        assert!(inquiries.open(1, Some(7), 0) && inquiries.open(2, None, 0));
+        assert!(!inquiries.open(1, Some(8), 0), "a copy on another way");
+        assert_eq!(inquiries.place(&said(1, 1, 9), 5), Some(Destination::Link(7)));
+        assert_eq!(inquiries.place(&said(1, 1, 9), 5), None, "it said so already");
+        assert_eq!(inquiries.place(&said(1, 2, 9), 5), Some(Destination::Link(7)));
+        assert_eq!(inquiries.place(&said(2, 1, 9), 5), Some(Destination::Here));
+        assert_eq!(inquiries.place(&said(3, 1, 9), 5), None, "nobody asked");
+        assert_eq!(inquiries.place(&said(1, 3, 9), OPEN_MS), None, "too late");
+        assert!(inquiries.open(1, Some(8), OPEN_MS), "by then it is forgotten");
+    }
+
+    #[test]
+    fn questions_answers_and_their_bytes_are_bounded() {
+        let mut inquiries: Inquiries<u8> = Inquiries::new();
+        let opened = (0..1_000).filter(|number| inquiries.open(*number, None, 0)).count();
+        assert_eq!(opened, OPEN_MAX);
+        let mib = 1 << 20;
+        let taken = (0..32_u8).filter(|seed| inquiries.place(&said(5, *seed, mib), 1).is_some());
+        assert_eq!(taken.count(), ANSWER_BYTES_MAX / mib);
+        let mut budget = AskBudget::new(0);
+        let mut taken = |now| (0..100).filter(|_| budget.take(now)).count();
+        assert_eq!([taken(0), taken(10), taken(1_000), taken(1 << 40)], [40, 0, 20, 40]);
+        let mut talk = Talk::default();
+        let frame = Frame::Tell(said(5, 1, 100_000));
+        let put = (0..100).filter(|_| talk.put(&frame)).count();
+        assert_eq!(put, WAITING_BYTES_MAX / 100_110);
+        let mut out = OutBuf::new();
+        talk.write(0, &mut out);
+        assert!(out.len() > 100_000 && out.len() < 200_000, "one at least");
+        talk.write(usize::MAX, &mut out);
+        assert!(talk.is_empty() && talk.bytes == 0);
+    }
+}
