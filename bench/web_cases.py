@@ -106,7 +106,7 @@ class View:
 
 
 def story(bench):
-    """A story of 1 kB beside /hello, and beside nginx with the same bytes in a file."""
+    """A story of 1 kB and its page beside /hello, and beside nginx with the same bytes in a file."""
     case = "a story of 1 kB, 64 connections"
     with contextlib.ExitStack() as stack:
         ours = stack.enter_context(bench.bellwether("none"))
@@ -115,6 +115,7 @@ def story(bench):
         files.mkdir(exist_ok=True)
         (files / "story.json").write_bytes(content)
         paths = [(View(ours, "bellwether, story"), ours.port, "/v1/stories/bench"),
+                 (View(ours, "bellwether, page"), ours.port, "/stories/bench"),
                  (View(ours, "bellwether, /hello"), ours.port, "/hello")]
         if not bench.smoke:
             starters = [("nginx", lambda: contestants.nginx(bench, files))]
@@ -124,6 +125,7 @@ def story(bench):
                  for view, port, path in paths]
         rates = bench.alternate(case, loads, "requests/s")
     bench.beat(case, rates, "bellwether, story", "bellwether, /hello", 0.90)
+    bench.beat(case, rates, "bellwether, page", "bellwether, /hello", 0.80)
     bench.beat(case, rates, "bellwether, story", "nginx, file", 1.2, strictly=True)
 
 

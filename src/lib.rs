@@ -14,6 +14,7 @@ pub mod news;
 pub mod node;
 pub mod proto;
 pub mod reactor;
+pub mod search;
 pub mod serve;
 pub mod sim;
 pub mod store;

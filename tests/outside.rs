@@ -44,3 +44,5 @@ mod load;
 mod net;
 #[path = "outside/panel.rs"]
 mod panel;
+#[path = "outside/search.rs"]
+mod search;

@@ -21,6 +21,7 @@ mod logging;
 mod nearest;
 mod publish;
 mod read;
+mod search;
 mod serve;
 mod sim;
 mod status;
@@ -56,6 +57,7 @@ const COMMANDS: &[Command] = &[
     publish::COMMAND,
     read::COMMAND,
     history::COMMAND,
+    search::COMMAND,
     withdraw::COMMAND,
     follow::COMMAND,
     status::COMMAND,

@@ -153,6 +153,10 @@ limits! {
     rewrite_ms: u64 = 10_000, 10, DAY_MS;
     /// How often what is over its topic's retention is looked for.
     retention_ms: u64 = 60_000, 10, DAY_MS;
+    /// Searches that may wait for an answer; 0: this node has no search.
+    searches: usize = 32, 0, 10_000;
+    /// How long a search may take.
+    search_ms: u64 = 500, 10, 60_000;
     /// A turn of the loop that took longer is logged.
     turn_slow_ms: u64 = 50, 1, 600_000;
 }

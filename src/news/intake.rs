@@ -6,15 +6,15 @@
 //! another. A head is what nothing follows; if aliases make revisions follow one another in a
 //! circle, the newest is shown as if it were the head.
 //!
-//! A withdrawn story stays withdrawn, whatever comes later; all it leaves is its row in `s` and the
-//! withdrawal's in `t`, and what it consisted of is named to be erased. What a revision says of
-//! parents in other stories is kept in its envelope and changes nothing here.
+//! A withdrawn story stays withdrawn, whatever comes later; all it leaves is its rows in `s` and
+//! `w`, and the withdrawal's in `t`, and what it consisted of is named to be erased. What a
+//! revision says of parents in other stories is kept in its envelope and changes nothing here.
 
 use super::rows::{
     AliasRow, ChangeRow, FollowedRow, HeadRank, HeadRow, HistoryRow, RevisionRow, StoryRow,
     WithdrawnRow, alias_key, behind_key, change_key, followed_key, head_key, history_key,
     in_section_key, key, key_cid, key_range, listed_key, place_key, put_dot, read_moment, row_dot,
-    table,
+    table, withdrawn_key,
 };
 use super::story::{alias_row, heads, newest, revision_row, section_count};
 use super::{Applied, ChangeKind, Revision, Shelf, StoryChange, Withdrawal};
@@ -74,6 +74,7 @@ pub(super) fn apply_withdrawal(
     let erase = if before.withdrawn.is_some() { Vec::new() } else { sweep(shelf, title)? };
     if let Some(later) = earlier {
         shelf.delete(&change_key(later.clock, later.cid));
+        shelf.delete(&withdrawn_key(later.clock, title));
     }
     let row = ChangeRow {
         kind: ChangeKind::Withdrawal,
@@ -82,6 +83,7 @@ pub(super) fn apply_withdrawal(
         title: title.to_owned(),
     };
     shelf.put(change_key(clock, cid), row.encode());
+    shelf.put(withdrawn_key(clock, title), Vec::new());
     put_story(shelf, title, &before, &after)?;
     Ok(Applied::Story(change(title, &before, &after, (is_created, erase))))
 }

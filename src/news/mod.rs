@@ -22,6 +22,7 @@ mod revision;
 mod rows;
 mod shelf;
 mod story;
+mod timeline;
 mod view;
 mod withdrawal;
 
@@ -44,6 +45,7 @@ pub use story::{
     Head, RevisionLine, RevisionPlace, SectionLine, Story, StoryLine, Withdrawn, aliased, history,
     list, revision_place, sections, story,
 };
+pub use timeline::{Event, Happened, timeline, timeline_up};
 pub use view::{HistoryView, RevisionView, SideView, StoriesView, UpdateView, at_text, is_textual};
 pub use withdrawal::Withdrawal;
 

@@ -43,6 +43,13 @@ pub struct StoryMark {
     pub(super) title: String,
 }
 
+impl StoryMark {
+    /// The place right behind a story whose head, or whose withdrawal, has this clock.
+    pub fn behind(clock: Hlc, title: &str) -> Self {
+        Self { clock, title: title.to_owned() }
+    }
+}
+
 impl fmt::Display for StoryMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let clock = self.clock.0.to_be_bytes();
@@ -67,6 +74,13 @@ impl FromStr for StoryMark {
 pub struct RevisionMark {
     pub(super) clock: Hlc,
     pub(super) cid: Cid,
+}
+
+impl RevisionMark {
+    /// The place right behind a revision.
+    pub fn behind(clock: Hlc, cid: Cid) -> Self {
+        Self { clock, cid }
+    }
 }
 
 impl fmt::Display for RevisionMark {

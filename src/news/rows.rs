@@ -15,12 +15,13 @@
 //! | `l` | clock title | | stories by the clock of their head, withdrawn ones left out |
 //! | `c` | section 0 clock title | | the same within a section |
 //! | `n` | section | u64 | how many stories have their head in a section |
+//! | `w` | clock title | | withdrawn stories by the clock of their withdrawal |
 //! | `g` | code title | | stories by the place of their head, see [`Located`] |
 //! | `p` | id of at most 64 bytes | report payload | the newest report of an id |
 //! | `q` | BLAKE3 of a longer id | report payload | the same |
 //!
-//! Of a withdrawn story only its row in `s` is left, and that of its withdrawal in `t`. So the rows
-//! say nothing that a node can't know that came too late to read what was withdrawn.
+//! Of a withdrawn story only its rows in `s` and `w` are left, and that of its withdrawal in `t`.
+//! So the rows say nothing that a node can't know that came too late to read what was withdrawn.
 
 use super::revision::{put_counted, put_located, put_short, read_located};
 use super::{ChangeKind, Located};
@@ -40,6 +41,7 @@ pub(super) mod table {
     pub(in super::super) const LISTED: u8 = b'l';
     pub(in super::super) const IN_SECTION: u8 = b'c';
     pub(in super::super) const SECTION: u8 = b'n';
+    pub(in super::super) const WITHDRAWN: u8 = b'w';
     pub(in super::super) const PLACE: u8 = b'g';
     pub(in super::super) const REPORT: u8 = b'p';
     pub(in super::super) const REPORT_HASHED: u8 = b'q';
@@ -102,6 +104,10 @@ pub(super) fn read_moment(key: &[u8]) -> Result<(Hlc, Cid), StoreError> {
 
 pub(super) fn listed_key(clock: Hlc, title: &str) -> Vec<u8> {
     key(table::LISTED, &[&clock.0.to_be_bytes(), title.as_bytes()])
+}
+
+pub(super) fn withdrawn_key(clock: Hlc, title: &str) -> Vec<u8> {
+    key(table::WITHDRAWN, &[&clock.0.to_be_bytes(), title.as_bytes()])
 }
 
 pub(super) fn in_section_key(section: &str, clock: Hlc, title: &str) -> Vec<u8> {

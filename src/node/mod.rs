@@ -23,6 +23,7 @@ mod rendered;
 mod reports;
 mod retention;
 mod run;
+mod search;
 mod spread;
 mod steer;
 mod steps;
@@ -38,8 +39,12 @@ use crate::herd::{Charter, Feed, Identity, Relay, Roll, Signed, Trail};
 use crate::metrics::Exposition;
 use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
+use crate::search::{Ask, Fault, Found};
 use crate::serve::http::{Events, Prints};
-use crate::serve::{Desk, Entry, Gate, Holder, Receipt, Refusal, Settled, Tally, Ticket};
+use crate::serve::{
+    Desk, Entry, Gate, Holder, Receipt, Refusal, SearchBacklog, SearchRefusal, Settled, Tally,
+    Ticket,
+};
 use crate::store::{Apply, Store, StoreError};
 use crate::update::{
     After, Cid, Clock, Dot, Draft, Epoch, Kind, PublicKey, Seal, Signature, SigningKey, Update,
@@ -56,6 +61,7 @@ use hour::Hour;
 use rendered::Rendered;
 use reports::Reports;
 use retention::Retention;
+use search::Search;
 use spread::Spread;
 use std::collections::BTreeMap;
 use tickets::Tickets;
@@ -117,6 +123,8 @@ pub struct Node {
     origins: BTreeMap<Epoch, String>,
     /// A stop is held until everything is on disk.
     is_held: bool,
+    /// The search index; only on real files.
+    search: Option<Search>,
 }
 
 /// Which calls of a later turn are due.
@@ -185,6 +193,7 @@ impl Node {
             is_charter_stale: false,
             origins: BTreeMap::new(),
             is_held: false,
+            search: None,
         }
     }
 
@@ -198,6 +207,9 @@ impl Node {
     fn index(&mut self, update: &Update) {
         self.note_origin(update);
         self.is_charter_stale |= update.kind() == Kind::Charter;
+        if let Some(search) = &mut self.search {
+            search.note(update);
+        }
         match erasure::take_in(&mut self.store, update) {
             Ok(news::Applied::Malformed(error)) => {
                 log::warn!("update {} of {} shows nothing: {error}", update.cid(), update.origin());
@@ -206,6 +218,9 @@ impl Node {
                 self.rendered.forget(&change.title);
                 self.prints.forget(&change.title);
                 change.erase.iter().for_each(|dot| self.relay.forget_payload(*dot));
+                if let Some(search) = &mut self.search {
+                    search.note_story(&change, self.store.log_end());
+                }
             }
             Ok(_) => {}
             Err(error) => {
@@ -233,6 +248,7 @@ impl Node {
             cx.call_later(0, |cx, node| node.read_charter(cx));
         }
         self.feed_foreign(cx);
+        self.search_after_news(cx);
         self.checkpoint_if_large(cx);
     }
 
@@ -398,6 +414,22 @@ impl Desk for Node {
         } else {
             None
         }
+    }
+
+    fn search(&mut self, cx: &mut Ctx<'_, Self>, ask: Ask) -> Result<(), SearchRefusal> {
+        self.ask_search(cx, ask)
+    }
+
+    fn found(&mut self, conn: ConnId) -> Option<Result<Found, Fault>> {
+        self.take_found(conn)
+    }
+
+    fn forget_search(&mut self, conn: ConnId) {
+        self.forget_ask(conn);
+    }
+
+    fn search_backlog(&self) -> SearchBacklog {
+        self.search_backlog_now()
     }
 
     fn prints(&mut self) -> &mut Prints {

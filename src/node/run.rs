@@ -1,6 +1,7 @@
 //! A node from its configuration to its end: the store opened and caught up, listeners bound,
 //! peers dialled, the loop run, the store closed.
 
+use super::search::Search;
 use super::{Node, erasure};
 use crate::base::{Rng, ServerEndpoint};
 use crate::config::{Config, KeyError, Listen, Service, load_or_make_key};
@@ -127,6 +128,8 @@ impl Node {
         self.mend_for_ever(cx);
         self.dial_all(cx);
         self.dial_foreign_all(cx);
+        self.open_search(cx);
+        self.tend_search_for_ever(cx);
         Ok(Running { name: self.config.name.clone(), bound })
     }
 
@@ -251,7 +254,9 @@ pub fn run(
     let seed = getrandom::u64().map_err(|error| NodeError::Loop(io::Error::other(error)))?;
     let key = load_or_make_key(&config.dir).map_err(NodeError::Key)?;
     log::info!("this node's key is {}", key.public());
+    let search = Search::of(&config);
     let mut node = Node::open(config, &key, disk, seed)?;
+    node.search = search;
     prepare(&mut reactor);
     let reread = Arc::new(reread);
     let on_signal = move |signal, cx: &mut Ctx<'_, Node>, _: &mut Node| match signal {

@@ -17,6 +17,7 @@ use crate::config::{Config, Durability};
 use crate::herd::Feed;
 use crate::metrics::Exposition;
 use crate::reactor::{ConnId, Ctx};
+use crate::search::{Ask, Fault, Found};
 use crate::store::{Store, StoreError};
 use crate::update::{After, Cid, Dot, Kind, PublicKey, Signature, Update};
 use std::fmt;
@@ -93,6 +94,24 @@ pub enum Settled {
     Refused,
 }
 
+/// Why a search was not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchRefusal {
+    /// This node has no search, or not yet.
+    Absent,
+    /// As many wait as may.
+    Busy,
+}
+
+/// What the search index does not know yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SearchBacklog {
+    /// The log is read for what changed while the index was away: how much that is, is not known.
+    pub is_reading: bool,
+    /// Stories that are known to wait.
+    pub stories: usize,
+}
+
 /// A node of the herd, and what is known of an update there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
@@ -164,6 +183,19 @@ pub trait Desk: Console {
 
     /// Why the node should get no new work; `None` when it is ready.
     fn unready(&self) -> Option<&'static str>;
+
+    /// Asks the search index for the connection that this call is about, which has asked for
+    /// nothing else; it is notified when [`Desk::found`] has the answer.
+    fn search(&mut self, cx: &mut Ctx<'_, Self>, ask: Ask) -> Result<(), SearchRefusal>;
+
+    /// The answer to the question of a connection, once; `None` while it waits.
+    fn found(&mut self, conn: ConnId) -> Option<Result<Found, Fault>>;
+
+    /// A connection has no interest in its answer any more; harmless when it asked for none.
+    fn forget_search(&mut self, conn: ConnId);
+
+    /// How far the search index is behind.
+    fn search_backlog(&self) -> SearchBacklog;
 
     /// The answers that are kept until their story changes: one value for the whole node, which
     /// says so.

@@ -12,6 +12,11 @@ impl Store {
         self.is_kept(dot) && !self.is_lost(dot)
     }
 
+    /// Where the update of a dot stands in the log; none where it is not, or not any more.
+    pub fn place_of(&self, dot: Dot) -> Result<Option<Place>, StoreError> {
+        if self.is_kept(dot) { self.index.place_of(dot) } else { Ok(None) }
+    }
+
     fn is_kept(&self, dot: Dot) -> bool {
         self.told.vector.contains(dot) && !self.hidden.contains(dot) && !self.gone().contains(dot)
     }

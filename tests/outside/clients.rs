@@ -273,3 +273,54 @@ fn curl_writes_and_reads() {
     let refused = curl(&[&put[..], &[&from, "-o", "/dev/null"], &code, &[&other]].concat());
     assert_eq!(refused, "413");
 }
+
+/// The documents of a feed, as feedparser walks them.
+fn documents(node: &Node, path: &str) -> Vec<Value> {
+    let documents = said("feed", &[format!("{}{path}", node.url())]);
+    for document in &documents {
+        assert_eq!(document["bozo"], Value::Null, "{document}");
+    }
+    documents
+}
+
+/// What the documents of a feed have, ascending.
+fn in_feed(documents: &[Value], list: &str, id: &str) -> Vec<String> {
+    let all = documents.iter().flat_map(|document| document[list].as_array().expect("a list"));
+    let mut ids: Vec<String> = all.map(|one| text(&one[id]).to_owned()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[test]
+fn feedparser_walks_the_archive_and_finds_every_story_and_what_was_withdrawn() {
+    let node = Node::alone(Setup::new("Hill").durability("none"));
+    let tag = |title: &str| format!("tag:bellwether,2026:stories/{title}");
+    let mut tags: Vec<String> = (0..200).map(|n| tag(&format!("s{n}"))).collect();
+    let first: Vec<String> =
+        (0..200).map(|n| node.http.write(&format!("s{n}"), &format!("Body {n}.\n"))).collect();
+    let before = documents(&node, "/feed.atom");
+    assert!(before.len() > 3, "{}", before.len());
+    let edited = "headline=Tom+%26+%3Cb%3E&author=Ann&section=world";
+    node.http.put_as(
+        &format!("/v1/stories/s3?base={}&{edited}", first[3]),
+        "text/markdown",
+        "It *rose*.",
+    );
+    node.http.delete("/v1/stories/s7?reason=It+%3Cwas%3E+wrong").expect(200);
+    tags.retain(|one| *one != tag("s7"));
+    tags.sort_unstable();
+    let walked = documents(&node, "/feed.atom");
+    assert_eq!(in_feed(&walked, "entries", "id"), tags);
+    assert_eq!(in_feed(&walked, "deleted", "ref"), [tag("s7")]);
+    assert_eq!(walked[0]["deleted"][0]["comment"], "It <was> wrong");
+    let newest = &walked[0]["entries"][0];
+    assert_eq!(newest["id"], tag("s3"));
+    assert!(text(&newest["title"]).contains("Tom"), "{newest}");
+    assert_eq!(newest["content"], "<p>It <em>rose</em>.</p>");
+    assert_eq!((&newest["author"], &newest["tags"][0]), (&json!("Ann"), &json!("world")));
+    assert_eq!(newest["link"], format!("{}/stories/s3", node.url()));
+    let section = documents(&node, "/sections/world/feed.atom");
+    assert_eq!(in_feed(&section, "entries", "id"), [tag("s3")]);
+    let story = documents(&node, "/stories/s3/feed.atom");
+    assert_eq!(in_feed(&story, "entries", "id").len(), 2);
+}

@@ -5,13 +5,16 @@ use crate::harness::{Herd, Node, Reader, Setup, await_that};
 use std::path::PathBuf;
 
 const SECRET: &str = "fvXq81-the-name-of-the-source";
+/// A word of it, as the search index knows it.
+const WORD: &str = "fvxq81";
 
-/// The files of a node's store in which some bytes stand.
+/// The files of a node's store, the search index's among them, in which some bytes stand, whatever
+/// their case.
 fn files_with(node: &Node, needle: &str) -> Vec<PathBuf> {
     let has = |path: &PathBuf| {
         // A file may go while we look: it is being written anew.
-        let bytes = std::fs::read(path).unwrap_or_default();
-        bytes.windows(needle.len()).any(|window| window == needle.as_bytes())
+        let bytes = std::fs::read(path).unwrap_or_default().to_ascii_lowercase();
+        bytes.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle.as_bytes()))
     };
     let files = std::fs::read_dir(node.store()).expect("a store");
     files.map(|file| file.expect("a file").path()).filter(has).collect()
@@ -28,6 +31,17 @@ fn await_status(node: &Node, path: &str, status: u16) {
     await_that("an answer", || match node.http.get(path).status {
         it if it == status => Ok(()),
         other => Err(format!("{}: {other}", node.name())),
+    });
+}
+
+/// Waits until a search for a word has so many hits.
+fn await_searched(node: &Node, word: &str, hits: usize) {
+    await_that("the search index", || {
+        let found = node.http.get(&format!("/v1/search?q={word}"));
+        match (found.status == 200).then(|| found.json()["hits"].as_array().map(Vec::len)) {
+            Some(Some(len)) if len == hits => Ok(()),
+            _ => Err(format!("{}: {}", node.name(), found.text())),
+        }
     });
 }
 
@@ -50,11 +64,16 @@ fn a_withdrawn_secret_is_in_no_byte_of_any_file_of_any_node_and_stays_away() {
             _ => Ok(()),
         });
         node.await_checkpoint();
+        await_searched(node, WORD, 1);
+        let in_search = |file: &PathBuf| file.to_string_lossy().contains("/search");
+        assert!(files_with(node, SECRET).iter().any(in_search), "the index has it");
     }
     herd[1].http.delete("/v1/stories/leak?reason=leaked").expect(200);
     for node in &herd.nodes {
         await_status(node, "/v1/stories/leak", 410);
         await_erased(node);
+        await_searched(node, WORD, 0);
+        assert_eq!(files_with(node, WORD), Vec::<PathBuf>::new());
         assert_eq!(node.http.get("/v1/stories/other").member("id"), second);
     }
     herd[0].stop();
@@ -63,6 +82,7 @@ fn a_withdrawn_secret_is_in_no_byte_of_any_file_of_any_node_and_stays_away() {
         node.restart();
         await_status(node, "/v1/stories/leak", 410);
         await_status(node, &format!("/v1/revisions/{third}"), 410);
+        await_searched(node, WORD, 0);
         assert_eq!(files_with(node, SECRET), Vec::<PathBuf>::new());
     }
     // Who comes later learns that there was something, and never what.
@@ -96,6 +116,23 @@ fn a_revision_that_comes_after_its_storys_withdrawal_leaves_no_payload() {
         await_status(node, &format!("/v1/revisions/{edit}"), 410);
         await_erased(node);
     }
+}
+
+#[test]
+fn what_an_edit_took_out_leaves_the_files_of_the_search() {
+    let node = Node::alone(quick(Setup::new("Hill")));
+    let first = node.http.write("a", &format!("{SECRET} {SECRET}\n"));
+    await_searched(&node, WORD, 1);
+    node.http.edit("a", &first, "Nothing of it.\n");
+    await_that("the search index's files", || {
+        let files = files_with(&node, WORD);
+        let is_search = |file: &&PathBuf| file.to_string_lossy().contains("/search");
+        match files.iter().find(is_search) {
+            None => Ok(()),
+            Some(file) => Err(format!("{file:?}")),
+        }
+    });
+    await_searched(&node, WORD, 0);
 }
 
 const FEW: &str = "[retention]\nstories = { count = 5 }\n\"*\" = { count = 3, days = 1_000 }\n";

@@ -12,6 +12,7 @@ pub(crate) const NAMES: &[&str] = &[
     "hello",
     "pipelined",
     "story",
+    "page",
     "iamat",
     "iamat-local",
     "publish",
@@ -34,6 +35,15 @@ const STORY: Script = Script {
     request: |n| match n {
         0 => post("PUT", "/v1/stories/The%20Story", &"x".repeat(1_000)),
         _ => b"GET /v1/stories/The%20Story HTTP/1.1\r\nHost: node0\r\n\r\n".to_vec(),
+    },
+    ..HELLO
+};
+
+/// The same, as a page for people.
+const PAGE: Script = Script {
+    request: |n| match n {
+        0 => (STORY.request)(0),
+        _ => b"GET /stories/The%20Story HTTP/1.1\r\nHost: node0\r\n\r\n".to_vec(),
     },
     ..HELLO
 };
@@ -74,6 +84,7 @@ pub(crate) fn run(name: &str, folder: &Path) -> io::Result<u64> {
         "hello" => none(HELLO),
         "pipelined" => none(Script { depth: 16, ..HELLO }),
         "story" => none(STORY),
+        "page" => none(PAGE),
         "iamat" => none(IAMAT),
         "iamat-local" => alone(Durability::Local, IAMAT),
         "publish" => alone(Durability::Local, Script { connections: 64, ..PUBLISH }),

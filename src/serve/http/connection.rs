@@ -13,6 +13,7 @@ use super::gather::{self, Gather};
 use super::print::Wants;
 use super::problem::Problem;
 use super::reading::Reading;
+use super::search::{Search, WAIT_MS_MAX};
 use super::status::HELLO;
 use super::stream::Stream;
 use super::updates::Poll;
@@ -50,6 +51,8 @@ enum Phase {
     Polling(Box<Poll>),
     /// The herd is asked.
     Gathering(Box<Gather>),
+    /// A search waits for its answer.
+    Searching(Box<Search>),
     /// A stream flows until someone closes.
     Streaming(Box<Stream>),
 }
@@ -59,6 +62,8 @@ enum Phase {
 pub struct HttpConnection<D> {
     codec: RequestCodec,
     phase: Phase,
+    /// The request under way came to a page's address, from a person.
+    is_for_people: bool,
     /// How the request under way is to be answered.
     to: ReplyTo,
     /// What the request under way counts as.
@@ -108,6 +113,7 @@ impl<D: Desk> HttpConnection<D> {
         Self {
             codec: RequestCodec::new(limits),
             phase: Phase::Ready,
+            is_for_people: false,
             to: ReplyTo::FAULT,
             label: RouteLabel::Malformed,
             began_ns: None,
@@ -193,6 +199,7 @@ impl<D: Desk> HttpConnection<D> {
         self.body_since = cx.now();
         self.began_ns = Some(cx.now_ns());
         self.encodings = AcceptEncoding::read(&head.fields);
+        self.is_for_people = site::is_for_people(head);
         let begun = begin(cx, desk, head, &mut self.label);
         if !matches!(begun, Ok(Begun::Write(_))) {
             self.pass_over_body(head);
@@ -206,13 +213,17 @@ impl<D: Desk> HttpConnection<D> {
                 self.phase = Phase::Body(write);
             }
             Ok(Begun::Poll(poll)) => self.poll(cx, desk, poll),
+            Ok(Begun::Search(search)) => self.search(cx, desk, search),
             Ok(Begun::Stream(reading)) => self.stream(cx, desk, *reading),
             Ok(Begun::Gather(gather)) => self.gather(cx, desk, gather),
-            Err(problem) if site::is_for_people(head) => {
-                self.answer(cx, desk, site::problem(problem));
-            }
-            Err(problem) => self.answer(cx, desk, problem.into()),
+            Err(problem) => self.refuse(cx, desk, problem),
         }
+    }
+
+    /// Answers with what went wrong, in the form that its reader likes.
+    fn refuse(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, problem: Problem) {
+        let is_page = self.is_for_people;
+        self.answer(cx, desk, if is_page { site::problem(problem) } else { problem.into() });
     }
 
     /// The body will not be used. A client that waits for leave to send it gets its answer instead,
@@ -345,6 +356,25 @@ impl<D: Desk> HttpConnection<D> {
         desk.tally().long_polls -= 1;
         self.resume(cx, desk);
         self.answer(cx, desk, answer);
+    }
+
+    fn search(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, search: Box<Search>) {
+        match search.ask(cx, desk) {
+            Ok(()) => {
+                self.pause(cx, WAIT_MS_MAX);
+                self.phase = Phase::Searching(search);
+            }
+            Err(problem) => self.refuse(cx, desk, problem),
+        }
+    }
+
+    /// A search that waited has its answer.
+    fn end_search(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, answer: Result<Answer, Problem>) {
+        self.resume(cx, desk);
+        match answer {
+            Ok(answer) => self.answer(cx, desk, answer),
+            Err(problem) => self.refuse(cx, desk, problem),
+        }
     }
 
     fn stream(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, reading: Reading) {
@@ -491,7 +521,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
     fn read_closed(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, _: &mut InBuf) -> Outcome {
         match self.phase {
             Phase::Streaming(_) => self.end_if_stream(cx, desk),
-            Phase::Settling(_) | Phase::Polling(_) | Phase::Gathering(_) => {
+            Phase::Settling(_) | Phase::Polling(_) | Phase::Gathering(_) | Phase::Searching(_) => {
                 self.to = self.to.closing();
             }
             Phase::Ready | Phase::Body(_) => {
@@ -519,6 +549,10 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
             Phase::Gathering(_) => {
                 self.resume(cx, desk);
                 self.answer(cx, desk, Gather::unanswered().into());
+            }
+            Phase::Searching(_) => {
+                desk.forget_search(cx.id());
+                self.end_search(cx, desk, Err(Search::overdue()));
             }
             Phase::Streaming(mut stream) => {
                 stream.comment(cx, desk);
@@ -553,6 +587,10 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
                 Ok(None) => self.phase = Phase::Polling(poll),
                 Err(problem) => self.end_poll(cx, desk, problem.into()),
             },
+            Phase::Searching(search) => match search.look(desk, cx.id()) {
+                Some(answer) => self.end_search(cx, desk, answer),
+                None => self.phase = Phase::Searching(search),
+            },
             other => {
                 self.phase = other;
                 self.pump(cx, desk);
@@ -572,6 +610,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
                 desk.leave(cx.id());
                 desk.tally().long_polls -= 1;
             }
+            Phase::Searching(_) => desk.forget_search(cx.id()),
             Phase::Streaming(stream) => {
                 if reason == Lost::Idle {
                     stream.on_stalled(desk);

@@ -10,6 +10,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::reading::Reading;
 use super::route::{Route, Verb};
+use super::search::Search;
 use super::site::sign_in::{self, SignIn, Wish};
 use super::stories::Asked;
 use super::topics::Post;
@@ -27,6 +28,7 @@ pub(super) enum Begun {
     Answer(Answer),
     Write(Box<Write>),
     Poll(Box<Poll>),
+    Search(Box<Search>),
     Stream(Box<Reading>),
     Gather(Box<Gather>),
 }
@@ -125,6 +127,14 @@ fn read<D: Desk>(
         Route::HerdMetrics | Route::Trace(_) | Route::PanelView | Route::Panel => {
             return gather(cx, desk, route, asked);
         }
+        Route::Search => return Ok(Begun::Search(Box::new(Search::of_programs(asked)?))),
+        Route::SearchPage => match Search::of_people(asked)? {
+            Some(search) => return Ok(Begun::Search(Box::new(search))),
+            None => site::search(desk, asked),
+        },
+        Route::Feed => site::feed(desk, None, asked)?,
+        Route::SectionFeed(name) => site::feed(desk, Some(name), asked)?,
+        Route::StoryFeed(title) => site::story_feed(desk, title, asked)?,
         // Only reached with a body or an odd form of the target: the plain one is answered before.
         Route::Hello => status::hello(),
         Route::Stories => stories::list(desk, asked)?,

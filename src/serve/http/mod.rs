@@ -2,8 +2,8 @@
 //!
 //! From the outside in: `connection` keeps one request at a time under way; `dispatch` finds what
 //! becomes of it, and `admit` who asks; `stories`, `write` (`edit`, `topics`), `updates`, `stream`,
-//! `accounts`, `status` and `site` answer; `gather` (`trace`) and `act` are for operators. `print`
-//! keeps what stories were answered with, `events` what streams were sent. `route`, `query`,
+//! `search`, `accounts`, `status` and `site` answer; `gather` (`trace`) and `act` are for operators.
+//! `print` keeps what stories were answered with, `events` what streams were sent. `route`, `query`,
 //! `draft`, `problem` and `answer` are the words they share.
 
 mod accounts;
@@ -21,6 +21,7 @@ mod problem;
 mod query;
 mod reading;
 mod route;
+mod search;
 mod site;
 mod spread;
 mod status;

@@ -12,6 +12,10 @@ pub(super) enum Route {
     Front,
     StoryPage(String),
     HistoryPage(String),
+    SearchPage,
+    Feed,
+    SectionFeed(String),
+    StoryFeed(String),
     DiffPage(String),
     Sections,
     Section(String),
@@ -26,6 +30,7 @@ pub(super) enum Route {
     Revision(String),
     Diff(String, String),
     Topic(String),
+    Search,
     Updates,
     Spread(String),
     Stream,
@@ -84,6 +89,10 @@ impl Route {
             ["panel.css"] => Self::PanelStyle,
             ["panel.js"] => Self::PanelScript,
             ["stories", title] if !title.is_empty() => Self::StoryPage(own(title)),
+            ["search"] => Self::SearchPage,
+            ["feed.atom"] => Self::Feed,
+            ["sections", name, "feed.atom"] if !name.is_empty() => Self::SectionFeed(own(name)),
+            ["stories", title, "feed.atom"] if !title.is_empty() => Self::StoryFeed(own(title)),
             ["stories", title, "history"] => Self::HistoryPage(own(title)),
             ["stories", title, "diff"] => Self::DiffPage(own(title)),
             ["v1", "stories"] => Self::Stories,
@@ -92,6 +101,7 @@ impl Route {
             ["v1", "revisions", id] => Self::Revision(own(id)),
             ["v1", "revisions", a, "diff", b] => Self::Diff(own(a), own(b)),
             ["v1", "topics", topic] if !topic.is_empty() => Self::Topic(own(topic)),
+            ["v1", "search"] => Self::Search,
             ["v1", "updates"] => Self::Updates,
             ["v1", "updates", id, "spread"] => Self::Spread(own(id)),
             ["v1", "updates", id, "trace"] => Self::Trace(own(id)),
@@ -165,6 +175,7 @@ impl Route {
                 | Self::Section(_)
                 | Self::Changes
                 | Self::Map
+                | Self::SearchPage
                 | Self::SignIn
                 | Self::SignOut
                 | Self::Charter
@@ -183,6 +194,10 @@ impl Route {
             Self::Front => RouteLabel::Front,
             Self::StoryPage(_) => RouteLabel::StoryPage,
             Self::HistoryPage(_) => RouteLabel::HistoryPage,
+            Self::SearchPage => RouteLabel::SearchPage,
+            Self::Feed => RouteLabel::Feed,
+            Self::SectionFeed(_) => RouteLabel::SectionFeed,
+            Self::StoryFeed(_) => RouteLabel::StoryFeed,
             Self::DiffPage(_) => RouteLabel::DiffPage,
             Self::Sections => RouteLabel::Sections,
             Self::Section(_) => RouteLabel::Section,
@@ -197,6 +212,7 @@ impl Route {
             Self::Revision(_) => RouteLabel::Revision,
             Self::Diff(..) => RouteLabel::Diff,
             Self::Topic(_) => RouteLabel::Topic,
+            Self::Search => RouteLabel::Search,
             Self::Updates => RouteLabel::Updates,
             Self::Spread(_) => RouteLabel::Spread,
             Self::Stream => RouteLabel::Stream,
@@ -245,6 +261,12 @@ mod tests {
             ("/changes", Some(Route::Changes)),
             ("/map", Some(Route::Map)),
             ("/style.css", Some(Route::Stylesheet)),
+            ("/search", Some(Route::SearchPage)),
+            ("/v1/search", Some(Route::Search)),
+            ("/feed.atom", Some(Route::Feed)),
+            ("/sections/a%2Fb/feed.atom", Some(Route::SectionFeed(title("a/b")))),
+            ("/sections//feed.atom", None),
+            ("/stories/a/feed.atom", Some(Route::StoryFeed(title("a")))),
             ("/site.js", Some(Route::Script)),
             ("/icon.svg", Some(Route::Icon)),
             ("/v1/stories", Some(Route::Stories)),

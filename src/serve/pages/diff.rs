@@ -1,7 +1,7 @@
 //! Two revisions side by side: fields, then the lines that differ with the changed words marked. On
 //! a narrow screen one stands above the other.
 
-use super::words::{escaped, pair, tagged};
+use super::words::{PAIRS_MAX, escaped, pair, tagged};
 use super::{Around, Inner, Moment, framed, headline, lines, story_href};
 use crate::news::{Hunk, Op, Revision, Run, hunks, is_textual};
 use crate::update::Update;
@@ -23,23 +23,20 @@ pub(in crate::serve) struct DiffPage<'a> {
     pub(in crate::serve) b: Side<'a>,
 }
 
-/// So many bytes of lines are compared word by word, then line by line alone.
-const WORDS_BYTES_MAX: usize = 256 * 1024;
-
 /// What leads from one revision to another.
 pub(in crate::serve) fn diff(page: &DiffPage<'_>) -> String {
     let (a, b) = (page.a, page.b);
     let texts = text(a).zip(text(b));
     let hunks = texts.map(|(a, b)| hunks(a, b)).unwrap_or_default();
-    let mut left = WORDS_BYTES_MAX;
+    let mut pairs_left = PAIRS_MAX;
     let main = Main {
         headline: headline(b.revision.headline, page.title),
         href: story_href(page.title),
         sides: [Named::of(page.title, a), Named::of(page.title, b)],
-        fields: fields(a, b),
+        fields: fields(a, b, &mut pairs_left),
         is_text: texts.is_some(),
         is_same: a.revision.body == b.revision.body,
-        hunks: hunks.iter().map(|hunk| Shown::of(hunk, &mut left)).collect(),
+        hunks: hunks.iter().map(|hunk| Shown::of(hunk, &mut pairs_left)).collect(),
     };
     let title = format!("What changed: {}", main.headline);
     framed(&page.around, &Inner { title: &title, ..Inner::default() }, &main)
@@ -59,7 +56,7 @@ struct Field {
     is: String,
 }
 
-fn fields(a: Side<'_>, b: Side<'_>) -> Vec<Field> {
+fn fields(a: Side<'_>, b: Side<'_>, pairs_left: &mut usize) -> Vec<Field> {
     let place = |side: Side<'_>| side.revision.located.map(lines::place).unwrap_or_default();
     let (a_place, b_place) = (place(a), place(b));
     let (was, is) = (a.revision, b.revision);
@@ -72,7 +69,7 @@ fn fields(a: Side<'_>, b: Side<'_>) -> Vec<Field> {
     ];
     let differs = |field: &(&str, &str, &str)| field.1 != field.2;
     let shown = |(name, was, is)| {
-        let (was, is) = pair(was, is);
+        let (was, is) = pair(was, is, pairs_left);
         Field { name, was, is }
     };
     all.into_iter().filter(differs).map(shown).collect()
@@ -114,12 +111,12 @@ struct Row {
 }
 
 impl Shown {
-    fn of(hunk: &Hunk<'_>, words_left: &mut usize) -> Self {
+    fn of(hunk: &Hunk<'_>, pairs_left: &mut usize) -> Self {
         let mut rows = Vec::new();
         let mut runs = hunk.lines.iter().peekable();
         while let Some(run) = runs.next() {
             let then = runs.next_if(|then| run.op == Op::Del && then.op == Op::Add);
-            rows.push(Row::of(run, then, words_left));
+            rows.push(Row::of(run, then, pairs_left));
         }
         Self { line: hunk.b_start, rows }
     }
@@ -127,21 +124,12 @@ impl Shown {
 
 impl Row {
     /// A run of lines, with those that stand in its place if there are any.
-    fn of(run: &Run<'_>, then: Option<&Run<'_>>, words_left: &mut usize) -> Self {
+    fn of(run: &Run<'_>, then: Option<&Run<'_>>, pairs_left: &mut usize) -> Self {
         let (was, is) = match (run.op, then) {
             (Op::Same, _) => (escaped(run.text), escaped(run.text)),
             (Op::Add, _) => (String::new(), tagged("ins", run.text)),
             (Op::Del, None) => (tagged("del", run.text), String::new()),
-            (Op::Del, Some(then)) => {
-                let bytes = run.text.len() + then.text.len();
-                let is_left = bytes <= *words_left;
-                *words_left = words_left.saturating_sub(bytes);
-                if is_left {
-                    pair(run.text, then.text)
-                } else {
-                    (tagged("del", run.text), tagged("ins", then.text))
-                }
-            }
+            (Op::Del, Some(then)) => pair(run.text, then.text, pairs_left),
         };
         Self { is_same: run.op == Op::Same, was, is }
     }

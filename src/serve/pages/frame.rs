@@ -74,12 +74,14 @@ fn sign_in(here: &str) -> String {
 </form>
 <nav aria-label="Site"><ul>
 {%- for (href, text) in WAYS %}
-<li><a href="{{ href }}"{% if inner.way == *href %} aria-current="page"{% endif %}>{{ text }}</a></li>
+<li><a href="{{ href }}"{% if inner.way == *href %} aria-current="page"{% endif %}>
+{{- text }}</a></li>
 {%- endfor %}
 <li class="last">
 {%- if around.name.is_empty() %}<a href="{{ sign_in }}" rel="nofollow">Sign in</a>
 {%- else %}<form action="/sign-out" method="post">
 <input type="hidden" name="csrf" value="{{ around.csrf }}">
+<input type="hidden" name="to" value="{{ around.here }}">
 <bdi>{{ around.name }}</bdi> <button>Sign out</button>
 </form>{% endif %}</li>
 </ul></nav>

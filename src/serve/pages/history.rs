@@ -57,11 +57,14 @@ pub(in crate::serve) fn history(page: &HistoryPage<'_>) -> String {
 {%- for line in lines %}
 <li>
 {%- if lines.len() > 1 %}<span class="choice">
-<input type="radio" name="a" value="{{ line.cid }}" aria-label="From the revision of {{ line.at.text }}"
+<input type="radio" name="a" value="{{ line.cid }}"
+ aria-label="From the revision of {{ line.at.text }}"
 {%- if line.is_a %} checked{% endif %}>
-<input type="radio" name="b" value="{{ line.cid }}" aria-label="To the revision of {{ line.at.text }}"
+<input type="radio" name="b" value="{{ line.cid }}"
+ aria-label="To the revision of {{ line.at.text }}"
 {%- if line.is_b %} checked{% endif %}></span>{% endif %}
-<div><a href="{{ href }}?rev={{ line.cid }}"><time datetime="{{ line.at.iso }}">{{ line.at.text }}</time></a>
+<div><a href="{{ href }}?rev={{ line.cid }}"><time datetime="{{ line.at.iso }}">
+{{- line.at.text }}</time></a>
 {%- if line.stands %} <strong class="kind">current</strong>{% endif %}
 <span class="by">
 {%- if !line.author.is_empty() %} · <bdi>{{ line.author }}</bdi>{% endif %} · {{ line.bytes }}

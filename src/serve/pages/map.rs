@@ -62,8 +62,8 @@ fn reach(km: u32) -> String {
 <p><button>Find</button> <button type="button" id="here" hidden>Use my position</button></p>
 </form>
 {%- if is_wrong %}
-<p class="note" id="wrong">That is no place: a latitude goes from −90 to 90 and a longitude from −180 to
-180 degrees, with a point and not a comma.</p>
+<p class="note" id="wrong">That is no place: a latitude goes from −90 to 90 and a longitude from
+−180 to 180 degrees, with a point and not a comma.</p>
 {%- endif %}
 {%- if let Some(from) = from %}
 <h2>{{ found }} {{ reach }} of {{ from }}</h2>

@@ -3,6 +3,7 @@
 //! but those marked `safe`, which are HTML made here. Reads no store and knows no request. One file
 //! a page: its values, then its template; here is what they share.
 
+mod atom;
 mod body;
 mod changes;
 mod diff;
@@ -14,6 +15,7 @@ mod map;
 mod markdown;
 mod panel;
 mod plain;
+mod search;
 mod section;
 mod sign_in;
 mod story;
@@ -28,6 +30,7 @@ use askama::Template;
 use frame::{Inner, framed};
 use std::sync::LazyLock;
 
+pub(super) use atom::{Content, Feed, FeedDeleted, FeedEntry, FeedLink, atom};
 pub(super) use changes::{CHANGE_KINDS, ChangesPage, changes};
 pub(super) use diff::{DiffPage, Side, diff};
 pub(super) use frame::Around;
@@ -39,6 +42,7 @@ pub(super) use panel::{
     panel,
 };
 pub(super) use plain::{PlainPage, plain};
+pub(super) use search::{SearchHit, SearchPage, SearchResults, search};
 pub(super) use section::{SectionPage, SectionsPage, section, sections};
 pub(super) use sign_in::{SignInPage, sign_in};
 pub(super) use story::{StoryPage, WithdrawnPage, story, withdrawn};

@@ -146,10 +146,12 @@ fn compare(story: &Story, update: &Update, is_old: bool) -> String {
 {{- direction }}">{{ headline|safe }}</h1>
 <p class="by">
 {%- if !revision.author.is_empty() %}By <bdi>{{ revision.author }}</bdi> · {% endif -%}
-{%- if let Some(first) = first %}<time datetime="{{ first.iso }}">{{ first.text }}</time> · edited {% endif -%}
+{%- if let Some(first) = first %}<time datetime="{{ first.iso }}">{{ first.text }}</time> ·
+edited {% endif -%}
 <time datetime="{{ at.iso }}">{{ at.text }}</time>
 {%- if let Some(place) = place %} · <a href="{{ place.href }}">{{ place.text }}</a>{% endif %}</p>
-<div class="body"{% if !revision.language.is_empty() %} lang="{{ revision.language }}"{% endif %} dir="
+<div class="body"
+{%- if !revision.language.is_empty() %} lang="{{ revision.language }}"{% endif %} dir="
 {{- direction }}">
 {{ body|safe }}</div>
 </article>

@@ -12,8 +12,8 @@ use std::ops::RangeInclusive;
 
 /// Of longer texts not words are compared but whole pieces: what stands between two tags, lines.
 const COMPARED_WORDS_MAX: usize = 20_000;
-/// How many pairs of words one comparison looks at: a few milliseconds at worst.
-const PAIRS_MAX: usize = 4_000_000;
+/// How many pairs of words one page looks at: a few milliseconds at worst.
+pub(super) const PAIRS_MAX: usize = 4_000_000;
 /// A character reference is no longer.
 const REFERENCE_BYTES_MAX: usize = 10;
 
@@ -49,15 +49,18 @@ pub(super) fn marked(before: &str, after: &str) -> String {
     out
 }
 
-/// Two texts side by side, each as HTML with its own part of the changes marked.
-pub(super) fn pair(before: &str, after: &str) -> (String, String) {
+/// Two texts side by side, each as HTML with its own part of the changes marked. At most so many
+/// pairs of words are compared, and taken off them; when none are left, words count as replaced.
+pub(super) fn pair(before: &str, after: &str, pairs_left: &mut usize) -> (String, String) {
     let (was, is) = (split(before, false), split(after, false));
     if was.len().max(is.len()) > COMPARED_WORDS_MAX {
         return (tagged("del", before), tagged("ins", after));
     }
     let (mut left, mut right) = (String::new(), String::new());
     let (mut b, mut a) = (0, 0);
-    for change in changes(&was, &is) {
+    let found = changes(&was, &is, *pairs_left);
+    *pairs_left = pairs_left.saturating_sub(was.len().saturating_mul(is.len()));
+    for change in found {
         put_escaped(&mut left, &was[b..change.before.start].concat());
         put_escaped(&mut right, &is[a..change.after.start].concat());
         left.push_str(&tagged("del", &was[change.before.clone()].concat()));
@@ -69,8 +72,8 @@ pub(super) fn pair(before: &str, after: &str) -> (String, String) {
     (left, right)
 }
 
-/// A text as HTML within a tag of this name, but for the white space at its end; nothing of an empty
-/// one.
+/// A text as HTML within a tag of this name, but for the white space at its end; nothing of an
+/// empty one.
 pub(super) fn tagged(tag: &str, text: &str) -> String {
     let mut out = String::new();
     if !text.is_empty() {
@@ -117,7 +120,7 @@ impl Marks {
         let mut marks =
             Self { gone: BTreeMap::new(), is_new: vec![false; is.len()], is_open: false };
         let (words, breaks) = (spoken(was), breaks(was));
-        for change in changes(&words, is) {
+        for change in changes(&words, is, PAIRS_MAX) {
             let mut gone = String::new();
             for at in change.before {
                 if !gone.is_empty() && breaks[at] {
@@ -167,13 +170,13 @@ fn end(out: &mut String, tag: &str) {
     out.insert_str(out.trim_end().len(), tag);
 }
 
-fn changes(before: &[&str], after: &[&str]) -> Vec<Change> {
+fn changes(before: &[&str], after: &[&str], pairs_max: usize) -> Vec<Change> {
     let keys =
         |words: &[&'_ str]| words.iter().map(|word| word.trim_end().len()).collect::<Vec<_>>();
     let (b, a) = (keys(before), keys(after));
     let before: Vec<&[u8]> = before.iter().zip(b).map(|(w, end)| &w.as_bytes()[..end]).collect();
     let after: Vec<&[u8]> = after.iter().zip(a).map(|(w, end)| &w.as_bytes()[..end]).collect();
-    changes_within(&before, &after, PAIRS_MAX)
+    changes_within(&before, &after, pairs_max)
 }
 
 /// The words among pieces.
@@ -260,6 +263,7 @@ pub(super) fn beginning(html: &str, bytes: usize) -> String {
                 break;
             }
             Piece::Word(word) if is_in => out.push_str(word),
+            Piece::Tag(space) if is_in && space.starts_with(char::is_whitespace) => out.push(' '),
             Piece::Tag(_) | Piece::Word(_) => {}
         }
     }
@@ -368,8 +372,8 @@ mod tests {
 
     #[test]
     fn a_beginning_has_no_tags_and_ends_with_a_word() {
-        let html =
-            "<h1>No</h1>\n<p>One</p>\n<p class=\"text\">two &#60;<b>x</b>&#62; three four</p>";
+        let html = "<h1>No</h1>\n<p>One</p>\n\
+                    <p class=\"text\">two &#60;<b>x</b>&#62; <i>three</i> four</p>";
         assert_eq!(beginning(html, 100), "One two &#60;x&#62; three four");
         assert_eq!(beginning(html, 21), "One two &#60;x&#62; three…");
         assert_eq!(beginning("", 20), "");
@@ -377,10 +381,14 @@ mod tests {
 
     #[test]
     fn side_by_side_each_shows_its_own_part() {
-        let (left, right) = pair("one <b> two", "one <i> two");
+        let mut left_over = 1_000;
+        let (left, right) = pair("one <b> two", "one <i> two", &mut left_over);
         assert_eq!(left, "one &#60;<del>b</del>&#62; two");
         assert_eq!(right, "one &#60;<ins>i</ins>&#62; two");
-        assert_eq!(pair("", "a"), (String::new(), "<ins>a</ins>".to_owned()));
+        assert_eq!(left_over, 1_000 - 5 * 5);
+        assert_eq!(pair("", "a", &mut 1), (String::new(), "<ins>a</ins>".to_owned()));
+        let (left, right) = pair("a b c b d", "a c b c y", &mut 3);
+        assert_eq!((&left[..], &right[..]), ("a <del>b c b d</del>", "a <ins>c b c y</ins>"));
     }
 
     #[test]
@@ -390,7 +398,7 @@ mod tests {
         let html = marked(&text(30_000), &text(30_001));
         assert!(html.ends_with("<p><ins>word 30000</ins></p>\n"), "{}", &html[html.len() - 90..]);
         let long = "a ".repeat(COMPARED_WORDS_MAX + 1);
-        assert!(pair(&long, "b").0.starts_with("<del>a a"));
+        assert!(pair(&long, "b", &mut 1).0.starts_with("<del>a a"));
     }
 
     /// The HTML without the marks: what is new kept, what is gone left out.
@@ -421,7 +429,7 @@ mod tests {
             before in "[ab <&\\n]{0,60}",
             after in "[ab <&\\n]{0,60}",
         ) {
-            let (left, right) = pair(&before, &after);
+            let (left, right) = pair(&before, &after, &mut 100);
             let bare = |html: &str, tag: &str| {
                 html.replace(&format!("<{tag}>"), "").replace(&format!("</{tag}>"), "")
             };

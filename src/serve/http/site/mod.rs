@@ -4,10 +4,12 @@
 mod asset;
 mod changes;
 mod diff;
+mod feed;
 mod front;
 mod history;
 mod map;
 mod panel;
+mod search;
 mod section;
 pub(super) mod sign_in;
 mod story;
@@ -25,10 +27,12 @@ use crate::update::{Cid, Update};
 pub(super) use asset::asset;
 pub(super) use changes::changes;
 pub(super) use diff::diff;
+pub(super) use feed::{feed, story_feed};
 pub(super) use front::front;
 pub(super) use history::history;
 pub(super) use map::map;
 pub(super) use panel::{PanelWish, confirm, done, panel};
+pub(super) use search::{found, search};
 pub(super) use section::{section, sections};
 pub(super) use story::{plain_story, print, story};
 
@@ -130,14 +134,14 @@ pub(super) fn problem(problem: Problem) -> Answer {
 }
 
 fn or_plain(page: Result<String, Missing>, around: Around<'_>) -> Answer {
-    let has_session = !around.name.is_empty();
+    let is_secret = !around.csrf.is_empty();
     let (status, html) = match page {
         Ok(html) => (Status::OK, html),
         Err(missing) => plain(missing, around),
     };
     let answer = framed(status, html);
     // What is compressed beside a secret tells of it by its length.
-    if has_session { answer.unencoded() } else { answer }
+    if is_secret { answer.unencoded() } else { answer }
 }
 
 fn framed(status: Status, html: String) -> Answer {

@@ -440,3 +440,22 @@ fn who_goes_away_while_a_password_is_checked_leaves_nothing_behind() {
         accounts::account(bench.node.state.store.index(), "ann").unwrap();
     assert!(account.is_some());
 }
+
+#[test]
+fn pages_say_who_is_signed_in_and_are_neither_kept_nor_compressed_then() {
+    let mut bench = Bench::closed();
+    bench.account("ann", "correct horse", Scopes::WRITER);
+    let token = bench.token("ann", "write", 1);
+    bench.put("/v1/stories/a", &token, &"x ".repeat(2_000)).is(201);
+    let session = cookie_of(&bench.sign_in("ann", "correct+horse").is(303));
+    for path in ["/", "/stories/a", "/stories/a/history", "/sections", "/sections/s", "/changes"] {
+        let fields = "Host: a\r\nAccept-Encoding: gzip\r\n";
+        let page = bench.ask(format!("GET {path} HTTP/1.1\r\n{fields}Cookie: {session}\r\n\r\n"));
+        let page = page.is(200);
+        assert_eq!((page.field("content-encoding"), page.field("etag")), (None, None), "{path}");
+        assert!(page.body.contains("<bdi>ann</bdi> <button>Sign out</button>"), "{}", page.body);
+        assert!(csrf_of(&page.body).len() > 16 && !page.body.contains("/sign-in"));
+        let public = bench.get(path).is(200).body;
+        assert!(public.contains("/sign-in?to=") && !public.contains("Sign out"), "{public}");
+    }
+}

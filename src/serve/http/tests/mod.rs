@@ -4,11 +4,13 @@
 mod accounts;
 mod conditions;
 mod edits;
+mod feeds;
 mod forms;
 mod merges;
 mod news;
 mod pages;
 mod panel;
+mod search;
 mod spread;
 mod streams;
 mod wire;
@@ -23,8 +25,12 @@ use crate::reactor::{
     ConnId, ConnectOptions, Ctx, ListenOptions, Lost, Outcome, Peer, Protocol, Settings, SimFaults,
     SimLoop, SimNode, SimWorld,
 };
+use crate::search::{Ask, Batch, Fault, Found, Index};
 use crate::serve::http::{Events, Prints};
-use crate::serve::{Desk, Entry, Gate, Holder, Receipt, Refusal, Settled, Tally, Ticket};
+use crate::serve::{
+    Desk, Entry, Gate, Holder, Receipt, Refusal, SearchBacklog, SearchRefusal, Settled, Tally,
+    Ticket,
+};
 use crate::store::{Apply, Birth, SimDisk, Store, StoreError, StoreOptions};
 use crate::update::{
     After, Cid, Clock, Dot, Draft, Epoch, Hlc, Kind, PublicKey, Signature, SigningKey, Update,
@@ -65,6 +71,13 @@ struct TestDesk {
     has_spread: bool,
     refusal: Option<Refusal>,
     unready: Option<&'static str>,
+    /// The search index, into which stories come only by [`Bench::index`].
+    index: Option<Index>,
+    /// Questions wait for [`Bench::answer_searches`].
+    is_search_held: bool,
+    asks: Vec<(ConnId, Ask)>,
+    found: BTreeMap<ConnId, Result<Found, Fault>>,
+    backlog: SearchBacklog,
     clients: Vec<Seen>,
     herd: panel::Herd,
 }
@@ -101,6 +114,11 @@ impl TestDesk {
             has_spread: false,
             refusal: None,
             unready: None,
+            index: None,
+            is_search_held: false,
+            asks: Vec::new(),
+            found: BTreeMap::new(),
+            backlog: SearchBacklog::default(),
             clients: Vec::new(),
             herd: panel::Herd::default(),
         }
@@ -142,6 +160,15 @@ impl TestDesk {
     fn arrive(&mut self, cx: &mut Ctx<'_, Self>, update: &Update) {
         self.store.append(update, Apply::Now);
         self.reveal(cx, update);
+    }
+
+    /// All questions get their answers.
+    fn answer_searches(&mut self, cx: &mut Ctx<'_, Self>) {
+        let index = self.index.as_ref().unwrap();
+        for (conn, ask) in std::mem::take(&mut self.asks) {
+            self.found.insert(conn, index.find(&ask));
+            cx.transport_of(conn).notify();
+        }
     }
 
     /// The disk answers for all that waits.
@@ -275,6 +302,33 @@ impl Desk for TestDesk {
 
     fn unready(&self) -> Option<&'static str> {
         self.unready
+    }
+
+    fn search(&mut self, cx: &mut Ctx<'_, Self>, ask: Ask) -> Result<(), SearchRefusal> {
+        if self.index.is_none() {
+            return Err(SearchRefusal::Absent);
+        }
+        if self.asks.len() >= 2 {
+            return Err(SearchRefusal::Busy);
+        }
+        self.asks.push((cx.id(), ask));
+        if !self.is_search_held {
+            cx.call_later(1, |cx, desk| desk.answer_searches(cx));
+        }
+        Ok(())
+    }
+
+    fn found(&mut self, conn: ConnId) -> Option<Result<Found, Fault>> {
+        self.found.remove(&conn)
+    }
+
+    fn forget_search(&mut self, conn: ConnId) {
+        self.asks.retain(|(asking, _)| *asking != conn);
+        self.found.remove(&conn);
+    }
+
+    fn search_backlog(&self) -> SearchBacklog {
+        self.backlog
     }
 
     fn prints(&mut self) -> &mut Prints {
