@@ -1,10 +1,10 @@
 //! HTTP/1.1 over a node: contract.md's routes. [`factory`] makes one [`HttpConnection`] a client.
 //!
 //! From the outside in: `connection` keeps one request at a time under way; `dispatch` finds what
-//! becomes of it, and `admit` who asks; `stories`, `write` (`edit`, `topics`), `updates`, `stream`,
-//! `search`, `accounts`, `status` and `site` answer; `gather` (`trace`) and `act` are for operators.
-//! `print` keeps what stories were answered with, `events` what streams were sent. `route`, `query`,
-//! `draft`, `problem` and `answer` are the words they share.
+//! becomes of it, and `admit` who asks; `stories`, `write` (`edit`, `topics`), `updates`,
+//! `stream`, `search`, `accounts`, `status` and `site` answer; `gather` (`trace`) and `act` are
+//! for operators. `print` keeps what stories were answered with, `events` what streams were sent.
+//! `route`, `query`, `draft`, `problem` and `answer` are the words they share.
 
 mod accounts;
 mod act;
