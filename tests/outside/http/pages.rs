@@ -6,9 +6,10 @@ use serde_json::json;
 
 const EVIL: &str = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&";
 
-/// Nothing of it runs: no element that it names is there.
+/// Nothing of it runs: but for the site's own script no element that it names is there.
 #[track_caller]
 fn expect_harmless(page: &str) {
+    let page = page.replacen("<script src=\"/site.js", "", 1);
     for markup in ["<script", "<img", "<svg", "<iframe", "onerror=alert(2)>\"", "javascript:"] {
         assert!(!page.to_lowercase().contains(markup), "{markup} in {page}");
     }
