@@ -5,7 +5,9 @@ use super::answer::Answer;
 use super::edit::Edit;
 use super::problem::Problem;
 use super::query::Query;
+use super::site::save::Save;
 use super::site::sign_in::SignIn;
+use super::site::withdraw::WithdrawForm;
 use super::topics::Post;
 use super::withdraw::Withdraw;
 use crate::config::{Durability, Limits};
@@ -117,6 +119,8 @@ pub(super) enum Work {
     Withdraw(Withdraw),
     Post(Post),
     SignIn(Box<SignIn>),
+    Save(Box<Save>),
+    WithdrawForm(Box<WithdrawForm>),
 }
 
 /// How far a write got.
@@ -146,6 +150,8 @@ impl Write {
             Work::Edit(edit) => edit.durability(),
             Work::Withdraw(withdraw) => withdraw.durability(),
             Work::Post(post) => post.durability(),
+            Work::Save(form) => form.durability(),
+            Work::WithdrawForm(form) => form.durability(),
             Work::SignIn(_) => Durability::None,
         }
     }
@@ -157,6 +163,8 @@ impl Write {
             // Its reason is in the query; a body has no meaning, but may be sent.
             Work::Withdraw(_) => limits.head_bytes,
             Work::Post(post) => post.body_bytes_max(limits.update_bytes),
+            Work::Save(_) => Save::body_bytes_max(limits.story_bytes),
+            Work::WithdrawForm(_) => WithdrawForm::body_bytes_max(),
             Work::SignIn(_) => SignIn::body_bytes_max(),
         };
         match length {
@@ -188,6 +196,8 @@ impl Write {
             Work::Edit(edit) => edit.on_body(body, limits.story_bytes),
             Work::Withdraw(_) => Ok(()),
             Work::Post(post) => post.on_body(body),
+            Work::Save(form) => form.on_body(&body, limits.story_bytes),
+            Work::WithdrawForm(form) => form.on_body(&body),
             Work::SignIn(form) => form.on_body(&body),
         }
     }
@@ -201,12 +211,17 @@ impl Write {
         if let Work::SignIn(form) = &mut self.work {
             return Ok(form.advance(cx, desk));
         }
+        if let Some(answer) = self.form_again(desk) {
+            return Ok(Progress::Answer(answer));
+        }
         if self.made.is_none() {
             // Another write of this story is not on disk yet: it may still fail, and until then
             // nobody can say what this one edits.
             let title = match &self.work {
                 Work::Edit(edit) => Some(edit.title()),
                 Work::Withdraw(withdraw) => Some(withdraw.title()),
+                Work::Save(form) => Some(form.title()),
+                Work::WithdrawForm(form) => Some(form.title()),
                 Work::Post(_) | Work::SignIn(_) => None,
             };
             if let Some(ticket) = title.and_then(|title| desk.writing(title)) {
@@ -217,6 +232,14 @@ impl Write {
                 Work::Withdraw(withdraw) => withdraw.publish(cx, desk)?,
                 Work::Post(post) => post.publish(cx, desk)?,
                 Work::SignIn(form) => return Ok(form.advance(cx, desk)),
+                Work::Save(form) => match form.publish(cx, desk) {
+                    Ok(made) => made,
+                    Err(answer) => return Ok(Progress::Answer(answer)),
+                },
+                Work::WithdrawForm(form) => match form.publish(cx, desk) {
+                    Ok(made) => made,
+                    Err(answer) => return Ok(Progress::Answer(answer)),
+                },
             });
         }
         let Some(made) = self.made else {
@@ -226,14 +249,37 @@ impl Write {
             Some((ticket, None)) => Ok(Progress::Wait(ticket)),
             Some((_, Some(Settled::Refused))) => {
                 let detail = "this node's disk failed: nothing of the write was kept";
-                Err(Problem::later(detail, 5))
+                let problem = Problem::later(detail, 5);
+                match &self.work {
+                    Work::Save(form) => Ok(Progress::Answer(form.refused(desk, problem))),
+                    _ => Err(problem),
+                }
             }
             None | Some((_, Some(Settled::Done))) => Ok(Progress::Answer(match &self.work {
                 Work::Edit(edit) => edit.done(desk, &made),
                 Work::Withdraw(withdraw) => withdraw.done(desk, &made),
                 Work::Post(post) => post.done(desk, &made),
+                Work::Save(form) => form.done(),
+                Work::WithdrawForm(form) => form.done(),
                 Work::SignIn(_) => return Err(Self::unsettled()),
             })),
+        }
+    }
+
+    /// The answer to a form that changes nothing: a preview, or what can't stand as it is.
+    fn form_again<D: Desk>(&self, desk: &D) -> Option<Answer> {
+        match &self.work {
+            Work::Save(form) => form.early(desk),
+            Work::WithdrawForm(form) => form.early(desk),
+            _ => None,
+        }
+    }
+
+    /// What is said when the disk gave no answer in time.
+    pub(super) fn late<D: Desk>(&self, desk: &D) -> Answer {
+        match &self.work {
+            Work::Save(form) => form.refused(desk, Self::unsettled()),
+            _ => Self::unsettled().into(),
         }
     }
 
@@ -245,7 +291,7 @@ impl Write {
     }
 
     /// 503 for a write whose disk gave no answer in time.
-    pub(super) fn unsettled() -> Problem {
+    fn unsettled() -> Problem {
         let detail = "this node's disk gave no answer in time: the write may yet be kept, so read \
                       before you try again";
         Problem::later(detail, 5)

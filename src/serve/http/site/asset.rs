@@ -1,4 +1,4 @@
-//! `/style.css`, `/site.js`, `/icon.svg`: what the pages are dressed with, encoded once.
+//! `/style.css`, `/site.js`, `/edit.js`, `/icon.svg`: what the pages are dressed with, encoded once.
 
 use crate::proto::http::{AcceptEncoding, Coding, Status};
 use crate::serve::http::answer::Answer;
@@ -28,12 +28,15 @@ static STYLESHEET: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("text/css; charset=utf-8", pages::STYLESHEET));
 static SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("text/javascript; charset=utf-8", pages::SCRIPT));
+static EDIT_SCRIPT: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("text/javascript; charset=utf-8", pages::EDIT_SCRIPT));
 static ICON: LazyLock<Asset> = LazyLock::new(|| Asset::new("image/svg+xml", pages::ICON));
 
 /// The asset of a route.
 pub(in crate::serve::http) fn asset(route: &Route, asked: &Asked<'_>) -> Answer {
     let asset = match route {
         Route::Script => &SCRIPT,
+        Route::EditScript => &EDIT_SCRIPT,
         Route::Icon => &ICON,
         _ => &STYLESHEET,
     };
