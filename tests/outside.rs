@@ -18,6 +18,8 @@ mod wire;
 mod accounts;
 #[path = "outside/at.rs"]
 mod at;
+#[path = "outside/browser.rs"]
+mod browser;
 #[path = "outside/charter.rs"]
 mod charter;
 #[path = "outside/clients.rs"]

@@ -127,7 +127,11 @@ pub fn merge(
 }
 
 /// The side that changed it; none when both did, each in its own way.
-fn pick<'a, T: PartialEq + ?Sized>(base: &'a T, yours: &'a T, theirs: &'a T) -> Option<&'a T> {
+pub(super) fn pick<'a, T: PartialEq + ?Sized>(
+    base: &'a T,
+    yours: &'a T,
+    theirs: &'a T,
+) -> Option<&'a T> {
     if yours == theirs || theirs == base {
         Some(yours)
     } else if yours == base {
@@ -138,7 +142,7 @@ fn pick<'a, T: PartialEq + ?Sized>(base: &'a T, yours: &'a T, theirs: &'a T) -> 
 }
 
 /// A summary says what its revision changed: two make one that says both.
-fn summary(base: &str, yours: &str, theirs: &str) -> String {
+pub(super) fn summary(base: &str, yours: &str, theirs: &str) -> String {
     if let Some(one) = pick(base, yours, theirs) {
         return one.to_owned();
     }
@@ -161,7 +165,7 @@ fn merge_bodies(base: &Version<'_>, yours: &Version<'_>, theirs: &Version<'_>) -
             && std::str::from_utf8(version.revision.body).is_ok()
     };
     let is_text = [base, yours, theirs].into_iter().all(is_text);
-    if is_text { merge_lines(b, y, t) } else { None }
+    if is_text { merge_lines(b, y, t, &mut |_, _| None) } else { None }
 }
 
 /// A change, and whose it is.
@@ -177,8 +181,16 @@ impl Edit {
     }
 }
 
-/// Merges texts by lines; none where they clash.
-fn merge_lines(base: &[u8], yours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
+/// What stands where the lines of two sides clash; none to give up.
+pub(super) type Settle<'s> = dyn FnMut(&[&[u8]], &[&[u8]]) -> Option<Vec<u8>> + 's;
+
+/// Merges texts by lines; none where they clash and it is not settled.
+pub(super) fn merge_lines(
+    base: &[u8],
+    yours: &[u8],
+    theirs: &[u8],
+    settle: &mut Settle<'_>,
+) -> Option<Vec<u8>> {
     let base = lines::split(base);
     let sides = [lines::split(yours), lines::split(theirs)];
     let mut edits: Vec<Edit> = Vec::new();
@@ -206,7 +218,7 @@ fn merge_lines(base: &[u8], yours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
         match became {
             [yours, theirs] if yours == theirs || is_of(0) => out.put(&yours)?,
             [_, theirs] if is_of(1) => out.put(&theirs)?,
-            _ => return None,
+            [yours, theirs] => out.put(&[&settle(&yours, &theirs)?])?,
         }
     }
     out.put(&base[at..])?;

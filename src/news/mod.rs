@@ -18,6 +18,7 @@ mod near;
 mod newest;
 mod page;
 mod places;
+mod propose;
 mod revision;
 mod rows;
 mod shelf;
@@ -39,6 +40,7 @@ pub use near::{Near, near, nearby_json};
 pub use newest::is_newest;
 pub use page::{BadToken, ChangeMark, Page, RevisionMark, StoryMark};
 pub use places::{ReportPage, read_report, report, report_time, reports};
+pub use propose::{Proposal, has_markers, propose};
 pub use revision::{FieldError, FieldFault, PayloadError, Revision, is_language, is_title};
 pub use shelf::Shelf;
 pub use story::{

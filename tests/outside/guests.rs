@@ -26,11 +26,22 @@ fn installed(path: &str) -> PathBuf {
 
 /// A client of `tests/clients`.
 pub(crate) fn client<A: AsRef<str>>(name: &str, arguments: &[A]) -> Command {
-    installed(if name == "eventsource" { "npm/node_modules" } else { "venv/bin/python" });
+    installed(if ["eventsource", "browser"].contains(&name) {
+        "npm/node_modules"
+    } else {
+        "venv/bin/python"
+    });
     let mut command = Command::new(root().join("tests/clients/run"));
     command.arg(name).args(arguments.iter().map(AsRef::as_ref));
     command.env("CARGO_TARGET_DIR", target());
     command
+}
+
+/// The folder that pictures of pages go to.
+pub(crate) fn shots() -> PathBuf {
+    let folder = target().join("shots");
+    std::fs::create_dir_all(&folder).expect("a writable folder");
+    folder
 }
 
 /// The JSON values of an output, one a line.

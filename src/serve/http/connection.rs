@@ -543,7 +543,8 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
             Phase::Settling(mut write) => {
                 write.forget(desk);
                 self.resume(cx, desk);
-                self.answer(cx, desk, Write::unsettled().into());
+                let answer = write.late(desk);
+                self.answer(cx, desk, answer);
             }
             Phase::Polling(poll) => self.end_poll(cx, desk, poll.nothing()),
             Phase::Searching(_) => {

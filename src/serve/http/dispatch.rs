@@ -11,7 +11,9 @@ use super::query::Query;
 use super::reading::Reading;
 use super::route::{Route, Verb};
 use super::search::Search;
+use super::site::save::Save;
 use super::site::sign_in::{self, SignIn, Wish};
+use super::site::withdraw::WithdrawForm;
 use super::stories::Asked;
 use super::topics::Post;
 use super::updates::Poll;
@@ -89,6 +91,13 @@ pub(super) fn begin<D: Desk>(
         (Verb::Post, Route::Accounts) => Work::Post(Post::account(desk, &asked)?),
         (Verb::Post, Route::SignIn) => Work::SignIn(Box::new(SignIn::begin(Wish::In, &asked)?)),
         (Verb::Post, Route::SignOut) => Work::SignIn(Box::new(SignIn::begin(Wish::Out, &asked)?)),
+        (Verb::Post, Route::WritePage) => Work::Save(Box::new(Save::begin(desk, None, &asked)?)),
+        (Verb::Post, Route::EditPage(title)) => {
+            Work::Save(Box::new(Save::begin(desk, Some(title), &asked)?))
+        }
+        (Verb::Post, Route::WithdrawPage(title)) => {
+            Work::WithdrawForm(Box::new(WithdrawForm::begin(desk, title, &asked)?))
+        }
         _ => return Ok(dressed(read(cx, desk, &route, &asked)?, &asked.visitor)),
     };
     let write = Write::begin(work, head.body, &desk.config().limits)?;
@@ -155,12 +164,16 @@ fn read<D: Desk>(
         Route::StoryPage(title) => site::story(desk, title, asked),
         Route::HistoryPage(title) => site::history(desk, title, asked),
         Route::DiffPage(title) => site::diff(desk, title, asked),
+        Route::WritePage => site::edit::page(desk, None, asked),
+        Route::EditPage(title) => site::edit::page(desk, Some(title), asked),
+        Route::WithdrawPage(title) => site::withdraw::page(desk, title, asked),
         Route::Sections => site::sections(desk, asked),
         Route::Section(name) => site::section(desk, name, asked),
         Route::Changes => site::changes(desk, asked),
         Route::Map => site::map(desk, asked),
         Route::Stylesheet
         | Route::Script
+        | Route::EditScript
         | Route::Icon
         | Route::PanelStyle
         | Route::PanelScript => site::asset(route, asked),

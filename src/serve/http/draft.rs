@@ -46,6 +46,21 @@ impl Draft {
         }
     }
 
+    /// All fields of a revision, as a form has them.
+    pub(super) fn whole(revision: &Revision<'_>, media_type: &str) -> Self {
+        Self {
+            headline: Some(revision.headline.to_owned()),
+            section: Some(revision.section.to_owned()),
+            summary: revision.summary.to_owned(),
+            author: revision.author.to_owned(),
+            language: Some(revision.language.to_owned()),
+            located: revision.located,
+            media_type: Some(media_type.to_owned()),
+            body: revision.body.to_vec(),
+            ..Self::default()
+        }
+    }
+
     /// Sets the body of a [`Draft::plain`]. Without a media type it is plain text if it is UTF-8.
     pub(super) fn set_body(&mut self, media_type: Option<String>, body: Vec<u8>) {
         let is_text = std::str::from_utf8(&body).is_ok();

@@ -58,6 +58,36 @@ impl Edit {
         })
     }
 
+    /// The write of a form, whose fields were held to the limits of a story.
+    pub(super) fn of_form<D: Desk>(
+        desk: &D,
+        (title, draft): (&str, Draft),
+        base: Option<Cid>,
+        writer: &Visitor,
+    ) -> Self {
+        Self {
+            title: title.to_owned(),
+            media_type: None,
+            is_json: false,
+            draft,
+            base,
+            ask: Ask::default(),
+            durability: desk.config().durability,
+            writer: writer.clone(),
+        }
+    }
+
+    /// Writes a revision that follows all of these heads; the caller has looked at them.
+    pub(super) fn join<D: Desk>(
+        &mut self,
+        cx: &mut Ctx<'_, D>,
+        desk: &mut D,
+        follows: (Vec<Cid>, u32),
+    ) -> Result<Made, Problem> {
+        self.name_author(desk)?;
+        self.revise(cx, desk, follows, false)
+    }
+
     /// The most bytes that its body may have: JSON needs room for escapes or base64, and for the
     /// other fields.
     pub(super) fn body_bytes_max(&self, story_bytes: usize) -> usize {

@@ -17,12 +17,16 @@ pub(super) enum Route {
     SectionFeed(String),
     StoryFeed(String),
     DiffPage(String),
+    EditPage(String),
+    WithdrawPage(String),
+    WritePage,
     Sections,
     Section(String),
     Changes,
     Map,
     Stylesheet,
     Script,
+    EditScript,
     Icon,
     Stories,
     Story(String),
@@ -74,6 +78,7 @@ impl Route {
             ["hello"] => Self::Hello,
             ["style.css"] => Self::Stylesheet,
             ["site.js"] => Self::Script,
+            ["edit.js"] => Self::EditScript,
             ["icon.svg"] => Self::Icon,
             ["sections"] => Self::Sections,
             ["sections", name] if !name.is_empty() => Self::Section(own(name)),
@@ -95,6 +100,9 @@ impl Route {
             ["stories", title, "feed.atom"] if !title.is_empty() => Self::StoryFeed(own(title)),
             ["stories", title, "history"] => Self::HistoryPage(own(title)),
             ["stories", title, "diff"] => Self::DiffPage(own(title)),
+            ["stories", title, "edit"] => Self::EditPage(own(title)),
+            ["stories", title, "withdraw"] => Self::WithdrawPage(own(title)),
+            ["write"] => Self::WritePage,
             ["v1", "stories"] => Self::Stories,
             ["v1", "stories", title] if !title.is_empty() => Self::Story(own(title)),
             ["v1", "stories", title, "history"] => Self::History(own(title)),
@@ -128,6 +136,9 @@ impl Route {
                 | Self::Accounts
                 | Self::SignIn
                 | Self::SignOut
+                | Self::EditPage(_)
+                | Self::WithdrawPage(_)
+                | Self::WritePage
                 | Self::PanelDo,
             ) => Some(Verb::Post),
             (Method::Put, Self::Story(_)) => Some(Verb::Put),
@@ -143,7 +154,12 @@ impl Route {
         match self {
             Self::Story(_) => "GET, HEAD, PUT, DELETE, OPTIONS",
             Self::Topic(_) | Self::SignOut | Self::PanelDo => "POST, OPTIONS",
-            Self::Charter | Self::Accounts | Self::SignIn => "GET, HEAD, POST, OPTIONS",
+            Self::Charter
+            | Self::Accounts
+            | Self::SignIn
+            | Self::EditPage(_)
+            | Self::WithdrawPage(_)
+            | Self::WritePage => "GET, HEAD, POST, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }
@@ -154,6 +170,8 @@ impl Route {
         match (verb, self) {
             (Verb::Put, Self::Story(_)) | (Verb::Post, Self::Topic(_)) => Some(Scope::Write),
             (Verb::Delete, Self::Story(_)) => Some(Scope::Withdraw),
+            (_, Self::EditPage(_) | Self::WritePage) => Some(Scope::Write),
+            (_, Self::WithdrawPage(_)) => Some(Scope::Withdraw),
             (_, Self::Accounts | Self::Tokens) => Some(Scope::Admin),
             (_, Self::Panel | Self::PanelView | Self::PanelConfirm | Self::PanelDo) => {
                 Some(Scope::Admin)
@@ -184,7 +202,16 @@ impl Route {
 
     /// True for pages with a form for those who are not signed in, too.
     pub(super) fn has_form(&self) -> bool {
-        matches!(self, Self::SignIn | Self::SignOut | Self::PanelConfirm | Self::PanelDo)
+        matches!(
+            self,
+            Self::SignIn
+                | Self::SignOut
+                | Self::EditPage(_)
+                | Self::WithdrawPage(_)
+                | Self::WritePage
+                | Self::PanelConfirm
+                | Self::PanelDo
+        )
     }
 
     /// Its name in the metrics.
@@ -199,6 +226,10 @@ impl Route {
             Self::SectionFeed(_) => RouteLabel::SectionFeed,
             Self::StoryFeed(_) => RouteLabel::StoryFeed,
             Self::DiffPage(_) => RouteLabel::DiffPage,
+            Self::EditPage(_) => RouteLabel::EditPage,
+            Self::WithdrawPage(_) => RouteLabel::WithdrawPage,
+            Self::WritePage => RouteLabel::WritePage,
+            Self::EditScript => RouteLabel::EditScript,
             Self::Sections => RouteLabel::Sections,
             Self::Section(_) => RouteLabel::Section,
             Self::Changes => RouteLabel::Changes,
@@ -255,6 +286,10 @@ mod tests {
             ("/stories/a", Some(Route::StoryPage(title("a")))),
             ("/stories/a/history", Some(Route::HistoryPage(title("a")))),
             ("/stories/a/diff", Some(Route::DiffPage(title("a")))),
+            ("/stories/a%2Fb/edit", Some(Route::EditPage(title("a/b")))),
+            ("/stories/a/withdraw", Some(Route::WithdrawPage(title("a")))),
+            ("/write", Some(Route::WritePage)),
+            ("/edit.js", Some(Route::EditScript)),
             ("/sections", Some(Route::Sections)),
             ("/sections/", None),
             ("/sections/World%20News", Some(Route::Section(title("World News")))),
@@ -330,6 +365,9 @@ mod tests {
             Route::HistoryPage("a".into()),
             Route::Panel,
             Route::PanelDo,
+            Route::EditPage("a".into()),
+            Route::WithdrawPage("a".into()),
+            Route::WritePage,
         ];
         for route in routes {
             for (method, name) in [

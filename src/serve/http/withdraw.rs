@@ -46,6 +46,16 @@ impl Withdraw {
         })
     }
 
+    /// The withdrawal of a form.
+    pub(super) fn of_form<D: Desk>(desk: &D, title: &str, reason: &str) -> Result<Self, Problem> {
+        Ok(Self {
+            title: title.to_owned(),
+            payload: Withdrawal { title, reason }.encode()?,
+            ask: Ask::default(),
+            durability: desk.config().durability,
+        })
+    }
+
     /// What it waits for.
     pub(super) fn durability(&self) -> Durability {
         self.durability

@@ -6,7 +6,9 @@ use super::answer::Answer;
 use super::edit::Edit;
 use super::problem::Problem;
 use super::query::Query;
+use super::site::save::Save;
 use super::site::sign_in::SignIn;
+use super::site::withdraw::WithdrawForm;
 use super::topics::Post;
 use super::trace::trace_id;
 use super::withdraw::Withdraw;
@@ -120,6 +122,8 @@ pub(super) enum Work {
     Post(Post),
     Act(Box<Act>),
     SignIn(Box<SignIn>),
+    Save(Box<Save>),
+    WithdrawForm(Box<WithdrawForm>),
 }
 
 /// How far a write got.
@@ -152,6 +156,8 @@ impl Write {
             Work::Withdraw(withdraw) => withdraw.durability(),
             Work::Post(post) => post.durability(),
             Work::Act(_) => Durability::Local,
+            Work::Save(form) => form.durability(),
+            Work::WithdrawForm(form) => form.durability(),
             Work::SignIn(_) => Durability::None,
         }
     }
@@ -164,6 +170,8 @@ impl Write {
             Work::Withdraw(_) => limits.head_bytes,
             Work::Post(post) => post.body_bytes_max(limits.update_bytes),
             Work::Act(_) => act::FORM_BYTES_MAX,
+            Work::Save(_) => Save::body_bytes_max(limits.story_bytes),
+            Work::WithdrawForm(_) => WithdrawForm::body_bytes_max(),
             Work::SignIn(_) => SignIn::body_bytes_max(),
         };
         match length {
@@ -205,6 +213,8 @@ impl Write {
             Work::Withdraw(_) => Ok(()),
             Work::Post(post) => post.on_body(body),
             Work::Act(act) => act.on_body(&body),
+            Work::Save(form) => form.on_body(&body, limits.story_bytes),
+            Work::WithdrawForm(form) => form.on_body(&body),
             Work::SignIn(form) => form.on_body(&body),
         }
     }
@@ -218,7 +228,10 @@ impl Write {
         match &mut self.work {
             Work::SignIn(form) => return Ok(form.advance(cx, desk)),
             Work::Act(act) => return Ok(act.advance(cx, desk)),
-            Work::Edit(_) | Work::Withdraw(_) | Work::Post(_) => {}
+            _ => {}
+        }
+        if let Some(answer) = self.form_again(desk) {
+            return Ok(Progress::Answer(answer));
         }
         if self.made.is_none() {
             // Another write of this story is not on disk yet: it may still fail, and until then
@@ -226,6 +239,8 @@ impl Write {
             let title = match &self.work {
                 Work::Edit(edit) => Some(edit.title()),
                 Work::Withdraw(withdraw) => Some(withdraw.title()),
+                Work::Save(form) => Some(form.title()),
+                Work::WithdrawForm(form) => Some(form.title()),
                 Work::Post(_) | Work::SignIn(_) | Work::Act(_) => None,
             };
             if let Some(ticket) = title.and_then(|title| desk.writing(title)) {
@@ -237,6 +252,14 @@ impl Write {
                 Work::Post(post) => post.publish(cx, desk)?,
                 Work::SignIn(form) => return Ok(form.advance(cx, desk)),
                 Work::Act(act) => return Ok(act.advance(cx, desk)),
+                Work::Save(form) => match form.publish(cx, desk) {
+                    Ok(made) => made,
+                    Err(answer) => return Ok(Progress::Answer(answer)),
+                },
+                Work::WithdrawForm(form) => match form.publish(cx, desk) {
+                    Ok(made) => made,
+                    Err(answer) => return Ok(Progress::Answer(answer)),
+                },
             });
             if let (Some(made), Some(trace_id)) = (&self.made, &self.trace_id) {
                 desk.note_trace(made.receipt.cid, trace_id);
@@ -249,14 +272,37 @@ impl Write {
             Some((ticket, None)) => Ok(Progress::Wait(ticket)),
             Some((_, Some(Settled::Refused))) => {
                 let detail = "this node's disk failed: nothing of the write was kept";
-                Err(Problem::later(detail, 5))
+                let problem = Problem::later(detail, 5);
+                match &self.work {
+                    Work::Save(form) => Ok(Progress::Answer(form.refused(desk, problem))),
+                    _ => Err(problem),
+                }
             }
             None | Some((_, Some(Settled::Done))) => Ok(Progress::Answer(match &self.work {
                 Work::Edit(edit) => edit.done(desk, &made),
                 Work::Withdraw(withdraw) => withdraw.done(desk, &made),
                 Work::Post(post) => post.done(desk, &made),
+                Work::Save(form) => form.done(),
+                Work::WithdrawForm(form) => form.done(),
                 Work::SignIn(_) | Work::Act(_) => return Err(Self::unsettled()),
             })),
+        }
+    }
+
+    /// The answer to a form that changes nothing: a preview, or what can't stand as it is.
+    fn form_again<D: Desk>(&self, desk: &D) -> Option<Answer> {
+        match &self.work {
+            Work::Save(form) => form.early(desk),
+            Work::WithdrawForm(form) => form.early(desk),
+            _ => None,
+        }
+    }
+
+    /// What is said when the disk gave no answer in time.
+    pub(super) fn late<D: Desk>(&self, desk: &D) -> Answer {
+        match &self.work {
+            Work::Save(form) => form.refused(desk, Self::unsettled()),
+            _ => Self::unsettled().into(),
         }
     }
 
@@ -268,7 +314,7 @@ impl Write {
     }
 
     /// 503 for a write whose disk gave no answer in time.
-    pub(super) fn unsettled() -> Problem {
+    fn unsettled() -> Problem {
         let detail = "this node's disk gave no answer in time: the write may yet be kept, so read \
                       before you try again";
         Problem::later(detail, 5)

@@ -29,7 +29,7 @@ pub(super) fn body(update: &Update, revision: &Revision<'_>, headline: &str) -> 
 }
 
 /// The body if it is text to read.
-fn text(media_type: &str, bytes: &[u8]) -> Option<String> {
+pub(super) fn text(media_type: &str, bytes: &[u8]) -> Option<String> {
     if bytes.len() > SHOWN_BYTES_MAX || !is_textual(media_type) {
         return None;
     }

@@ -15,6 +15,8 @@ pub(in crate::serve) struct Around<'a> {
     pub(in crate::serve) csrf: &'a str,
     /// The page's own address, to come back to; empty where there is nothing to come back to.
     pub(in crate::serve) here: String,
+    /// They may withdraw stories.
+    pub(in crate::serve) may_withdraw: bool,
 }
 
 /// A page's own part.

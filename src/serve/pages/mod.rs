@@ -6,7 +6,9 @@
 mod atom;
 mod body;
 mod changes;
+mod compare;
 mod diff;
+mod edit;
 mod frame;
 mod front;
 mod history;
@@ -17,10 +19,12 @@ mod panel;
 mod plain;
 mod search;
 mod section;
+mod settle;
 mod sign_in;
 mod story;
 #[cfg(test)]
 mod tests;
+mod withdraw;
 mod words;
 
 use crate::news::at_text;
@@ -33,6 +37,7 @@ use std::sync::LazyLock;
 pub(super) use atom::{Content, Feed, FeedDeleted, FeedEntry, FeedLink, atom};
 pub(super) use changes::{CHANGE_KINDS, ChangesPage, changes};
 pub(super) use diff::{DiffPage, Side, diff};
+pub(super) use edit::{EditPage, Previewed, Typed, edit};
 pub(super) use frame::Around;
 pub(super) use front::{Column, FrontPage, front};
 pub(super) use history::{HistoryPage, history};
@@ -44,19 +49,24 @@ pub(super) use panel::{
 pub(super) use plain::{PlainPage, plain};
 pub(super) use search::{SearchHit, SearchPage, SearchResults, search};
 pub(super) use section::{SectionPage, SectionsPage, section, sections};
+pub(super) use settle::{Settling, Theirs};
 pub(super) use sign_in::{SignInPage, sign_in};
 pub(super) use story::{StoryPage, WithdrawnPage, story, withdrawn};
+pub(super) use withdraw::{WithdrawPage, withdraw};
 
 /// The one stylesheet.
 pub(super) const STYLESHEET: &str = include_str!("style.css");
-/// The one script.
+/// The script of all pages.
 pub(super) const SCRIPT: &str = include_str!("site.js");
+/// The script of the pages with a form to write in.
+pub(super) const EDIT_SCRIPT: &str = include_str!("edit.js");
 /// The picture beside a page's name in its tab.
 pub(super) const ICON: &str = include_str!("icon.svg");
 
 /// Where the pages find them: under a name that changes with their content, so that browsers may
 /// keep them for long.
 static STYLESHEET_HREF: LazyLock<String> = LazyLock::new(|| asset_href("/style.css", STYLESHEET));
+static EDIT_SCRIPT_HREF: LazyLock<String> = LazyLock::new(|| asset_href("/edit.js", EDIT_SCRIPT));
 static SCRIPT_HREF: LazyLock<String> = LazyLock::new(|| asset_href("/site.js", SCRIPT));
 
 static PANEL_STYLE_HREF: LazyLock<String> = LazyLock::new(|| asset_href("/panel.css", PANEL_STYLE));

@@ -42,6 +42,7 @@ pub(in crate::serve) fn story(page: &StoryPage<'_>) -> String {
             href: format!("/map?lat={}&lon={}", located.lat(), located.lon()),
             text: lines::place(located),
         }),
+        may_withdraw: page.around.may_withdraw,
         revisions: counted(story.revisions, "revision", "revisions"),
         href: story_href(title),
     };
@@ -161,6 +162,9 @@ edited {% endif -%}
 {%- if !is_old && !compare.is_empty() %}
 <li><a href="{{ compare }}">Last change</a></li>
 {%- endif %}
+{%- if may_withdraw %}
+<li><a href="{{ href }}/withdraw">Withdraw</a></li>
+{%- endif %}
 <li><a href="/v1{{ href }}">JSON</a></li>
 </ul></nav>"##
 )]
@@ -180,6 +184,7 @@ struct Main<'a> {
     /// Empty where there is nothing to compare.
     compare: String,
     place: Option<Place>,
+    may_withdraw: bool,
     revisions: String,
     href: String,
 }

@@ -44,7 +44,8 @@ fn check(html: &str) {
             let is_address = ["href", "src", "action"].contains(&name);
             assert!(!is_address || value.starts_with(['/', '#', '?']), "{tag} in {html}");
         }
-        let is_ours = !tag.starts_with("script") || tag.starts_with("script src=\"/site.js?v=");
+        let ours = ["script src=\"/site.js?v=", "script src=\"/edit.js?v="];
+        let is_ours = !tag.starts_with("script") || ours.iter().any(|ours| tag.starts_with(ours));
         assert!(is_ours, "{tag} in {html}");
         if !VOID.contains(&name) {
             open.push(name.to_owned());
@@ -127,7 +128,7 @@ fn head(text: &str) -> Head {
 }
 
 fn around(text: &str) -> Around<'_> {
-    Around { node: text, name: text, csrf: text, here: format!("/{text}") }
+    Around { node: text, name: text, csrf: text, here: format!("/{text}"), may_withdraw: true }
 }
 
 fn lines(text: &str) -> Page<StoryLine> {

@@ -1,5 +1,5 @@
-//! `/style.css`, `/site.js`, `/icon.svg`, `/panel.css`, `/panel.js`: what the pages are dressed
-//! with, encoded once.
+//! `/style.css`, `/site.js`, `/edit.js`, `/icon.svg`, `/panel.css`, `/panel.js`: what the pages are
+//! dressed with, encoded once.
 
 use crate::proto::http::{AcceptEncoding, Coding, Status};
 use crate::serve::http::answer::Answer;
@@ -33,12 +33,15 @@ static PANEL_STYLE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("text/css; charset=utf-8", pages::PANEL_STYLE));
 static PANEL_SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("text/javascript; charset=utf-8", pages::PANEL_SCRIPT));
+static EDIT_SCRIPT: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("text/javascript; charset=utf-8", pages::EDIT_SCRIPT));
 static ICON: LazyLock<Asset> = LazyLock::new(|| Asset::new("image/svg+xml", pages::ICON));
 
 /// The asset of a route.
 pub(in crate::serve::http) fn asset(route: &Route, asked: &Asked<'_>) -> Answer {
     let asset = match route {
         Route::Script => &SCRIPT,
+        Route::EditScript => &EDIT_SCRIPT,
         Route::Icon => &ICON,
         Route::PanelStyle => &PANEL_STYLE,
         Route::PanelScript => &PANEL_SCRIPT,

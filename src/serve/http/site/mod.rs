@@ -4,23 +4,27 @@
 mod asset;
 mod changes;
 mod diff;
+pub(super) mod edit;
 mod feed;
 mod front;
 mod history;
 mod map;
 mod panel;
+pub(super) mod save;
 mod search;
 mod section;
 pub(super) mod sign_in;
 mod story;
+pub(super) mod withdraw;
 
 use super::answer::Answer;
+use super::edit::content_type;
 use super::problem::Problem;
 use super::stories::Asked;
 use crate::news::{self, Revision, Story, Withdrawn};
-use crate::proto::http::{Accept, Head, Status};
-use crate::serve::Desk;
+use crate::proto::http::{Accept, ContentType, Fields, Head, Status};
 use crate::serve::pages::{self, Around, PlainPage, WithdrawnPage};
+use crate::serve::{Desk, Visitor};
 use crate::store::StoreError;
 use crate::update::{Cid, Update};
 
@@ -79,13 +83,19 @@ fn around<'a, D: Desk>(desk: &'a D, asked: &'a Asked<'_>) -> Around<'a> {
         None => path.to_owned(),
         Some(query) => format!("{path}?{query}"),
     };
-    let visitor = &asked.visitor;
-    Around { here, name: &visitor.name, csrf: &visitor.csrf, ..public(desk) }
+    shown_to(desk, &asked.visitor, here)
+}
+
+/// What stands around a page for this visitor, at an address to come back to.
+fn shown_to<'a, D: Desk>(desk: &'a D, visitor: &'a Visitor, here: String) -> Around<'a> {
+    let may_withdraw = visitor.scopes.withdraw;
+    Around { here, name: &visitor.name, csrf: &visitor.csrf, may_withdraw, ..public(desk) }
 }
 
 /// What stands around a page that everybody sees.
 fn public<D: Desk>(desk: &D) -> Around<'_> {
-    Around { node: &desk.config().name, ..Around::default() }
+    let may_withdraw = desk.config().are_accounts_open();
+    Around { node: &desk.config().name, may_withdraw, ..Around::default() }
 }
 
 /// Where a reader of what is now goes on in the herd's updates.
@@ -131,6 +141,17 @@ pub(super) fn problem(problem: Problem) -> Answer {
         let page = PlainPage { around, heading: status.reason(), text: detail };
         framed(status, pages::plain(&page)).field("Vary", "Accept")
     })
+}
+
+/// 415 for a body that is not what a page's form sends.
+fn form_only(fields: &Fields<'_>) -> Result<(), Problem> {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let media_type = content_type(fields)?.unwrap_or_default();
+    let parsed = ContentType::parse(media_type.as_bytes());
+    if parsed.is_ok_and(|media_type| media_type.is(FORM)) {
+        return Ok(());
+    }
+    Err(Problem::new(Status::UNSUPPORTED_MEDIA_TYPE, format!("a form is {FORM}")))
 }
 
 fn or_plain(page: Result<String, Missing>, around: Around<'_>) -> Answer {

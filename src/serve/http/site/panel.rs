@@ -1,7 +1,7 @@
 //! `/panel`: the herd for operators, and `/panel/confirm`, the step before something is done by
 //! hand. What is done by hand is `act`'s.
 
-use super::{around, framed};
+use super::{around, framed, shown_to};
 use crate::config::Config;
 use crate::news;
 use crate::proto::http::Status;
@@ -99,8 +99,7 @@ pub(in crate::serve::http) fn panel<D: Desk>(
 
 /// What stands around a page of the panel.
 fn by<'a, D: Desk>(desk: &'a D, visitor: &'a Visitor) -> Around<'a> {
-    let here = "/panel".to_owned();
-    Around { node: &desk.config().name, name: &visitor.name, csrf: &visitor.csrf, here }
+    shown_to(desk, visitor, "/panel".to_owned())
 }
 
 /// What is compressed beside a secret tells of it by its length.

@@ -1,6 +1,6 @@
 //! `/search`: the form, and what was found.
 
-use super::{around, framed};
+use super::{around, framed, shown_to};
 use crate::news;
 use crate::proto::http::Status;
 use crate::search::Part;
@@ -45,12 +45,7 @@ pub(in crate::serve::http) fn found<D: Desk>(
         next: results.next.as_deref(),
         is_indexing: results.is_indexing,
     };
-    let around = Around {
-        node: &desk.config().name,
-        name: &whom.visitor.name,
-        csrf: &whom.visitor.csrf,
-        here: whom.here.clone(),
-    };
+    let around = shown_to(desk, &whom.visitor, whom.here.clone());
     page(desk, around, wish, Some(&results))
 }
 

@@ -1,12 +1,11 @@
 //! `/sign-in` and `/sign-out`: a form, a password checked off the loop, a session in a cookie.
 
-use super::{framed, public};
+use super::{form_only, framed, public};
 use crate::accounts::{Account, PASSWORD_BYTES_MAX, is_account_name};
-use crate::proto::http::{ContentType, Status};
+use crate::proto::http::Status;
 use crate::reactor::Ctx;
 use crate::serve::http::admit::{SESSION_COOKIE, check_form};
 use crate::serve::http::answer::Answer;
-use crate::serve::http::edit::content_type;
 use crate::serve::http::problem::Problem;
 use crate::serve::http::query::Query;
 use crate::serve::http::stories::Asked;
@@ -19,7 +18,6 @@ use crate::serve::{CheckId, Denied, Desk, Verdict};
 const FORM_BYTES_MAX: usize = 16 * 1024;
 /// Where someone wanted to go is an address of this length at most.
 const TO_BYTES_MAX: usize = 4096;
-const FORM: &str = "application/x-www-form-urlencoded";
 
 /// `GET /sign-in`
 pub(in crate::serve::http) fn page<D: Desk>(desk: &D, asked: &Asked<'_>) -> Answer {
@@ -73,13 +71,7 @@ pub(in crate::serve::http) struct SignIn {
 impl SignIn {
     /// Reads all that the head says.
     pub(in crate::serve::http) fn begin(wish: Wish, asked: &Asked<'_>) -> Result<Self, Problem> {
-        let media_type = content_type(&asked.fields)?.unwrap_or_default();
-        let is_form =
-            ContentType::parse(media_type.as_bytes()).is_ok_and(|media_type| media_type.is(FORM));
-        if !is_form {
-            let detail = format!("a form is {FORM}");
-            return Err(Problem::new(Status::UNSUPPORTED_MEDIA_TYPE, detail));
-        }
+        form_only(&asked.fields)?;
         Ok(Self {
             wish,
             visitor: asked.visitor.clone(),

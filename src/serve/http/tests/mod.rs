@@ -3,6 +3,7 @@
 
 mod accounts;
 mod conditions;
+mod editing;
 mod edits;
 mod feeds;
 mod forms;

@@ -495,7 +495,8 @@ mod tests {
             members: &members,
             ..page(&nodes, &detail)
         };
-        let around = Around { node: ODD, name: ODD, csrf: ODD, here: ODD.to_owned() };
+        let around =
+            Around { node: ODD, name: ODD, csrf: ODD, here: ODD.to_owned(), may_withdraw: true };
         let confirmed = confirm(&around, ODD, (ODD, ODD));
         for html in [panel(&page, Part::Whole), confirmed, done(&around, ODD, ODD)] {
             assert!(html.contains("alert"), "{html}");

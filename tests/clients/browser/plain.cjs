@@ -1,0 +1,37 @@
+// Without script one signs in, reads, writes, previews, edits, settles a conflict and withdraws.
+module.exports = async ({ visit, check }, url, name, password) => {
+  const page = await visit({ javaScriptEnabled: false });
+  await page.goto(`${url}/write`);
+  check(page.url().startsWith(`${url}/sign-in?to=`), page.url());
+  await page.fill("[name=name]", name);
+  await page.fill("[name=password]", password);
+  await page.click("main button:has-text('Sign in')");
+  await page.waitForURL(`${url}/write`);
+  await page.fill("[name=title]", "a/b & c");
+  await page.fill("[name=headline]", "By hand");
+  await page.fill("[name=body]", "It is *so*.");
+  await page.click("button[value=preview]");
+  check(await page.textContent(".preview em") === "so", "a preview");
+  await page.click("button[value=save]");
+  await page.waitForURL(`${url}/stories/a%2Fb%20%26%20c`);
+  check(await page.textContent("h1") === "By hand", "it is saved");
+  check((await page.textContent(".by")).includes(name), "by whom");
+  await page.click("a:has-text('Edit')");
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  await other.fill("[name=body]", "It is *so*.\n\nAnd more.");
+  await other.click("button[value=save]");
+  await page.fill("[name=headline]", "By hand, again");
+  await page.click("button[value=save]");
+  await page.waitForSelector("h1:has-text('edited since you began')");
+  check((await page.inputValue("[name=body]")).includes("And more."), "the other's text");
+  check(await page.inputValue("[name=headline]") === "By hand, again", "and this one's headline");
+  await page.click("button[value=save]");
+  await page.waitForURL(`${url}/stories/a%2Fb%20%26%20c`);
+  check((await page.textContent(".body")).includes("And more."), "both");
+  await page.click("a:has-text('Withdraw')");
+  await page.fill("[name=reason]", "It was wrong.");
+  await page.check("[name=sure]");
+  await page.click("button:has-text('Withdraw')");
+  await page.waitForSelector("blockquote:has-text('It was wrong.')");
+};
