@@ -219,7 +219,7 @@ struct Preview<'a> {
 <option value="{{ value }}"{% if *is_current %} selected{% endif %}>{{ text }}</option>
 {%- endfor %}
 </select></p>
-<fieldset{% if !place_fault.is_empty() %} aria-describedby="e-place"{% endif %}><legend>Where it happened, in degrees (if anywhere)</legend>
+<fieldset{% if !place_fault.is_empty() %} aria-describedby="e-place"{% endif %}><legend>Where it happened, in degrees</legend>
 <p><label for="f-lat">Latitude</label>
 <input id="f-lat" name="lat" value="{{ page.typed.lat }}" inputmode="text" autocomplete="off"></p>
 <p><label for="f-lon">Longitude</label>
@@ -234,7 +234,7 @@ struct Preview<'a> {
 <button name="do" value="preview">Preview</button>
 {%- if headline.is_some() %}
 <a href="{{ href }}">Leave it</a>
-{%- if page.around.may_withdraw %} · <a href="{{ href }}/withdraw">Withdraw the story</a>{% endif %}
+{%- if page.around.may_withdraw %} <a href="{{ href }}/withdraw">Withdraw the story</a>{% endif %}
 {%- endif %}</p>
 </form>"##
 )]

@@ -96,7 +96,7 @@ fn words_of(field: &'static str) -> &'static str {
 {%- if other.compared.is_nothing() %}
 <p>Both say the same.</p>
 {%- else %}
-<div class="pair heads"><div><h3>{{ names[0] }}</h3></div><div><h3>{{ names[1] }}</h3></div></div>
+<div class="pair heads"><div class="was"><h3>{{ names[0] }}</h3></div><div class="is"><h3>{{ names[1] }}</h3></div></div>
 {{- other.compared.fields|safe }}{{ other.compared.hunks|safe }}
 {%- endif %}
 </section>
