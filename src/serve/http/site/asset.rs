@@ -1,4 +1,4 @@
-//! `/style.css`, `/site.js`, `/edit.js`, `/icon.svg`: what the pages are dressed with, encoded once.
+//! `/style.css`, `/site.js`, `/edit.js`, `/icon.svg`: what pages are dressed with, encoded once.
 
 use crate::proto::http::{AcceptEncoding, Coding, Status};
 use crate::serve::http::answer::Answer;

@@ -217,7 +217,8 @@ fn a_form_is_taken_only_from_who_was_shown_it_and_keeps_what_was_typed() {
     assert!(page.field("set-cookie").is_some(), "{page:?}");
     bench.get("/v1/stories/t").is(404);
     let plain = format!(
-        "POST /write HTTP/1.1\r\nHost: a\r\n{cookie}Content-Type: text/plain\r\nContent-Length: 1\r\n\r\nx"
+        "POST /write HTTP/1.1\r\nHost: a\r\n{cookie}Content-Type: text/plain\r\n\
+         Content-Length: 1\r\n\r\nx"
     );
     bench.ask(plain).is(415);
 }
