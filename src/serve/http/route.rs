@@ -168,10 +168,10 @@ impl Route {
     /// of what is not for readers.
     pub(super) fn scope(&self, verb: Verb) -> Option<Scope> {
         match (verb, self) {
-            (Verb::Put, Self::Story(_)) | (Verb::Post, Self::Topic(_)) => Some(Scope::Write),
-            (Verb::Delete, Self::Story(_)) => Some(Scope::Withdraw),
-            (_, Self::EditPage(_) | Self::WritePage) => Some(Scope::Write),
-            (_, Self::WithdrawPage(_)) => Some(Scope::Withdraw),
+            (Verb::Put, Self::Story(_))
+            | (Verb::Post, Self::Topic(_))
+            | (_, Self::EditPage(_) | Self::WritePage) => Some(Scope::Write),
+            (Verb::Delete, Self::Story(_)) | (_, Self::WithdrawPage(_)) => Some(Scope::Withdraw),
             (_, Self::Accounts | Self::Tokens) => Some(Scope::Admin),
             (_, Self::Panel | Self::PanelView | Self::PanelConfirm | Self::PanelDo) => {
                 Some(Scope::Admin)

@@ -121,7 +121,8 @@ impl Row {
 <section class="hunk"><h3>{{ field.name }}</h3>
 <div class="pair"><div class="was" dir="auto"><span class="unseen">{{ names[0] }}: </span>
 {{- field.was|safe }}</div>
-<div class="is" dir="auto"><span class="unseen">{{ names[1] }}: </span>{{ field.is|safe }}</div></div>
+<div class="is" dir="auto"><span class="unseen">{{ names[1] }}: </span>{{ field.is|safe }}</div>
+</div>
 </section>
 {%- endfor %}"#
 )]
@@ -143,10 +144,12 @@ struct Fields<'a> {
 {%- else %}
 <div class="pair">
 {%- if row.was.is_empty() %}<div class="none"></div>
-{%- else %}<div class="was" dir="auto"><span class="unseen">{{ names[0] }}: </span>{{ row.was|safe }}</div>
+{%- else %}
+<div class="was" dir="auto"><span class="unseen">{{ names[0] }}: </span>{{ row.was|safe }}</div>
 {%- endif %}
 {%- if row.is.is_empty() %}<div class="none"></div>
-{%- else %}<div class="is" dir="auto"><span class="unseen">{{ names[1] }}: </span>{{ row.is|safe }}</div>
+{%- else %}
+<div class="is" dir="auto"><span class="unseen">{{ names[1] }}: </span>{{ row.is|safe }}</div>
 {%- endif %}</div>
 {%- endif %}
 {%- endfor %}

@@ -1,5 +1,5 @@
-//! The page on which a story is written: a form that always holds what was typed, what is wrong with
-//! it beside each field, how it would look, and what there is to settle with other versions.
+//! The page on which a story is written: a form that always holds what was typed, what is wrong
+//! with it beside each field, how it would look, and what there is to settle with other versions.
 
 use super::compare::{Compared, compare};
 use super::settle::{Settling, settling};
@@ -150,7 +150,9 @@ fn previewed(preview: &Previewed<'_>) -> String {
 <h2 id="preview" tabindex="-1">Preview</h2>
 <p class="by">Nothing is saved yet.</p>
 <article>
-<p class="headline" dir="auto"{% if !language.is_empty() %} lang="{{ language }}"{% endif %}>{{ headline }}</p>
+<p class="headline" dir="auto"
+{%- if !language.is_empty() %} lang="{{ language }}"
+{%- endif %}>{{ headline }}</p>
 <div class="body" dir="auto"{% if !language.is_empty() %} lang="{{ language }}"{% endif %}>
 {%- if let Some(body) = body %}{{ body|safe }}
 {%- else %}<p>A text of this type is not shown, only kept.</p>{% endif %}</div>
@@ -199,12 +201,17 @@ struct Preview<'a> {
 <div class="grid">
 {%- for field in fields %}
 <p class="of-{{ field.name }}"><label for="f-{{ field.name }}">{{ field.label }}</label>
-<input id="f-{{ field.name }}" name="{{ field.name }}" value="{{ field.value }}" dir="auto" autocomplete="off" aria-describedby="
+<input id="f-{{ field.name }}" name="{{ field.name }}" value="{{ field.value }}"
+ dir="auto" autocomplete="off"
+ aria-describedby="
 {%- if !field.hint.is_empty() %}h-{{ field.name }} {% endif -%}
 {%- if !field.fault.is_empty() %}e-{{ field.name }}" aria-invalid="true{% endif %}"
 {%- if field.is_required %} required{% endif %}>
-{%- if !field.hint.is_empty() %}<span class="by" id="h-{{ field.name }}">{{ field.hint }}</span>{% endif %}
-{%- if !field.fault.is_empty() %}<strong class="fault" id="e-{{ field.name }}">{{ field.fault }}</strong>{% endif %}</p>
+{%- if !field.hint.is_empty() %}<span class="by" id="h-{{ field.name }}">{{ field.hint }}</span>
+{%- endif %}
+{%- if !field.fault.is_empty() %}
+<strong class="fault" id="e-{{ field.name }}">{{ field.fault }}</strong>
+{%- endif %}</p>
 {%- endfor %}
 </div>
 <p><label for="f-body">Text</label>
@@ -212,29 +219,42 @@ struct Preview<'a> {
 {%- if !page.typed.language.is_empty() %} lang="{{ page.typed.language }}"{% endif %}
 {%- if !body_fault.is_empty() %} aria-invalid="true" aria-describedby="e-body"{% endif %}>
 {{ page.typed.body }}</textarea>
-{%- if !body_fault.is_empty() %}<strong class="fault" id="e-body">{{ body_fault }}</strong>{% endif %}</p>
+{%- if !body_fault.is_empty() %}
+<strong class="fault" id="e-body">{{ body_fault }}</strong>
+{%- endif %}</p>
 <p><label for="f-type">Written in</label>
 <select id="f-type" name="media_type">
 {%- for (value, text, is_current) in media_types %}
 <option value="{{ value }}"{% if *is_current %} selected{% endif %}>{{ text }}</option>
 {%- endfor %}
 </select></p>
-<fieldset{% if !place_fault.is_empty() %} aria-describedby="e-place"{% endif %}><legend>Where it happened, in degrees (if anywhere)</legend>
+<fieldset
+{%- if !place_fault.is_empty() %} aria-describedby="e-place"
+{%- endif %}><legend>Where it happened, in degrees</legend>
 <p><label for="f-lat">Latitude</label>
 <input id="f-lat" name="lat" value="{{ page.typed.lat }}" inputmode="text" autocomplete="off"></p>
 <p><label for="f-lon">Longitude</label>
 <input id="f-lon" name="lon" value="{{ page.typed.lon }}" inputmode="text" autocomplete="off"></p>
-{%- if !place_fault.is_empty() %}<strong class="fault" id="e-place">{{ place_fault }}</strong>{% endif %}
+{%- if !place_fault.is_empty() %}
+<strong class="fault" id="e-place">{{ place_fault }}</strong>
+{%- endif %}
 </fieldset>
-<p><label for="f-summary">{% if headline.is_some() %}What you changed{% else %}A note for the history{% endif %}</label>
-<input id="f-summary" name="summary" value="{{ page.typed.summary }}" dir="auto" autocomplete="off" aria-describedby="
+<p><label for="f-summary">
+{%- if headline.is_some() %}What you changed
+{%- else %}A note for the history
+{%- endif %}</label>
+<input id="f-summary" name="summary" value="{{ page.typed.summary }}"
+ dir="auto" autocomplete="off"
+ aria-describedby="
 {%- if !self.fault("summary").is_empty() %}e-summary" aria-invalid="true{% endif %}">
-{%- if !self.fault("summary").is_empty() %}<strong class="fault" id="e-summary">{{ self.fault("summary") }}</strong>{% endif %}</p>
+{%- if !self.fault("summary").is_empty() %}
+<strong class="fault" id="e-summary">{{ self.fault("summary") }}</strong>
+{%- endif %}</p>
 <p class="buttons"><button name="do" value="save" class="main">Save</button>
 <button name="do" value="preview">Preview</button>
 {%- if headline.is_some() %}
 <a href="{{ href }}">Leave it</a>
-{%- if page.around.may_withdraw %} · <a href="{{ href }}/withdraw">Withdraw the story</a>{% endif %}
+{%- if page.around.may_withdraw %} <a href="{{ href }}/withdraw">Withdraw the story</a>{% endif %}
 {%- endif %}</p>
 </form>"##
 )]

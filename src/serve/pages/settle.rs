@@ -76,27 +76,36 @@ fn words_of(field: &'static str) -> &'static str {
 {%- if is_conflict %}
 <p>Nothing is lost, and nothing is saved yet. Below is what you wrote, and what stands now.</p>
 {%- else %}
-<p>The story was edited in several places at once. What you save here follows all versions below.</p>
+<p>The story was edited in several places at once. What you save
+here follows all versions below.</p>
 {%- endif %}
 {%- if clashes.is_empty() %}
 <p>The form holds both together. Look it over, then save.</p>
 {%- else %}
-<p>Both changed {% for clash in clashes %}{% if !loop.first %}, {% endif %}{{ clash }}{% endfor %}, each in its own way.
-{%- if clashes.contains(&"the text") %} In the form both stand between <code>&lt;&lt;&lt;&lt;&lt;&lt;&lt;</code> and
+<p>Both changed {% for clash in clashes %}
+{%- if !loop.first %}, {% endif %}{{ clash }}
+{%- endfor %}, each in its own way.
+{%- if clashes.contains(&"the text") %} In the form
+both stand between <code>&lt;&lt;&lt;&lt;&lt;&lt;&lt;</code> and
 <code>&gt;&gt;&gt;&gt;&gt;&gt;&gt;</code>: leave what is right, take these lines out, then save.
-{%- else %} The form holds {% if is_conflict %}yours{% else %}the first{% endif %}: look it over, then save.{% endif %}</p>
+{%- else %} The form holds {% if is_conflict %}yours
+{%- else %}the first
+{%- endif %}: look it over, then save.
+{%- endif %}</p>
 {%- endif %}
 </div>
 {%- for other in others %}
 <section class="sides">
 <h2>{{ names[0] }} beside {% if is_conflict %}theirs{% else %}the other{% endif %}</h2>
-<p class="by">{{ names[1] }}: <a href="{{ other.href }}"><time datetime="{{ other.at.iso }}">{{ other.at.text }}</time></a>
+<p class="by">{{ names[1] }}: <a href="{{ other.href }}">
+<time datetime="{{ other.at.iso }}">{{ other.at.text }}</time></a>
 {%- if !other.author.is_empty() %} · <bdi>{{ other.author }}</bdi>{% endif %}
 {%- if !other.summary.is_empty() %} · <span dir="auto">{{ other.summary }}</span>{% endif %}</p>
 {%- if other.compared.is_nothing() %}
 <p>Both say the same.</p>
 {%- else %}
-<div class="pair heads"><div><h3>{{ names[0] }}</h3></div><div><h3>{{ names[1] }}</h3></div></div>
+<div class="pair heads"><div class="was"><h3>{{ names[0] }}</h3></div>
+<div class="is"><h3>{{ names[1] }}</h3></div></div>
 {{- other.compared.fields|safe }}{{ other.compared.hunks|safe }}
 {%- endif %}
 </section>

@@ -35,7 +35,9 @@ erased, and nothing can be written under this title again. The reason stays.</p>
 <form class="write" method="post" action="{{ href }}/withdraw">
 <input type="hidden" name="csrf" value="{{ page.around.csrf }}">
 <p><label for="f-reason">The reason, for everyone to read</label>
-<textarea id="f-reason" name="reason" rows="4" dir="auto"{% if !page.fault.is_empty() %} aria-describedby="fault"{% endif %}>
+<textarea id="f-reason" name="reason" rows="4" dir="auto"
+{%- if !page.fault.is_empty() %} aria-describedby="fault"
+{%- endif %}>
 {{ page.reason }}</textarea></p>
 <p class="sure"><input type="checkbox" id="f-sure" name="sure" value="yes" required>
 <label for="f-sure">Withdraw this story, for good</label></p>

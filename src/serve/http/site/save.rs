@@ -1,5 +1,5 @@
-//! `POST /write` and `POST /stories/{title}/edit`: a form under way. Whatever becomes of it, what was
-//! typed is in the answer again, until it is saved.
+//! `POST /write` and `POST /stories/{title}/edit`: a form under way. Whatever becomes of it, what
+//! was typed is in the answer again, until it is saved.
 
 use super::edit::{ancestor, proposed, version};
 use super::{Missing, form_only, framed, revision_of, shown_to};
@@ -65,8 +65,8 @@ impl Save {
         })
     }
 
-    /// The most bytes that its body may have: a byte of text takes up to three in a form, and a line
-    /// feed six.
+    /// The most bytes that its body may have: a byte of text takes up to three in a form, and a
+    /// line feed six.
     pub(in crate::serve::http) fn body_bytes_max(story_bytes: usize) -> usize {
         story_bytes.saturating_mul(6).saturating_add(FIELDS_BYTES_MAX)
     }

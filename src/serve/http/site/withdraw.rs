@@ -81,7 +81,7 @@ impl WithdrawForm {
         let text = std::str::from_utf8(body).map_err(|_| Problem::malformed("a form is UTF-8"))?;
         let form = Query::read(Some(text))?;
         let reason = form.text("reason").unwrap_or_default();
-        self.reason = reason.replace("\r\n", "\n").trim().to_owned();
+        reason.replace("\r\n", "\n").trim().clone_into(&mut self.reason);
         if check_form(&self.visitor, form.text("csrf")).is_err() {
             let fault = "This form was out of date, or your browser keeps no cookies: look it over \
                          and send it again.";

@@ -91,7 +91,10 @@ fn a_story_is_written_and_edited_in_pages() {
     let page = writer.get(&mut bench, "/stories/a%2Fb/edit").is(200).body;
     assert_eq!(value_of(&page, "base"), story["id"].as_str().unwrap());
     assert_eq!(value_of(&page, "headline"), "H &#38; so");
-    assert_eq!((value_of(&page, "lat"), value_of(&page, "summary")), ("34.5".into(), "".into()));
+    assert_eq!(
+        (value_of(&page, "lat"), value_of(&page, "summary")),
+        ("34.5".into(), String::new())
+    );
     assert_eq!(body_of(&page), "One\n\n*two*\n");
     let base = value_of(&page, "base");
     let edit =
@@ -217,7 +220,8 @@ fn a_form_is_taken_only_from_who_was_shown_it_and_keeps_what_was_typed() {
     assert!(page.field("set-cookie").is_some(), "{page:?}");
     bench.get("/v1/stories/t").is(404);
     let plain = format!(
-        "POST /write HTTP/1.1\r\nHost: a\r\n{cookie}Content-Type: text/plain\r\nContent-Length: 1\r\n\r\nx"
+        "POST /write HTTP/1.1\r\nHost: a\r\n{cookie}Content-Type: text/plain\r\n\
+         Content-Length: 1\r\n\r\nx"
     );
     bench.ask(plain).is(415);
 }
