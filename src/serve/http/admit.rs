@@ -10,9 +10,9 @@ use super::answer::Answer;
 use super::problem::Problem;
 use super::route::{Route, Verb};
 use super::site::is_for_people;
-use crate::accounts::Token;
+use crate::accounts::{Scopes, Token};
 use crate::proto::http::{Fields, Head, Status, cookie, encode_segment};
-use crate::reactor::Ctx;
+use crate::reactor::{Ctx, Peer};
 use crate::serve::Desk;
 use crate::serve::visitor::{self, Lacks, Visitor, anyone};
 use base64::Engine;
@@ -37,7 +37,7 @@ pub(super) fn admit<D: Desk>(
         return Ok(Visitor::default());
     }
     let visitor = match head.fields.first("authorization") {
-        Some(value) => by_authorization(cx, desk, value)?,
+        Some(value) => by_authorization(cx, desk, head, value)?,
         None if verb != Verb::Read && is_foreign(head) => {
             let detail = "this comes from a page of another site: open it here and try again";
             return Err(Problem::new(Status::FORBIDDEN, detail));
@@ -75,6 +75,7 @@ pub(super) fn lacking(lacks: Lacks) -> Problem {
 fn by_authorization<D: Desk>(
     cx: &mut Ctx<'_, D>,
     desk: &D,
+    head: &Head<'_>,
     value: &[u8],
 ) -> Result<Visitor, Problem> {
     let from = cx.transport().peer();
@@ -84,7 +85,8 @@ fn by_authorization<D: Desk>(
     } else {
         // A pass is for programs on this machine; from elsewhere it was stolen.
         let wall_ms = cx.wall_ns() / 1_000_000;
-        visitor::by_pass(desk, token, wall_ms).filter(|_| from.is_local())
+        let is_near = is_at_hand(&from, &head.fields);
+        is_near.then(|| visitor::by_pass(desk, token, wall_ms)).flatten()
     };
     let visitor = found.ok_or_else(|| bad_token("this token is unknown, or revoked"))?;
     let scopes = visitor.scopes.or(anyone(desk, false));
@@ -109,8 +111,14 @@ fn by_cookie<D: Desk>(
     route: &Route,
 ) -> Result<Visitor, Problem> {
     let wall_ms = cx.wall_ns() / 1_000_000;
-    let is_near = cx.transport().peer().is_local() && names_this_machine(head);
-    let anyone = anyone(desk, is_near);
+    let from = cx.transport().peer();
+    let is_near = is_at_hand(&from, &head.fields) && names_this_machine(head);
+    let is_lured = from.is_local() && is_page_of_a_strange_name(head);
+    let anyone = if is_lured && desk.config().accounts_open.is_none() {
+        Scopes::READER
+    } else {
+        anyone(desk, is_near)
+    };
     if let Some(text) = cookie(&head.fields, SESSION_COOKIE)
         && let Some(visitor) = visitor::by_session(desk, text, wall_ms)?
     {
@@ -154,6 +162,12 @@ pub(super) fn check_form(visitor: &Visitor, sent: Option<&str>) -> Result<(), Pr
     Err(Problem::new(Status::FORBIDDEN, detail))
 }
 
+/// True for someone on this machine, for whom no proxy speaks that says so.
+pub(super) fn is_at_hand(from: &Peer, fields: &Fields<'_>) -> bool {
+    const OF_PROXIES: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+    from.is_local() && OF_PROXIES.iter().all(|name| fields.first(name).is_none())
+}
+
 /// True when a browser says that the request was made by a page of another site.
 fn is_foreign(head: &Head<'_>) -> bool {
     if let Some(site) = head.fields.first("sec-fetch-site") {
@@ -164,6 +178,15 @@ fn is_foreign(head: &Head<'_>) -> bool {
     };
     let host = origin.split_once("://").map_or("", |(_, host)| host);
     !head.authority().is_some_and(|authority| authority.eq_ignore_ascii_case(host))
+}
+
+/// True for a browser's page at a name that is not this machine's own, where it says that it comes
+/// from there: nodes that are open because nobody beyond their machine can reach them write nothing
+/// for it. Who serves pages under a name says so with `[accounts] open`.
+fn is_page_of_a_strange_name(head: &Head<'_>) -> bool {
+    let is_browser =
+        ["origin", "sec-fetch-site"].iter().any(|name| head.fields.first(name).is_some());
+    is_browser && !names_this_machine(head)
 }
 
 /// True when the address asked for is one of this machine's own. A name that someone else's server

@@ -8,6 +8,9 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+/// More parts than this no query or form has that means anything here.
+const PAIRS_MAX: usize = 256;
+
 /// Names and values.
 #[derive(Debug, Default)]
 pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
@@ -15,8 +18,14 @@ pub(super) struct Query<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 impl<'a> Query<'a> {
     /// Decodes what follows the `?`.
     pub(super) fn read(query: Option<&'a str>) -> Result<Self, Problem> {
-        let pairs: Result<_, _> = query_pairs(query.unwrap_or_default()).collect();
-        pairs.map(Self).map_err(|error| Problem::malformed(format!("the query: {error}")))
+        let pairs = query_pairs(query.unwrap_or_default()).take(PAIRS_MAX + 1);
+        let pairs: Result<Vec<_>, _> = pairs.collect();
+        let pairs = pairs.map_err(|error| Problem::malformed(format!("the query: {error}")))?;
+        if pairs.len() > PAIRS_MAX {
+            let detail = format!("the query has more than {PAIRS_MAX} parts");
+            return Err(Problem::malformed(detail));
+        }
+        Ok(Self(pairs))
     }
 
     /// The value of a name; an empty one counts as none.
@@ -95,5 +104,12 @@ mod tests {
         assert!(query.cid("rev").is_err());
         assert_eq!(query.cursor("zero").unwrap(), Some(After::default()));
         assert_eq!(query.cursor("absent").unwrap(), None);
+    }
+
+    #[test]
+    fn a_query_of_very_many_parts_is_refused() {
+        let few = "a&".repeat(PAIRS_MAX - 1) + "b=c";
+        assert_eq!(Query::read(Some(&few)).expect("it fits").text("b"), Some("c"));
+        assert!(Query::read(Some(&("a&".repeat(PAIRS_MAX) + "b"))).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! `POST /v1/topics/{topic}`: any bytes of any media type become an update. `POST /v1/charter` and
 //! `POST /v1/accounts`: an act on the herd's charter or on its accounts does.
 
+use super::admit::is_at_hand;
 use super::answer::{Answer, JSON};
 use super::edit::content_type;
 use super::problem::Problem;
@@ -64,7 +65,7 @@ impl Post {
     ) -> Result<Self, Problem> {
         // A page of another site can make a browser on this machine post, but not as JSON, and not
         // without saying so.
-        let is_near = from.is_local() && asked.fields.first("origin").is_none();
+        let is_near = is_at_hand(from, &asked.fields) && asked.fields.first("origin").is_none();
         let is_admin = !asked.visitor.name.is_empty() && asked.visitor.scopes.admin;
         if !is_near && !is_admin {
             let detail = "the charter is changed by programs on the node's own machine, and with \

@@ -4,8 +4,10 @@
 {
   const WAIT_MS = 400; // after the last key before a draft is kept
   const DRAFT_DAYS = 30; // drafts that nobody came back for
-  const NAMES = ["title", "headline", "section", "language", "body", "media_type", "lat", "lon", "summary", "base"];
-  const key = `draft:${location.pathname}`;
+  const NAMES = ["title", "headline", "section", "language", "body", "media_type", "lat", "lon", "summary", "base", "clash"];
+  const here = `draft:${location.pathname}#`;
+  // Each page that is opened keeps a draft of its own: no tab takes the place of another.
+  let key = `${here}${Date.now()}.${Math.random()}`;
   let form; // as it stands in the page
   let first; // what stood in it when it came
   let timer = 0;
@@ -44,19 +46,27 @@
     return made;
   }
 
+  // The draft of this page that was kept last, with its name.
+  function newest() {
+    const drafts = store((all) => Object.keys(all).filter((name) => name.startsWith(here))
+      .map((name) => [name, JSON.parse(all.getItem(name))])) ?? [];
+    return drafts.sort((a, b) => (b[1]?.at ?? 0) - (a[1]?.at ?? 0))[0] ?? [];
+  }
+
   function offer() {
-    const draft = store((all) => JSON.parse(all.getItem(key)));
+    const [name, draft] = newest();
     if (!draft?.fields || isSame(draft.fields, first)) return;
     const when = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }).format(draft.at);
     say(`What you typed here on ${when} was not saved. `, false,
       button("Restore it", () => {
         // With the base that it was typed over: what was saved since shows when it is saved.
         for (const [name, value] of Object.entries(draft.fields)) if (field(name)) field(name).value = value;
+        key = name;
         say("Restored. It is not saved yet.");
         field("body").focus();
       }),
       button("Drop it", () => {
-        store((all) => all.removeItem(key));
+        store((all) => all.removeItem(name));
         say("");
         field("body").focus();
       }));
@@ -82,6 +92,8 @@
 
   function wait(isOn) {
     isUnderWay = isOn;
+    // What were typed now would be in neither what is sent nor the page that comes.
+    for (const each of form.elements) if ("readOnly" in each) each.readOnly = isOn;
     for (const each of form.querySelectorAll("button[name=do]")) {
       if (isOn) each.setAttribute("aria-disabled", "true");
       else each.removeAttribute("aria-disabled");

@@ -195,9 +195,7 @@ struct Preview<'a> {
 <p id="state" class="state" role="status"></p>
 <input type="hidden" name="csrf" value="{{ page.around.csrf }}">
 <input type="hidden" name="base" value="{{ page.typed.base }}">
-{%- if page.typed.has_clash %}
-<input type="hidden" name="clash" value="1">
-{%- endif %}
+<input type="hidden" name="clash" value="{% if page.typed.has_clash %}1{% endif %}">
 <div class="grid">
 {%- for field in fields %}
 <p class="of-{{ field.name }}"><label for="f-{{ field.name }}">{{ field.label }}</label>

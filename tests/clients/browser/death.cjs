@@ -10,7 +10,8 @@ module.exports = async ({ visit, ask, sound, check }, url) => {
   check(await page.inputValue("[name=body]") === "Typed before the node died.", "it stands in the page");
   await page.fill("[name=body]", "Typed before the node died. And after.");
   // Even the page may go: the draft is offered when one comes back.
-  await page.waitForFunction(() => (localStorage.getItem("draft:/write") || "").includes("And after."));
+  await page.waitForFunction(() => Object.entries(localStorage).some(([name, draft]) =>
+    name.startsWith("draft:/write#") && draft.includes("And after.")));
   page.on("dialog", (dialog) => dialog.accept());
   await ask("start");
   await page.goto(`${url}/write`);

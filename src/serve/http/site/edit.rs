@@ -11,7 +11,9 @@ use crate::serve::pages::{self, EditPage, PlainPage, Settling, Theirs, Typed};
 use crate::update::{Cid, Update};
 
 /// So many heads are brought together at once; what others there are stay for the next time.
-const HEADS_MAX: usize = 8;
+const HEADS_MAX: usize = 4;
+/// More than two heads are brought together only while their bodies are no more than this.
+const TOGETHER_BYTES_MAX: usize = 512 * 1024;
 
 /// `GET /write`, and of a story `GET /stories/{title}/edit`
 pub(in crate::serve::http) fn page<D: Desk>(
@@ -144,10 +146,17 @@ pub(super) fn ancestor<D: Desk>(
 /// The heads of a story, and what they make together: the first with each other in turn.
 fn resolve<D: Desk>(desk: &D, story: &Story, asked: &Asked<'_>) -> Result<String, Missing> {
     let title = &story.title[..];
-    let heads: Vec<Cid> = story.heads.iter().take(HEADS_MAX).map(|head| head.cid).collect();
-    let updates: Result<Vec<Update>, Missing> =
-        heads.iter().map(|cid| revision_of(desk, title, *cid)).collect();
-    let updates = updates?;
+    let mut updates: Vec<Update> = Vec::new();
+    let mut bytes = 0;
+    for head in story.heads.iter().take(HEADS_MAX) {
+        let update = revision_of(desk, title, head.cid)?;
+        bytes += update.payload().len();
+        if updates.len() >= 2 && bytes > TOGETHER_BYTES_MAX {
+            break;
+        }
+        updates.push(update);
+    }
+    let heads: Vec<Cid> = updates.iter().map(Update::cid).collect();
     let versions: Result<Vec<Version<'_>>, Missing> = updates.iter().map(version).collect();
     let versions = versions?;
     if !versions.iter().all(is_text) {

@@ -5,7 +5,7 @@ use super::edit::{ancestor, proposed, version};
 use super::{Missing, form_only, framed, revision_of, shown_to};
 use crate::config::Durability;
 use crate::news::{self, Ask, Located, Revision, Story, Verdict, Version, propose};
-use crate::proto::http::Status;
+use crate::proto::http::{ContentType, Status};
 use crate::reactor::Ctx;
 use crate::serve::http::admit::check_form;
 use crate::serve::http::answer::Answer;
@@ -109,6 +109,9 @@ impl Save {
         let typed = &self.typed;
         let wrong = revision(typed, self.located).faults();
         faults.extend(wrong.iter().map(|fault| (fault.field, format!("This {fault}."))));
+        if matches!(&typed.title[..], "." | "..") {
+            faults.push(("title", "No browser can ask for a story of this title.".to_owned()));
+        }
         if typed.body.len() > story_bytes {
             faults.push(("body", format!("A text has at most {story_bytes} bytes.")));
         }
@@ -303,7 +306,7 @@ impl Save {
 fn typed(form: &Query<'_>, story: Option<&str>) -> Typed {
     let line = |name| form.text(name).unwrap_or_default().trim().to_owned();
     let media_type = match line("media_type") {
-        known if !known.is_empty() && known.len() <= MEDIA_TYPE_BYTES_MAX => known,
+        known if is_media_type(&known) => known,
         _ => "text/markdown".to_owned(),
     };
     Typed {
@@ -319,6 +322,10 @@ fn typed(form: &Query<'_>, story: Option<&str>) -> Typed {
         base: line("base"),
         has_clash: form.text("clash").is_some(),
     }
+}
+
+fn is_media_type(text: &str) -> bool {
+    text.len() <= MEDIA_TYPE_BYTES_MAX && ContentType::parse(text.as_bytes()).is_ok()
 }
 
 fn located(typed: &Typed) -> Result<Option<Located>, &'static str> {

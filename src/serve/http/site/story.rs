@@ -2,8 +2,10 @@
 //! that the reader has seen. As everybody sees the head it is printed and kept.
 
 use super::{Missing, around, or_plain, public, read, revision_of, standing};
-use crate::proto::http::{Fields, Head};
+use crate::news;
+use crate::proto::http::{Fields, Head, cookie};
 use crate::serve::Desk;
+use crate::serve::http::admit::SESSION_COOKIE;
 use crate::serve::http::answer::Answer;
 use crate::serve::http::print::{Print, Shown, Wants};
 use crate::serve::http::stories::Asked;
@@ -57,10 +59,11 @@ pub(in crate::serve::http) fn plain_story<'a>(head: &Head<'a>) -> Option<(&'a st
         None => None,
         Some(query) => Some(query.strip_prefix("since=")?.parse().ok()?),
     };
-    let secrets = ["cookie", "authorization"];
+    // Without a session a cookie changes nothing of this page.
     let is_plain = !title.is_empty()
         && !title.contains('/')
-        && secrets.iter().all(|name| head.fields.first(name).is_none());
+        && head.fields.first("authorization").is_none()
+        && cookie(&head.fields, SESSION_COOKIE).is_none();
     is_plain.then_some((title, since))
 }
 
@@ -72,6 +75,12 @@ pub(in crate::serve::http) fn print<D: Desk>(
     since: Option<Cid>,
     fields: &Fields<'_>,
 ) -> Option<Arc<Print>> {
+    // What is no revision of this story marks nothing, and is not worth a print.
+    let index = desk.store().index();
+    let since = since.filter(|cid| {
+        let place = news::revision_place(index, *cid);
+        place.is_ok_and(|place| place.is_some_and(|place| place.title == title))
+    });
     let wants = Wants::page(fields, since);
     if let Some(print) = desk.prints().find(title, &wants) {
         return Some(print);

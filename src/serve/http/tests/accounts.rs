@@ -175,6 +175,12 @@ fn where_accounts_are_open_everyone_writes_and_near_ones_do_everything() {
     assert_eq!(may(&mut bench, ""), [200, 201, 200, 401], "by a name that anyone may have");
     let near = "GET /v1/accounts HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n";
     assert_eq!(bench.ask(near).status, 200);
+    for proxied in ["X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1", "Via: 1.1 a"] {
+        let far = format!("GET /v1/accounts HTTP/1.1\r\nHost: 127.0.0.1:80\r\n{proxied}\r\n\r\n");
+        assert_eq!(bench.ask(far).status, 401, "{proxied}");
+    }
+    // A page under a name of its owner's that leads here writes nothing.
+    assert_eq!(may(&mut bench, "Origin: http://a\r\n")[1..3], [401, 401]);
     // A token that is no good is refused here, too: its sender believes to be someone.
     assert_eq!(may(&mut bench, "Authorization: Bearer bw_x\r\n"), [401; 4]);
 }
@@ -182,6 +188,8 @@ fn where_accounts_are_open_everyone_writes_and_near_ones_do_everything() {
 #[test]
 fn pages_of_other_sites_change_nothing() {
     let mut bench = Bench::new();
+    // Its operator serves pages under names of their own.
+    bench.node.state.config.accounts_open = Some(true);
     for foreign in [
         "Origin: http://evil.example\r\n",
         "Origin: null\r\n",

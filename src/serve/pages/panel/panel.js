@@ -9,8 +9,10 @@ function keepFresh(place, address, everyMs) {
     if (!document.hidden && !place.contains(document.activeElement)) {
       try {
         const answer = await fetch(address, { headers: { Accept: "text/html" } });
-        place.classList.toggle("stale", !answer.ok);
-        if (answer.ok) place.innerHTML = await answer.text();
+        // After the session's end the answer is the page to sign in on.
+        const isGood = answer.ok && !answer.redirected;
+        place.classList.toggle("stale", !isGood);
+        if (isGood) place.innerHTML = await answer.text();
       } catch {
         place.classList.add("stale");
       }
