@@ -304,7 +304,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::new("a", dir.path());
         let files = ["search", "search-wal", "search-shm", "other"];
-        files.iter().for_each(|name| std::fs::write(dir.path().join(name), "text").unwrap());
+        for name in files {
+            std::fs::write(dir.path().join(name), "text").unwrap();
+        }
         let are_there = || files.map(|name| dir.path().join(name).exists());
         assert!(Search::of(&config).is_some());
         assert_eq!(are_there(), [true; 4]);
