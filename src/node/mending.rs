@@ -32,6 +32,9 @@ impl Node {
             self.figures.restored += 1;
             log::warn!("{} of {} is in the log again", update.dot(), update.origin());
             self.index(update);
+            if let Some(search) = &mut self.search {
+                search.note_restored(update, self.store.log_end());
+            }
         }
         Ok(())
     }

@@ -254,9 +254,8 @@ pub fn run(
     let seed = getrandom::u64().map_err(|error| NodeError::Loop(io::Error::other(error)))?;
     let key = load_or_make_key(&config.dir).map_err(NodeError::Key)?;
     log::info!("this node's key is {}", key.public());
-    let search = Search::of(&config);
     let mut node = Node::open(config, &key, disk, seed)?;
-    node.search = search;
+    node.search = Search::of(&node.config);
     prepare(&mut reactor);
     let reread = Arc::new(reread);
     let on_signal = move |signal, cx: &mut Ctx<'_, Node>, _: &mut Node| match signal {

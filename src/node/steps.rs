@@ -43,7 +43,10 @@ impl Node {
                 let link = self.relay.source();
                 self.note_hop(cx, &update, link);
             }
-            Step::Restore(update, sealed) => self.restore(&update, &sealed.seal)?,
+            Step::Restore(update, sealed) => {
+                self.restore(&update, &sealed.seal)?;
+                self.search_after_news(cx);
+            }
             Step::Pass(dots) => self.store.pass(&dots),
             Step::Amnesia => {
                 log::error!(

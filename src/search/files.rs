@@ -43,8 +43,9 @@ impl Opened {
     }
 }
 
-/// Removes an index that nobody has open. That there is none is well.
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes an index that nobody has open. That there is none is well. Blocks. An error is the
+/// disk's.
+pub fn remove(path: &Path) -> io::Result<()> {
     for suffix in ["-wal", "-shm", "-journal", ""] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);

@@ -19,7 +19,7 @@ mod tests;
 mod text;
 
 pub use ask::{Ask, BadAsk, QUERY_BYTES_MAX};
-pub use files::Opened;
+pub use files::{Opened, remove};
 pub use find::{Found, Hit, Part};
 pub use index::{Batch, Fault, Index, Interrupt, Mark, Story};
 pub use text::{BODY_BYTES_MAX, readable};

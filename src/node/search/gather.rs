@@ -11,7 +11,7 @@ use crate::news::{self, Revision, TOPIC_STORIES};
 use crate::search::{Batch, Mark, Story, readable};
 use crate::store::{Place, Store, StoreError};
 use crate::update::{Cid, Dot, Update};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Stories of one batch, and the bytes of their texts behind which it ends.
 const BATCH_STORIES: usize = 64;
@@ -29,7 +29,8 @@ pub(super) struct Gather {
     place: Option<Place>,
     /// Not before here is it read: names of what stands before it were let go.
     until: Place,
-    names: BTreeSet<String>,
+    /// Each with the end of the log when it was named.
+    names: BTreeMap<String, Place>,
     /// The update that was taken into what readers see last.
     pub(super) last: Option<(Dot, Cid)>,
     /// The place of the mark that was given last.
@@ -53,8 +54,11 @@ impl Gather {
             self.place = Some(self.place.unwrap_or(self.marked));
             self.until = log_end;
         }
-        if !self.names.contains(title) {
-            self.names.insert(title.to_owned());
+        match self.names.get_mut(title) {
+            Some(end) => *end = log_end,
+            None => {
+                self.names.insert(title.to_owned(), log_end);
+            }
         }
     }
 
@@ -71,6 +75,11 @@ impl Gather {
     /// True while more is known than one batch takes.
     pub(super) fn has_full_batch(&self) -> bool {
         self.place.is_some() || self.names.len() >= BATCH_STORIES
+    }
+
+    /// True while names wait, be it for the disk.
+    pub(super) fn has_names(&self) -> bool {
+        !self.names.is_empty()
     }
 
     /// How many stories are known by name to wait.
@@ -138,13 +147,24 @@ impl Gather {
         Ok(())
     }
 
+    /// Names that wait for the disk are passed by: what a crash takes from the log must not have
+    /// been indexed. Those taken go once all could be read, so that none is lost by an error.
     fn take_names(&mut self, store: &Store, batch: &mut Batch) -> Result<(), StoreError> {
+        let (on_disk, log_end) = (end(store), store.log_end());
+        // A failed batch of the store makes the log shorter.
+        let is_on_disk = |named: &Place| (*named).min(log_end) <= on_disk;
         let mut bytes = 0;
-        while batch.stories.len() < BATCH_STORIES && bytes < BATCH_BYTES {
-            let Some(title) = self.names.first() else { break };
+        let ready = self.names.iter().filter(|(_, named)| is_on_disk(named));
+        for (title, _) in ready.take(BATCH_STORIES) {
+            if bytes >= BATCH_BYTES {
+                break;
+            }
             let story = story(store, title, None)?;
             bytes += story.as_ref().map_or(0, |story| story.body.len());
-            batch.stories.extend(self.names.pop_first().map(|title| (title, story)));
+            batch.stories.push((title.clone(), story));
+        }
+        for (title, _) in &batch.stories {
+            self.names.remove(title);
         }
         // Whatever stands before the end and was named is in this batch or in one before it.
         if self.names.is_empty()
@@ -172,7 +192,8 @@ pub(super) fn holds(store: &Store, mark: &Mark) -> bool {
         && store.find(dot).is_ok_and(is_it)
 }
 
-/// How a story stands, as it is to be found. `at_hand` is an update of it that needs no reading.
+/// How a story stands, as it is to be found: not at all while its head can't be read. It is named
+/// again when that comes back. `at_hand` is an update of it that needs no reading.
 fn story(
     store: &Store,
     title: &str,
@@ -182,7 +203,10 @@ fn story(
     let Some(head) = story.as_ref().and_then(news::Story::head) else { return Ok(None) };
     let update = match at_hand.filter(|update| update.cid() == head.cid) {
         Some(update) => Some(update.clone()),
-        None => store.by_cid(head.cid)?,
+        None => match store.dot_of(head.cid)? {
+            Some(dot) => store.find(dot)?,
+            None => None,
+        },
     };
     let Some(update) = update.filter(|update| !update.is_erased()) else { return Ok(None) };
     Ok(Revision::decode(update.payload()).ok().map(|revision| Story {
@@ -204,3 +228,6 @@ fn body(update: &Update, bytes: &[u8]) -> String {
     let is_markup = essence == "text/html" || essence.ends_with("xml");
     std::str::from_utf8(bytes).map(|text| readable(text, is_markup)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,9 +10,9 @@ mod gather;
 
 use super::Node;
 use crate::config::Config;
-use crate::news::StoryChange;
+use crate::news::{self, StoryChange, TOPIC_STORIES};
 use crate::reactor::{Ctx, Finish, Job};
-use crate::search::{Batch, Fault, Index, Mark, Opened};
+use crate::search::{Batch, Fault, Index, Mark, Opened, remove};
 use crate::store::Place;
 use crate::update::Update;
 use asks::Asks;
@@ -46,10 +46,22 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// The index of a node, if it is to have one; opened when the node starts.
+    /// The index of a node, if it is to have one; opened when the node starts. Where it is to have
+    /// none, one that it had goes: it would keep what is withdrawn from now on. Blocks.
     pub(super) fn of(config: &Config) -> Option<Self> {
-        let search = Self {
-            path: config.dir.join(NAME),
+        let path = config.dir.join(NAME);
+        if config.limits.searches == 0 {
+            if let Err(error) = remove(&path) {
+                log::error!("the search index of before can't be removed: {error}");
+            }
+            return None;
+        }
+        Some(Self::at(path))
+    }
+
+    fn at(path: PathBuf) -> Self {
+        Self {
+            path,
             writer: None,
             is_open: false,
             is_condemned: false,
@@ -57,8 +69,7 @@ impl Search {
             marked: None,
             gather: Gather::default(),
             asks: Asks::default(),
-        };
-        (config.limits.searches > 0).then_some(search)
+        }
     }
 
     /// An update was taken into what readers see.
@@ -69,6 +80,14 @@ impl Search {
     /// A story changed.
     pub(super) fn note_story(&mut self, change: &StoryChange, log_end: Place) {
         self.gather.add(&change.title, log_end);
+    }
+
+    /// What the log lost of a story is there again.
+    pub(super) fn note_restored(&mut self, update: &Update, log_end: Place) {
+        let title = news::title_of(update).filter(|_| update.topic() == TOPIC_STORIES);
+        if let Some(title) = title {
+            self.gather.add(title, log_end);
+        }
     }
 }
 
@@ -195,6 +214,9 @@ impl Node {
             self.give_batch(cx, batch);
         } else if search.gather.has_more_to_read(&self.store) {
             self.search_soon(cx, 1);
+        } else if search.gather.has_names() {
+            // They wait for the disk.
+            self.search_soon(cx, GATHER_MS);
         }
     }
 
@@ -270,5 +292,27 @@ impl Node {
                 node.batch_taken(cx, writer, purged.map(|()| marked));
             })
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_to_have_no_index_keeps_none_of_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::new("a", dir.path());
+        let files = ["search", "search-wal", "search-shm", "other"];
+        for name in files {
+            std::fs::write(dir.path().join(name), "text").unwrap();
+        }
+        let are_there = || files.map(|name| dir.path().join(name).exists());
+        assert!(Search::of(&config).is_some());
+        assert_eq!(are_there(), [true; 4]);
+        config.limits.searches = 0;
+        assert!(Search::of(&config).is_none());
+        assert_eq!(are_there(), [false, false, false, true]);
+        assert!(Search::of(&config).is_none(), "that there is none is well");
     }
 }

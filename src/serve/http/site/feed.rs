@@ -18,15 +18,14 @@
 //! who must not miss it follows `/v1/updates`.
 
 use crate::news::{self, Event, Happened, Revision, RevisionLine, RevisionMark, Story, StoryMark};
-use crate::proto::http::{
-    EntityTag, Fields, Status, TagList, date_text, encode_segment, parse_date,
-};
+use crate::proto::http::{EntityTag, Fields, Status, TagList, encode_segment};
 use crate::serve::Desk;
 use crate::serve::http::answer::Answer;
 use crate::serve::http::problem::Problem;
 use crate::serve::http::stories::{Asked, standing};
 use crate::serve::pages::{self, Content, Feed, FeedDeleted, FeedEntry, FeedLink};
-use crate::update::{Cid, Hlc, Update};
+use crate::store::Store;
+use crate::update::{Cid, Dot, Hlc, Update};
 
 const ATOM: &str = "application/atom+xml";
 /// What is before a story's or revision's name in its id: the same on every node.
@@ -35,8 +34,10 @@ const TAG: &str = "tag:bellwether,2026:";
 const NEWEST_MIN: usize = 16;
 /// A document ends here in any case.
 const EVENTS_MAX: usize = 128;
-/// A longer body is given by its beginning, and so is each once the document has so many bytes.
+/// A longer body is given by its beginning.
 const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Once so many bytes were read for a document, what is older in it is only named: an answer is
+/// made between others.
 const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
 const BEGINNING_CHARS: usize = 400;
 
@@ -92,14 +93,13 @@ pub(in crate::serve::http) fn feed<D: Desk>(
         entries.push((event, story));
     }
     let newest = events.first().map_or(Hlc(0), |event| event.clock);
-    // An archive may lose an event without getting a newer one, and so may a section.
-    let modified = (before.is_none() && section.is_none()).then_some(newest);
-    let validators = Validators::of(hash, &place, modified);
+    let validators = Validators::of(hash, &place);
     if validators.holds(&asked.fields) {
         return Ok(validators.put(Answer::empty(Status::NOT_MODIFIED)));
     }
     let page = section.map_or("/".to_owned(), |name| format!("/sections/{}", encode_segment(name)));
     let mut feed = place.feed(desk, section.unwrap_or("Newest stories"), page, newest);
+    let mut reading = Reading::of(desk);
     for (event, story) in entries {
         let Some(story) = story else { continue };
         match (event.what, &story.withdrawn) {
@@ -108,11 +108,10 @@ pub(in crate::serve::http) fn feed<D: Desk>(
                 at: withdrawn.at,
                 why: withdrawn.reason.clone(),
             }),
-            _ => feed.entries.extend(story_entry(desk, &story)?),
+            _ => feed.entries.extend(story_entry(&mut reading, &story)?),
         }
     }
-    limit(&mut feed);
-    Ok(validators.put(Answer::content(Status::OK, ATOM, pages::atom(&feed))))
+    Ok(reading.put(&validators, Answer::content(Status::OK, ATOM, pages::atom(&feed))))
 }
 
 /// Where the document that ends above a mark begins, if that is an archive, too.
@@ -155,18 +154,18 @@ pub(in crate::serve::http) fn story_feed<D: Desk>(
         hash.update(&line.cid.0);
     }
     let newest = lines.first().map_or(Hlc(0), |line| line.at);
-    let validators = Validators::of(hash, &place, before.is_none().then_some(newest));
+    let validators = Validators::of(hash, &place);
     if validators.holds(&asked.fields) {
         return Ok(validators.put(Answer::empty(Status::NOT_MODIFIED)));
     }
     let headline = story.head().map_or("", |head| &head.headline);
     let name = if headline.is_empty() { title } else { headline };
     let mut feed = place.feed(desk, name, page.clone(), newest);
+    let mut reading = Reading::of(desk);
     for line in &lines {
-        feed.entries.extend(revision_entry(desk, &page, line)?);
+        feed.entries.extend(revision_entry(&mut reading, name, &page, line)?);
     }
-    limit(&mut feed);
-    Ok(validators.put(Answer::content(Status::OK, ATOM, pages::atom(&feed))))
+    Ok(reading.put(&validators, Answer::content(Status::OK, ATOM, pages::atom(&feed))))
 }
 
 /// Where a document stands in its feed.
@@ -209,46 +208,68 @@ impl Place {
     }
 }
 
-/// By what a client knows that it has a document.
+/// By what a client knows that it has a document. Not by its date: in one second more than one
+/// thing happens.
 struct Validators {
     tag: String,
-    modified: Option<Hlc>,
 }
 
 impl Validators {
     /// Of a document with this content at this place. The tag is weak: codings share it.
-    fn of(mut content: blake3::Hasher, place: &Place, modified: Option<Hlc>) -> Self {
+    fn of(mut content: blake3::Hasher, place: &Place) -> Self {
         for part in [&place.older, &place.newer] {
             content.update(part.as_deref().unwrap_or_default().as_bytes()).update(&[0]);
         }
         content.update(env!("CARGO_PKG_VERSION").as_bytes());
-        let tag = content.finalize().to_hex()[..32].to_owned();
-        Self { tag, modified: modified.filter(|modified| modified.ms() > 0) }
+        Self { tag: content.finalize().to_hex()[..32].to_owned() }
     }
 
     /// True when the client has the document as it is.
     fn holds(&self, fields: &Fields<'_>) -> bool {
         let own = EntityTag { weak: true, opaque: &self.tag };
-        match TagList::read(fields, "if-none-match") {
-            Ok(Some(tags)) => tags.names_any(&[own]),
-            Err(_) => false,
-            Ok(None) => {
-                let since = fields.first("if-modified-since");
-                let since = since.and_then(|since| std::str::from_utf8(since).ok());
-                let since = since.and_then(parse_date);
-                let is_old = |modified: Hlc| since.is_some_and(|s| modified.ms() / 1000 <= s);
-                self.modified.is_some_and(is_old)
-            }
-        }
+        let tags = TagList::read(fields, "if-none-match");
+        tags.is_ok_and(|tags| tags.is_some_and(|tags| tags.names_any(&[own])))
     }
 
     fn put(&self, answer: Answer) -> Answer {
-        let answer = answer
+        answer
             .field("ETag", EntityTag { weak: true, opaque: &self.tag }.to_string())
-            .field("Cache-Control", "no-cache");
-        let Some(modified) = self.modified else { return answer };
-        let date = date_text(modified.ms() / 1000);
-        answer.field("Last-Modified", String::from_utf8_lossy(&date))
+            .field("Cache-Control", "no-cache")
+    }
+}
+
+/// What was read for a document.
+struct Reading<'a> {
+    store: &'a Store,
+    bytes: usize,
+    /// The log lost something that belongs in it.
+    has_gap: bool,
+}
+
+impl<'a> Reading<'a> {
+    fn of<D: Desk>(desk: &'a D) -> Self {
+        Self { store: desk.store(), bytes: 0, has_gap: false }
+    }
+
+    /// True when so many bytes more may be read.
+    fn has_room(&self, bytes: u64) -> bool {
+        bytes <= DOCUMENT_BYTES_MAX.saturating_sub(self.bytes) as u64
+    }
+
+    /// The update, if it can be read.
+    fn update(&mut self, dot: Dot) -> Result<Option<Update>, Problem> {
+        let update = self.store.find(dot)?;
+        self.has_gap |= update.is_none() && self.store.is_lost(dot);
+        self.bytes += update.as_ref().map_or(0, Update::payload_bytes);
+        Ok(update)
+    }
+
+    /// The answer as it may be kept: one with a gap must not be, the same tag is whole later.
+    fn put(&self, validators: &Validators, answer: Answer) -> Answer {
+        if self.has_gap {
+            return answer.field("Cache-Control", "no-store");
+        }
+        validators.put(answer)
     }
 }
 
@@ -256,7 +277,7 @@ fn story_id(title: &str) -> String {
     format!("{TAG}stories/{}", encode_segment(title))
 }
 
-fn story_entry<D: Desk>(desk: &D, story: &Story) -> Result<Option<FeedEntry>, Problem> {
+fn story_entry(reading: &mut Reading<'_>, story: &Story) -> Result<Option<FeedEntry>, Problem> {
     let Some(head) = story.head() else { return Ok(None) };
     let href = format!("/stories/{}", encode_segment(&story.title));
     let title = if head.headline.is_empty() { &story.title } else { &head.headline };
@@ -271,66 +292,73 @@ fn story_entry<D: Desk>(desk: &D, story: &Story) -> Result<Option<FeedEntry>, Pr
         href,
         ..FeedEntry::default()
     };
-    let Some(update) = desk.store().by_cid(head.cid)? else { return Ok(Some(entry)) };
-    Ok(Some(with_content(entry, &update)))
+    let dot = if reading.has_room(1) { reading.store.dot_of(head.cid)? } else { None };
+    let Some(dot) = dot else { return Ok(Some(entry)) };
+    let Some(update) = reading.update(dot)? else { return Ok(Some(entry)) };
+    Ok(Some(match Revision::decode(update.payload()) {
+        Ok(revision) => with_content(entry, reading, &update, &revision),
+        Err(_) => entry,
+    }))
 }
 
-fn revision_entry<D: Desk>(
-    desk: &D,
+/// `name` is what the story is called: so is a revision that is not read.
+fn revision_entry(
+    reading: &mut Reading<'_>,
+    name: &str,
     page: &str,
     line: &RevisionLine,
 ) -> Result<Option<FeedEntry>, Problem> {
-    let Some(update) = desk.store().by_cid(line.cid)? else { return Ok(None) };
-    let Ok(revision) = Revision::decode(update.payload()) else { return Ok(None) };
-    let title = if revision.headline.is_empty() { revision.title } else { revision.headline };
-    let entry = FeedEntry {
+    let mut entry = FeedEntry {
         id: format!("{TAG}revisions/{}", line.cid),
-        title: title.to_owned(),
+        title: name.to_owned(),
         href: format!("{page}?rev={}", line.cid),
         published: line.at,
         updated: line.at,
         author: line.author.clone(),
-        section: revision.section.to_owned(),
         summary: line.summary.clone(),
         base: page.to_owned(),
         ..FeedEntry::default()
     };
-    Ok(Some(with_content(entry, &update)))
+    if !reading.has_room(line.bytes) {
+        return Ok(Some(entry));
+    }
+    let Some(update) = reading.update(line.dot)? else {
+        return Ok(reading.store.is_lost(line.dot).then_some(entry));
+    };
+    let Ok(revision) = Revision::decode(update.payload()) else { return Ok(None) };
+    let title = if revision.headline.is_empty() { revision.title } else { revision.headline };
+    title.clone_into(&mut entry.title);
+    revision.section.clone_into(&mut entry.section);
+    Ok(Some(with_content(entry, reading, &update, &revision)))
 }
 
-fn with_content(mut entry: FeedEntry, update: &Update) -> FeedEntry {
-    let Ok(revision) = Revision::decode(update.payload()) else { return entry };
+/// The entry with what its revision says; of a long text the beginning, as its summary.
+fn with_content(
+    mut entry: FeedEntry,
+    reading: &Reading<'_>,
+    update: &Update,
+    revision: &Revision<'_>,
+) -> FeedEntry {
     revision.language.clone_into(&mut entry.language);
-    let media_type = update.media_type();
-    let text = std::str::from_utf8(revision.body).ok().filter(|_| news::is_textual(media_type));
-    let is_markdown = media_type.to_ascii_lowercase().starts_with("text/markdown");
+    let essence = update.media_type().to_ascii_lowercase();
+    let (is_plain, is_markdown) =
+        (essence.starts_with("text/plain"), essence.starts_with("text/markdown"));
+    let text = std::str::from_utf8(revision.body).ok().filter(|_| is_plain || is_markdown);
+    let is_long = revision.body.len() > BODY_BYTES_MAX || reading.bytes > DOCUMENT_BYTES_MAX;
     entry.content = match text {
-        Some(text) if is_markdown => Content::Markdown(text.to_owned()),
-        Some(text) if media_type.to_ascii_lowercase().starts_with("text/plain") => {
-            Content::Text(text.to_owned())
+        Some(text) if is_long => {
+            if entry.summary.is_empty() {
+                entry.summary = text.chars().take(BEGINNING_CHARS).chain(['…']).collect();
+            }
+            Content::None
         }
-        _ => Content::File {
+        Some(text) if is_markdown => Content::Markdown(text.to_owned()),
+        Some(text) => Content::Text(text.to_owned()),
+        None => Content::File {
             href: format!("/v1{}?as=body&rev={}", entry.base, update.cid()),
-            media_type: media_type.to_owned(),
+            media_type: update.media_type().to_owned(),
             bytes: revision.body.len(),
         },
     };
     entry
-}
-
-/// Gives long texts by their beginnings.
-fn limit(feed: &mut Feed) {
-    let mut bytes = 0;
-    for entry in &mut feed.entries {
-        let (Content::Text(text) | Content::Markdown(text)) = &entry.content else { continue };
-        bytes += text.len();
-        if text.len() > BODY_BYTES_MAX || bytes > DOCUMENT_BYTES_MAX {
-            bytes -= text.len();
-            let beginning: String = text.chars().take(BEGINNING_CHARS).collect();
-            if entry.summary.is_empty() {
-                entry.summary = format!("{beginning}…");
-            }
-            entry.content = Content::None;
-        }
-    }
 }

@@ -51,6 +51,7 @@ struct Seen {
 /// The node of these tests.
 struct TestDesk {
     config: Config,
+    disk: SimDisk,
     store: Store,
     clock: Clock,
     prints: Prints,
@@ -89,15 +90,17 @@ fn key() -> SigningKey {
 
 impl TestDesk {
     fn new() -> Self {
-        let disk = Arc::new(SimDisk::new(1));
+        let disk = SimDisk::new(1);
         let fresh = Birth::of(&key().public(), 7);
-        let options = StoreOptions { fresh, ..StoreOptions::default() };
-        let (mut store, _) = Store::open(disk, options).unwrap();
+        // Without a cache what is damaged on disk is met at once.
+        let options = StoreOptions { fresh, cache_bytes: 0, ..StoreOptions::default() };
+        let (mut store, _) = Store::open(Arc::new(disk.clone()), options).unwrap();
         store.mark_early();
         let done = store.take_batch().unwrap().run();
         store.finish(done).unwrap();
         Self {
             config: Config::new("node1", "nowhere"),
+            disk,
             store,
             clock: Clock::new(Hlc(0)),
             prints: Prints::default(),
