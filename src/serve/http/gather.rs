@@ -34,10 +34,18 @@ pub(super) struct Gather {
 }
 
 impl Gather {
-    /// Asks.
-    pub(super) fn begin<D: Desk>(cx: &mut Ctx<'_, D>, desk: &mut D, show: Show) -> Self {
-        let asked = show.questions(desk).iter().map(|about| desk.ask_herd(cx, about)).collect();
-        Self { asked, show }
+    /// Asks. A refusal while too much is asked.
+    pub(super) fn begin<D: Desk>(
+        cx: &mut Ctx<'_, D>,
+        desk: &mut D,
+        show: Show,
+    ) -> Result<Self, Problem> {
+        let questions = show.questions(desk);
+        let asked: Option<_> = questions.iter().map(|about| desk.ask_herd(cx, about)).collect();
+        let asked = asked.ok_or_else(|| {
+            Problem::later("the herd is asked too much at once: try again later", 1)
+        })?;
+        Ok(Self { asked, show })
     }
 
     /// The answer, once all is there; until then the connection is notified.
