@@ -160,8 +160,8 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// Labels, and where they end, the place of their closing brace: names that are none of `node`, each
-/// once, and values whose quotes and escapes are whole.
+/// Labels, and where they end, the place of their closing brace: names that are none of `node`,
+/// each once, and values whose quotes and escapes are whole.
 fn read_labels(text: &str) -> Option<(usize, Labels<'_>)> {
     let mut found = Labels::new();
     let mut at = 0;

@@ -193,7 +193,7 @@ mod tests {
     fn of_an_earlier_dial_nothing_counts() {
         let mut dialler = Dialler {
             name: "b".to_owned(),
-            endpoint: "b.example:1".parse().unwrap(),
+            endpoint: "tcp:b.example:1".parse().unwrap(),
             backoff: Backoff::new(1, 10),
             is_busy: false,
             attempt: 0,

@@ -4,8 +4,8 @@
 //! inquire  u64 number · u8 hops that it may still go · u8+ about
 //! tell     u64 number · u8+ node · 32 key · 64 signature · the rest: what it says
 //! ```
-//! What a question is about, and what an answer says, is for nodes to know; but by the first byte of
-//! what it is about, questions by which a herd is watched are told from others.
+//! What a question is about, and what an answer says, is for nodes to know; but by the first byte
+//! of what it is about, questions by which a herd is watched are told from others.
 
 use super::FrameFault;
 use super::frame::{decode_name, put_name, put_short};
