@@ -4,7 +4,7 @@
 //! and a node that died or hangs is missing among the answers instead of being reported by others.
 //!
 //! Nothing is believed here. Everything is bounded: questions that are open, answers and their
-//! bytes by question, questions a second by link, and what waits to be sent on a link.
+//! bytes by question and link, questions a second by link, and what waits to be sent on a link.
 
 use super::Relay;
 use crate::base::{OutBuf, Tick};
@@ -20,9 +20,10 @@ const WATCHES_MAX: usize = 64;
 const OTHERS_MAX: usize = 192;
 /// Answers later than this are dropped.
 const OPEN_MS: u64 = 10_000;
-/// Nodes that may answer one question.
+/// Nodes that may answer one question by way of one link: keys cost nothing, so that who makes them
+/// up fills the room of the own link only.
 const ANSWERS_MAX: usize = 1024;
-/// Bytes of all answers to one question.
+/// Bytes of all these answers.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Questions of each of these two sorts that a link may bring a second, and at once.
 const ASKED_PER_S: u64 = 10;
@@ -38,7 +39,23 @@ struct Open<L> {
     is_watch: bool,
     until: Tick,
     answered: BTreeSet<PublicKey>,
+    /// What came on each link; `None`: from this node itself.
+    taken: BTreeMap<Option<L>, Taken>,
+}
+
+/// What came on a link in answer to one question.
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    answers: usize,
     bytes: usize,
+}
+
+impl Taken {
+    /// With one more answer; `None` when that is too much.
+    fn with(self, said: &Statement) -> Option<Self> {
+        let (answers, bytes) = (self.answers + 1, self.bytes + said.body.len());
+        (answers <= ANSWERS_MAX && bytes <= ANSWER_BYTES_MAX).then_some(Self { answers, bytes })
+    }
 }
 
 /// The questions that are under way.
@@ -71,28 +88,29 @@ impl<L: Copy + Ord> Inquiries<L> {
             return false;
         }
         let until = now + OPEN_MS;
-        let open = Open { back, is_watch, until, answered: BTreeSet::new(), bytes: 0 };
+        let open =
+            Open { back, is_watch, until, answered: BTreeSet::new(), taken: BTreeMap::new() };
         self.open.insert(asked.number, open);
         true
     }
 
-    /// Where an answer to a question goes; `None` when nobody waits for it.
-    fn place(&mut self, said: &Statement, now: Tick) -> Option<Destination<L>> {
+    /// Where an answer to a question that came on a link goes; `None` when nobody waits for it.
+    fn place(&mut self, said: &Statement, on: Option<L>, now: Tick) -> Option<Destination<L>> {
         let open = self.open.get_mut(&said.inquiry).filter(|open| open.until > now)?;
-        let bytes = open.bytes + said.body.len();
-        if open.answered.len() >= ANSWERS_MAX || bytes > ANSWER_BYTES_MAX {
-            return None;
-        }
+        let taken = open.taken.get(&on).copied().unwrap_or_default().with(said)?;
         if !open.answered.insert(said.key) {
             return None;
         }
-        open.bytes = bytes;
+        open.taken.insert(on, taken);
         Some(open.back.map_or(Destination::Here, Destination::Link))
     }
 
-    fn is_wanted(&self, said: &Statement, now: Tick) -> bool {
+    fn is_wanted(&self, said: &Statement, on: Option<L>, now: Tick) -> bool {
         let open = self.open.get(&said.inquiry).filter(|open| open.until > now);
-        open.is_some_and(|open| !open.answered.contains(&said.key))
+        open.is_some_and(|open| {
+            let taken = open.taken.get(&on).copied().unwrap_or_default();
+            taken.with(said).is_some() && !open.answered.contains(&said.key)
+        })
     }
 }
 
@@ -205,15 +223,15 @@ impl<L: Copy + Ord> Relay<L> {
         }
     }
 
-    /// True when an answer that came is waited for, so that it is worth verifying.
-    pub fn awaits(&self, said: &Statement, now: Tick) -> bool {
-        self.inquiries.is_wanted(said, now)
+    /// True when an answer that came on a link is waited for, so that it is worth verifying.
+    pub fn awaits(&self, said: &Statement, on: Option<L>, now: Tick) -> bool {
+        self.inquiries.is_wanted(said, on, now)
     }
 
-    /// Takes a verified answer, this node's own or another's: it goes on to who asked. If that is
-    /// this node it is given back.
-    pub fn tell(&mut self, said: Statement, now: Tick) -> Option<Statement> {
-        match self.inquiries.place(&said, now)? {
+    /// Takes a verified answer, this node's own or one that came on a link: it goes on to who
+    /// asked. If that is this node it is given back.
+    pub fn tell(&mut self, said: Statement, on: Option<L>, now: Tick) -> Option<Statement> {
+        match self.inquiries.place(&said, on, now)? {
             Destination::Here => Some(said),
             Destination::Link(link) => {
                 if let Some(at) = self.links.get_mut(&link).filter(|at| at.is_up())
@@ -251,12 +269,12 @@ mod tests {
         let mut inquiries: Inquiries<u8> = Inquiries::new();
         assert!(inquiries.open(&asks(1), Some(7), 0) && inquiries.open(&asks(2), None, 0));
         assert!(!inquiries.open(&asks(1), Some(8), 0), "a copy on another way");
-        assert_eq!(inquiries.place(&said(1, 1, 9), 5), Some(Destination::Link(7)));
-        assert_eq!(inquiries.place(&said(1, 1, 9), 5), None, "it said so already");
-        assert_eq!(inquiries.place(&said(1, 2, 9), 5), Some(Destination::Link(7)));
-        assert_eq!(inquiries.place(&said(2, 1, 9), 5), Some(Destination::Here));
-        assert_eq!(inquiries.place(&said(3, 1, 9), 5), None, "nobody asked");
-        assert_eq!(inquiries.place(&said(1, 3, 9), OPEN_MS), None, "too late");
+        assert_eq!(inquiries.place(&said(1, 1, 9), Some(3), 5), Some(Destination::Link(7)));
+        assert_eq!(inquiries.place(&said(1, 1, 9), Some(3), 5), None, "it said so already");
+        assert_eq!(inquiries.place(&said(1, 2, 9), Some(3), 5), Some(Destination::Link(7)));
+        assert_eq!(inquiries.place(&said(2, 1, 9), Some(3), 5), Some(Destination::Here));
+        assert_eq!(inquiries.place(&said(3, 1, 9), Some(3), 5), None, "nobody asked");
+        assert_eq!(inquiries.place(&said(1, 3, 9), Some(3), OPEN_MS), None, "too late");
         assert!(inquiries.open(&asks(1), Some(8), OPEN_MS), "by then it is forgotten");
     }
 
@@ -268,8 +286,15 @@ mod tests {
         let more = (1_000..2_000).filter(|number| inquiries.open(&watches(*number), None, 0));
         assert_eq!(more.count(), WATCHES_MAX, "none of their room is gone");
         let mib = 1 << 20;
-        let taken = (0..32_u8).filter(|seed| inquiries.place(&said(5, *seed, mib), 1).is_some());
+        let taken =
+            (0..32_u8).filter(|seed| inquiries.place(&said(5, *seed, mib), Some(3), 1).is_some());
         assert_eq!(taken.count(), ANSWER_BYTES_MAX / mib);
+        assert!(
+            !inquiries.is_wanted(&said(5, 99, mib), Some(3), 1),
+            "its link has used its room up"
+        );
+        assert!(inquiries.is_wanted(&said(5, 99, mib), Some(4), 1), "and no other's");
+        assert!(inquiries.place(&said(5, 99, mib), Some(4), 1).is_some());
         let mut budget = AskBudget::new(0);
         let mut taken = |asked, now| (0..100).filter(|_| budget.take(&asked, now)).count();
         let of_asks = [0, 10, 1_000, 1 << 40].map(|now| taken(asks(1), now));

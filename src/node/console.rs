@@ -9,7 +9,6 @@ use crate::serve::peer::HerdDesk;
 use crate::serve::{About, Gathered, Told};
 use crate::update::Statement;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Who is asked has so long to answer.
 const ANSWER_MS: u64 = 1_000;
@@ -182,7 +181,7 @@ impl Node {
     /// See [`crate::serve::Console::answers`].
     pub(super) fn answers_to(&mut self, number: u64, conn: ConnId) -> Option<Gathered> {
         let Some(question) = self.questions.by_number.get_mut(&number) else {
-            return Some(Arc::default());
+            return Some(Gathered::default());
         };
         if question.done.is_none() {
             question.waiting.insert(conn);
@@ -199,17 +198,18 @@ impl Node {
             return log::warn!("an answer of {} bytes is too long for a link", body.len());
         };
         let said = Statement::sign(&self.key, number, &self.config.name, packed);
-        self.relay.tell(said, cx.now());
+        self.relay.tell(said, None, cx.now());
     }
 
     /// A node's answer came on a link: it is passed on to who asked, or counts here.
     pub(super) fn heard_told(&mut self, cx: &mut Ctx<'_, Self>, link: ConnId, said: Statement) {
         let now = cx.now();
-        let is_worth_it = self.relay.awaits(&said, now) && self.relay.may_verify_answer(link, now);
+        let is_worth_it =
+            self.relay.awaits(&said, Some(link), now) && self.relay.may_verify_answer(link, now);
         if !is_worth_it || !said.verify() {
             return;
         }
-        let Some(said) = self.relay.tell(said, now) else { return };
+        let Some(said) = self.relay.tell(said, Some(link), now) else { return };
         if said.node == self.config.name || !self.is_key_of(&said.key, &said.node) {
             return log::debug!("an answer of {} does not count: its key is not known", said.node);
         }
@@ -259,7 +259,7 @@ impl Node {
                 std::mem::take(&mut question.told).into_values().chain(silent).collect();
             others.sort_by(|a, b| a.node.cmp(&b.node));
             all.extend(others);
-            question.done = Some(Arc::new(all));
+            question.done = Some(all.into());
             for conn in std::mem::take(&mut question.waiting) {
                 cx.transport_of(conn).notify();
             }

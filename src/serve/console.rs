@@ -6,8 +6,9 @@ use crate::proto::peer::{ABOUT_GLANCE, ABOUT_METRICS, NAME_BYTES_MAX};
 use crate::reactor::{ConnId, Ctx};
 use crate::update::Cid;
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What all nodes are asked about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,8 +63,38 @@ pub struct Told {
     pub between_ms: (u64, u64),
 }
 
-/// All answers to a question: this node's first, then by name.
-pub type Gathered = Arc<Vec<Told>>;
+/// All answers to a question: this node's first, then by name. Who asks the same shares them, and
+/// what was made of them.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered(Arc<Answers>);
+
+#[derive(Debug, Default)]
+struct Answers {
+    told: Vec<Told>,
+    page: OnceLock<String>,
+}
+
+impl Gathered {
+    /// The page that is made of these answers, made once however many ask for it. One question is
+    /// made one kind of page of.
+    pub fn page(&self, make: impl FnOnce(&Self) -> String) -> &str {
+        self.0.page.get_or_init(|| make(self))
+    }
+}
+
+impl From<Vec<Told>> for Gathered {
+    fn from(told: Vec<Told>) -> Self {
+        Self(Arc::new(Answers { told, page: OnceLock::new() }))
+    }
+}
+
+impl Deref for Gathered {
+    type Target = [Told];
+
+    fn deref(&self) -> &[Told] {
+        &self.0.told
+    }
+}
 
 /// What may be done by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,6 +208,13 @@ mod tests {
         for bytes in [&[][..], &[0], &[1, 1], &[3, 255], &[4, 1], &[9]] {
             assert_eq!(About::decode(bytes), None);
         }
+    }
+
+    #[test]
+    fn a_page_is_made_once_of_answers_that_are_shared() {
+        let gathered = Gathered::from(Vec::new());
+        assert_eq!(gathered.clone().page(|all| all.len().to_string()), "0");
+        assert_eq!(gathered.page(|_| "again".to_owned()), "0");
     }
 
     #[test]

@@ -5,7 +5,6 @@ use crate::reactor::{ConnId, Ctx};
 use crate::serve::{About, Action, Console, Gathered, Ticket, Told};
 use crate::update::Cid;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// The herd of these tests: what it says, and what it was asked and told.
 #[derive(Default)]
@@ -31,7 +30,7 @@ impl Herd {
             between_ms: (0, 0),
         };
         let link = |to: &str| json!({"to": to, "state": "up", "mode": "eager", "lag_updates": 0});
-        Arc::new(match about {
+        Gathered::from(match about {
             About::Metrics => vec![
                 told("node1", "# HELP x X.\n# TYPE x gauge\nx 1\n", true),
                 told("node2", "", false),
