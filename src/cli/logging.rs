@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::json;
 use simple_logger::SimpleLogger;
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -56,8 +57,26 @@ impl Pen for Plain {
     fn line(&mut self, _: Timestamp, level: Level, target: &str, text: &str) {
         let mut record = Record::builder();
         record.level(level).target(target);
+        let text = on_one_line(text);
         self.0.log(&record.args(format_args!("{text}")).build());
     }
+}
+
+/// Control characters as escapes, so that nothing that is quoted in a line can look like another
+/// line, or steer a terminal.
+fn on_one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    Cow::Owned(line)
 }
 
 struct Json<W> {
@@ -128,6 +147,13 @@ impl Log for Queue {
 mod tests {
     use super::*;
     use serde_json::Value;
+
+    #[test]
+    fn no_text_makes_a_line_of_its_own() {
+        assert_eq!(on_one_line("link to ä is up"), "link to ä is up");
+        let forged = "no peer a\r\nERROR b\t\u{1b}[2J\u{85}\u{7f}";
+        assert_eq!(on_one_line(forged), r"no peer a\r\nERROR b\t\u{1b}[2J\u{85}\u{7f}");
+    }
 
     #[test]
     fn a_line_of_json_is_one_object_whatever_is_said() {

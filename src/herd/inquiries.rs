@@ -4,7 +4,7 @@
 //! and a node that died or hangs is missing among the answers instead of being reported by others.
 //!
 //! Nothing is believed here. Everything is bounded: questions that are open, answers and their
-//! bytes by question, questions a second by link, and what waits to be sent on a link.
+//! bytes by question and link, questions a second by link, and what waits to be sent on a link.
 
 use super::Relay;
 use crate::base::{OutBuf, Tick};
@@ -14,17 +14,20 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A question goes over so many links at most: more than the diameter of any sane herd.
 const HOPS_MAX: u8 = 32;
-/// Questions whose answers may still come.
-const OPEN_MAX: usize = 256;
+/// Questions by which the herd is watched whose answers may still come.
+const WATCHES_MAX: usize = 64;
+/// All others likewise: whoever may read may ask them, so they get a part of their own.
+const OTHERS_MAX: usize = 192;
 /// Answers later than this are dropped.
 const OPEN_MS: u64 = 10_000;
-/// Nodes that may answer one question.
+/// Nodes that may answer one question by way of one link: keys cost nothing, so that who makes them
+/// up fills the room of the own link only.
 const ANSWERS_MAX: usize = 1024;
-/// Bytes of all answers to one question.
+/// Bytes of all these answers.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-/// Questions that a link may bring a second, and at once.
-const ASKED_PER_S: u64 = 20;
-const ASKED_AT_ONCE: u64 = 40;
+/// Questions of each of these two sorts that a link may bring a second, and at once.
+const ASKED_PER_S: u64 = 10;
+const ASKED_AT_ONCE: u64 = 20;
 /// Bytes that may wait to be sent on a link; more are dropped, and missing where they were to go.
 const WAITING_BYTES_MAX: usize = 2 << 20;
 
@@ -33,9 +36,26 @@ const WAITING_BYTES_MAX: usize = 2 << 20;
 struct Open<L> {
     /// Where it came from; `None`: it is ours.
     back: Option<L>,
+    is_watch: bool,
     until: Tick,
     answered: BTreeSet<PublicKey>,
+    /// What came on each link; `None`: from this node itself.
+    taken: BTreeMap<Option<L>, Taken>,
+}
+
+/// What came on a link in answer to one question.
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    answers: usize,
     bytes: usize,
+}
+
+impl Taken {
+    /// With one more answer; `None` when that is too much.
+    fn with(self, said: &Statement) -> Option<Self> {
+        let (answers, bytes) = (self.answers + 1, self.bytes + said.body.len());
+        (answers <= ANSWERS_MAX && bytes <= ANSWER_BYTES_MAX).then_some(Self { answers, bytes })
+    }
 }
 
 /// The questions that are under way.
@@ -58,49 +78,69 @@ impl<L: Copy + Ord> Inquiries<L> {
         Self { open: BTreeMap::new() }
     }
 
-    /// Opens a question; false when it is known, or when there are too many.
-    fn open(&mut self, number: u64, back: Option<L>, now: Tick) -> bool {
+    /// Opens a question; false when it is known, or when there are too many of its sort.
+    fn open(&mut self, asked: &Inquire<'_>, back: Option<L>, now: Tick) -> bool {
         self.open.retain(|_, open| open.until > now);
-        if self.open.contains_key(&number) || self.open.len() >= OPEN_MAX {
+        let is_watch = asked.is_watch();
+        let alike = self.open.values().filter(|open| open.is_watch == is_watch).count();
+        let most = if is_watch { WATCHES_MAX } else { OTHERS_MAX };
+        if alike >= most || self.open.contains_key(&asked.number) {
             return false;
         }
         let until = now + OPEN_MS;
-        self.open.insert(number, Open { back, until, answered: BTreeSet::new(), bytes: 0 });
+        let open =
+            Open { back, is_watch, until, answered: BTreeSet::new(), taken: BTreeMap::new() };
+        self.open.insert(asked.number, open);
         true
     }
 
-    /// Where an answer to a question goes; `None` when nobody waits for it.
-    fn place(&mut self, said: &Statement, now: Tick) -> Option<Destination<L>> {
+    /// Where an answer to a question that came on a link goes; `None` when nobody waits for it.
+    fn place(&mut self, said: &Statement, on: Option<L>, now: Tick) -> Option<Destination<L>> {
         let open = self.open.get_mut(&said.inquiry).filter(|open| open.until > now)?;
-        let bytes = open.bytes + said.body.len();
-        if open.answered.len() >= ANSWERS_MAX || bytes > ANSWER_BYTES_MAX {
-            return None;
-        }
+        let taken = open.taken.get(&on).copied().unwrap_or_default().with(said)?;
         if !open.answered.insert(said.key) {
             return None;
         }
-        open.bytes = bytes;
+        open.taken.insert(on, taken);
         Some(open.back.map_or(Destination::Here, Destination::Link))
     }
 
-    fn is_wanted(&self, said: &Statement, now: Tick) -> bool {
+    fn is_wanted(&self, said: &Statement, on: Option<L>, now: Tick) -> bool {
         let open = self.open.get(&said.inquiry).filter(|open| open.until > now);
-        open.is_some_and(|open| !open.answered.contains(&said.key))
+        open.is_some_and(|open| {
+            let taken = open.taken.get(&on).copied().unwrap_or_default();
+            taken.with(said).is_some() && !open.answered.contains(&said.key)
+        })
     }
 }
 
-/// How many questions a link may bring.
+/// How many questions a link may bring: those by which the herd is watched, and all others.
 #[derive(Debug)]
 pub(super) struct AskBudget {
-    left: u64,
-    at: Tick,
+    watches: Allowance,
+    others: Allowance,
 }
 
 impl AskBudget {
     pub(super) fn new(now: Tick) -> Self {
-        Self { left: ASKED_AT_ONCE, at: now }
+        let full = || Allowance { left: ASKED_AT_ONCE, at: now };
+        Self { watches: full(), others: full() }
     }
 
+    fn take(&mut self, asked: &Inquire<'_>, now: Tick) -> bool {
+        let sort = if asked.is_watch() { &mut self.watches } else { &mut self.others };
+        sort.take(now)
+    }
+}
+
+/// What is left for questions of one sort.
+#[derive(Debug)]
+struct Allowance {
+    left: u64,
+    at: Tick,
+}
+
+impl Allowance {
     fn take(&mut self, now: Tick) -> bool {
         let more = now.saturating_sub(self.at) * ASKED_PER_S / 1_000;
         if more > 0 {
@@ -153,9 +193,10 @@ impl<L: Copy + Ord> Relay<L> {
     /// Asks all nodes that can be reached. `number` is random, `about` within its bounds
     /// ([`crate::proto::peer::ABOUT_BYTES_MAX`]). False when too much is asked already.
     pub fn inquire(&mut self, number: u64, about: &[u8], now: Tick) -> bool {
-        let is_new = self.inquiries.open(number, None, now);
+        let asked = Inquire { number, hops: HOPS_MAX, about };
+        let is_new = self.inquiries.open(&asked, None, now);
         if is_new {
-            self.pass_on(None, Inquire { number, hops: HOPS_MAX, about });
+            self.pass_on(None, asked);
         }
         is_new
     }
@@ -164,7 +205,7 @@ impl<L: Copy + Ord> Relay<L> {
     /// is passed on.
     pub(super) fn on_inquire(&mut self, link: L, asked: Inquire<'_>, now: Tick) -> bool {
         let Some(at) = self.links.get_mut(&link) else { return false };
-        if !at.ask_budget.take(now) || !self.inquiries.open(asked.number, Some(link), now) {
+        if !at.ask_budget.take(&asked, now) || !self.inquiries.open(&asked, Some(link), now) {
             return false;
         }
         if let Some(hops) = asked.hops.min(HOPS_MAX).checked_sub(1) {
@@ -182,15 +223,15 @@ impl<L: Copy + Ord> Relay<L> {
         }
     }
 
-    /// True when an answer that came is waited for, so that it is worth verifying.
-    pub fn awaits(&self, said: &Statement, now: Tick) -> bool {
-        self.inquiries.is_wanted(said, now)
+    /// True when an answer that came on a link is waited for, so that it is worth verifying.
+    pub fn awaits(&self, said: &Statement, on: Option<L>, now: Tick) -> bool {
+        self.inquiries.is_wanted(said, on, now)
     }
 
-    /// Takes a verified answer, this node's own or another's: it goes on to who asked. If that is
-    /// this node it is given back.
-    pub fn tell(&mut self, said: Statement, now: Tick) -> Option<Statement> {
-        match self.inquiries.place(&said, now)? {
+    /// Takes a verified answer, this node's own or one that came on a link: it goes on to who
+    /// asked. If that is this node it is given back.
+    pub fn tell(&mut self, said: Statement, on: Option<L>, now: Tick) -> Option<Statement> {
+        match self.inquiries.place(&said, on, now)? {
             Destination::Here => Some(said),
             Destination::Link(link) => {
                 if let Some(at) = self.links.get_mut(&link).filter(|at| at.is_up())
@@ -207,7 +248,17 @@ impl<L: Copy + Ord> Relay<L> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::peer::ABOUT_METRICS;
     use crate::update::SigningKey;
+
+    /// A question that is no watch.
+    fn asks(number: u64) -> Inquire<'static> {
+        Inquire { number, hops: 1, about: b"about" }
+    }
+
+    fn watches(number: u64) -> Inquire<'static> {
+        Inquire { about: &[ABOUT_METRICS], ..asks(number) }
+    }
 
     fn said(number: u64, seed: u8, bytes: usize) -> Statement {
         Statement::sign(&SigningKey::from_seed([seed; 32]), number, "a", vec![1; bytes])
@@ -216,28 +267,39 @@ mod tests {
     #[test]
     fn an_answer_goes_where_its_question_came_from_once_and_in_time() {
         let mut inquiries: Inquiries<u8> = Inquiries::new();
-        assert!(inquiries.open(1, Some(7), 0) && inquiries.open(2, None, 0));
-        assert!(!inquiries.open(1, Some(8), 0), "a copy on another way");
-        assert_eq!(inquiries.place(&said(1, 1, 9), 5), Some(Destination::Link(7)));
-        assert_eq!(inquiries.place(&said(1, 1, 9), 5), None, "it said so already");
-        assert_eq!(inquiries.place(&said(1, 2, 9), 5), Some(Destination::Link(7)));
-        assert_eq!(inquiries.place(&said(2, 1, 9), 5), Some(Destination::Here));
-        assert_eq!(inquiries.place(&said(3, 1, 9), 5), None, "nobody asked");
-        assert_eq!(inquiries.place(&said(1, 3, 9), OPEN_MS), None, "too late");
-        assert!(inquiries.open(1, Some(8), OPEN_MS), "by then it is forgotten");
+        assert!(inquiries.open(&asks(1), Some(7), 0) && inquiries.open(&asks(2), None, 0));
+        assert!(!inquiries.open(&asks(1), Some(8), 0), "a copy on another way");
+        assert_eq!(inquiries.place(&said(1, 1, 9), Some(3), 5), Some(Destination::Link(7)));
+        assert_eq!(inquiries.place(&said(1, 1, 9), Some(3), 5), None, "it said so already");
+        assert_eq!(inquiries.place(&said(1, 2, 9), Some(3), 5), Some(Destination::Link(7)));
+        assert_eq!(inquiries.place(&said(2, 1, 9), Some(3), 5), Some(Destination::Here));
+        assert_eq!(inquiries.place(&said(3, 1, 9), Some(3), 5), None, "nobody asked");
+        assert_eq!(inquiries.place(&said(1, 3, 9), Some(3), OPEN_MS), None, "too late");
+        assert!(inquiries.open(&asks(1), Some(8), OPEN_MS), "by then it is forgotten");
     }
 
     #[test]
     fn questions_answers_and_their_bytes_are_bounded() {
         let mut inquiries: Inquiries<u8> = Inquiries::new();
-        let opened = (0..1_000).filter(|number| inquiries.open(*number, None, 0)).count();
-        assert_eq!(opened, OPEN_MAX);
+        let opened = (0..1_000).filter(|number| inquiries.open(&asks(*number), None, 0)).count();
+        assert_eq!(opened, OTHERS_MAX);
+        let more = (1_000..2_000).filter(|number| inquiries.open(&watches(*number), None, 0));
+        assert_eq!(more.count(), WATCHES_MAX, "none of their room is gone");
         let mib = 1 << 20;
-        let taken = (0..32_u8).filter(|seed| inquiries.place(&said(5, *seed, mib), 1).is_some());
+        let taken =
+            (0..32_u8).filter(|seed| inquiries.place(&said(5, *seed, mib), Some(3), 1).is_some());
         assert_eq!(taken.count(), ANSWER_BYTES_MAX / mib);
+        assert!(
+            !inquiries.is_wanted(&said(5, 99, mib), Some(3), 1),
+            "its link has used its room up"
+        );
+        assert!(inquiries.is_wanted(&said(5, 99, mib), Some(4), 1), "and no other's");
+        assert!(inquiries.place(&said(5, 99, mib), Some(4), 1).is_some());
         let mut budget = AskBudget::new(0);
-        let mut taken = |now| (0..100).filter(|_| budget.take(now)).count();
-        assert_eq!([taken(0), taken(10), taken(1_000), taken(1 << 40)], [40, 0, 20, 40]);
+        let mut taken = |asked, now| (0..100).filter(|_| budget.take(&asked, now)).count();
+        let of_asks = [0, 10, 1_000, 1 << 40].map(|now| taken(asks(1), now));
+        assert_eq!(of_asks, [20, 0, 10, 20]);
+        assert_eq!(taken(watches(1), 1 << 40), 20, "the others left it alone");
         let mut talk = Talk::default();
         let frame = Frame::Tell(said(5, 1, 100_000));
         let put = (0..100).filter(|_| talk.put(&frame)).count();

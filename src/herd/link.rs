@@ -148,6 +148,8 @@ pub(super) struct Link {
     /// The peer was told all that this node said of its disk before the link came up.
     pub(super) is_told: bool,
     pub(super) verify_budget: WordBudget,
+    /// Of its own, so that neither words nor answers keep the other from being verified.
+    pub(super) answer_budget: WordBudget,
     pub(super) ask_budget: AskBudget,
     /// Questions to all and their answers, to be sent.
     pub(super) talk: Talk,
@@ -239,6 +241,7 @@ impl Link {
             held: Vector::new(),
             is_told: false,
             verify_budget: WordBudget::to_verify(now),
+            answer_budget: WordBudget::to_verify(now),
             ask_budget: AskBudget::new(now),
             talk: Talk::default(),
             todo: Vector::new(),

@@ -577,6 +577,11 @@ impl<L: Copy + Ord> Relay<L> {
         self.links.get_mut(&link).is_some_and(|link| link.verify_budget.take(now))
     }
 
+    /// True when one more answer that came on this link may be verified now.
+    pub fn may_verify_answer(&mut self, link: L, now: Tick) -> bool {
+        self.links.get_mut(&link).is_some_and(|link| link.answer_budget.take(now))
+    }
+
     /// True once updates flow on a link.
     pub fn is_up(&self, link: L) -> bool {
         self.links.get(&link).is_some_and(Link::is_up)

@@ -16,6 +16,9 @@ const OURS: &str = "";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadLine(pub usize);
 
+/// A sample's labels: their values by their names.
+type Labels<'a> = BTreeMap<&'a str, &'a str>;
+
 /// The families of one node, their samples labelled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Family {
@@ -83,6 +86,7 @@ impl GatheredPage {
 fn families(node: &str, page: &str) -> Result<Vec<(String, Family)>, BadLine> {
     let mut found: Vec<(String, Family)> = Vec::new();
     let mut seen = BTreeSet::new();
+    let mut series = BTreeSet::new();
     let mut lines = page.lines().enumerate();
     let label = escaped(node);
     while let Some((at, line)) = lines.next() {
@@ -106,7 +110,11 @@ fn families(node: &str, page: &str) -> Result<Vec<(String, Family)>, BadLine> {
         }
         let (family, under) = found.last_mut().ok_or(bad)?;
         let sample = Sample::read(line).filter(|sample| sample.is_of(family, &under.kind));
-        sample.ok_or(bad)?.write(&label, &mut under.samples);
+        let sample = sample.ok_or(bad)?;
+        sample.write(&label, &mut under.samples);
+        if !series.insert((sample.name, sample.values)) {
+            return Err(bad);
+        }
     }
     Ok(found)
 }
@@ -115,6 +123,8 @@ fn families(node: &str, page: &str) -> Result<Vec<(String, Family)>, BadLine> {
 struct Sample<'a> {
     name: &'a str,
     labels: &'a str,
+    /// The labels' values as they stand, by their names: with the name, what no two samples share.
+    values: Labels<'a>,
     value: &'a str,
 }
 
@@ -122,16 +132,16 @@ impl<'a> Sample<'a> {
     fn read(line: &'a str) -> Option<Self> {
         let end = line.find(['{', ' '])?;
         let (name, rest) = line.split_at(end);
-        let (labels, value) = if let Some(rest) = rest.strip_prefix('{') {
-            let end = labels_end(rest)?;
-            (&rest[..end], rest[end..].strip_prefix("} ")?)
+        let (labels, values, value) = if let Some(rest) = rest.strip_prefix('{') {
+            let (end, values) = read_labels(rest)?;
+            (&rest[..end], values, rest[end..].strip_prefix("} ")?)
         } else {
-            ("", rest.strip_prefix(' ')?)
+            ("", Labels::new(), rest.strip_prefix(' ')?)
         };
         let is_value = !value.is_empty()
             && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
             && value.parse::<f64>().is_ok();
-        is_value.then_some(Self { name, labels, value })
+        is_value.then_some(Self { name, labels, values, value })
     }
 
     fn is_of(&self, family: &str, kind: &str) -> bool {
@@ -143,16 +153,17 @@ impl<'a> Sample<'a> {
     }
 
     fn write(&self, node: &str, out: &mut String) {
-        let Self { name, labels, value } = self;
+        let Self { name, labels, value, .. } = self;
         let comma = if labels.is_empty() { "" } else { "," };
         let written = writeln!(out, "{name}{{node=\"{node}\"{comma}{labels}}} {value}");
         debug_assert!(written.is_ok(), "writing to a String does not fail");
     }
 }
 
-/// Where labels end, the place of their closing brace: names that are none of `node`, and values
-/// whose quotes and escapes are whole.
-fn labels_end(text: &str) -> Option<usize> {
+/// Labels, and where they end, the place of their closing brace: names that are none of `node`,
+/// each once, and values whose quotes and escapes are whole.
+fn read_labels(text: &str) -> Option<(usize, Labels<'_>)> {
+    let mut found = Labels::new();
     let mut at = 0;
     loop {
         let rest = &text[at..];
@@ -162,10 +173,14 @@ fn labels_end(text: &str) -> Option<usize> {
             return None;
         }
         let value = rest[equals + 1..].strip_prefix('"')?;
-        at += equals + 2 + quoted_end(value)? + 1;
+        let end = quoted_end(value)?;
+        if found.insert(name, &value[..end]).is_some() {
+            return None;
+        }
+        at += equals + 2 + end + 1;
         match text.as_bytes().get(at)? {
             b',' => at += 1,
-            b'}' => return Some(at),
+            b'}' => return Some((at, found)),
             _ => return None,
         }
     }
@@ -271,13 +286,19 @@ mod tests {
             "a{x=\"\\q\"} 1",
             "a{x=\"1\"",
             "a{X=\"1\"} 1",
+            "a{x=\"1\",x=\"1\"} 1",
+            "a{x=\"1\",y=\"1\",x=\"2\"} 1",
+            "a 0",
+            "a 1",
+            "a{y=\"2\",x=\"1\"} 1",
             "",
             "# EOF",
             "# HELP a A.\n# TYPE a gauge",
         ] {
             let mut gathered = GatheredPage::new();
-            let page = format!("{head}a 0\n{line}\n");
-            assert_eq!(gathered.add("x", &page), Err(BadLine(4)), "{line}");
+            let page = format!("{head}a 0\na{{x=\"1\",y=\"2\"}} 1\n{line}\n");
+            assert_eq!(gathered.add("x", &page), Err(BadLine(5)), "{line}");
+            assert_eq!(gathered.finish(), "", "{line}");
         }
     }
 

@@ -100,8 +100,8 @@ impl Node {
     /// When and how an update came here.
     fn trace(&self, cx: &Ctx<'_, Self>, cid: Cid) -> Value {
         let hop = self.hops.find(cid);
-        let dot = hop.map(|(hop, _)| hop.dot).or_else(|| match self.store.by_cid(cid) {
-            Ok(update) => update.map(|update| update.dot()),
+        let dot = hop.map(|(hop, _)| hop.dot).or_else(|| match self.store.dot_of(cid) {
+            Ok(dot) => dot,
             Err(error) => {
                 log::error!("an update can't be looked for: {error}");
                 None

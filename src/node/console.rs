@@ -9,7 +9,6 @@ use crate::serve::peer::HerdDesk;
 use crate::serve::{About, Gathered, Told};
 use crate::update::Statement;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Who is asked has so long to answer.
 const ANSWER_MS: u64 = 1_000;
@@ -17,8 +16,10 @@ const ANSWER_MS: u64 = 1_000;
 const SHARED_MS: u64 = 1_000;
 /// Answers are kept so long for who asked.
 const KEPT_MS: u64 = 5_000;
-/// Questions that are remembered; the oldest goes.
+/// Questions that are remembered; the oldest that is answered goes.
 const QUESTIONS_MAX: usize = 64;
+/// Questions of one kind that wait for answers at once: whoever may read may ask for traces.
+const ALIKE_MAX: usize = 8;
 /// What a node said of its metrics stands in for an answer that did not come, up to this age.
 const STALE_MS: u64 = 30_000;
 /// Nodes of which that is kept.
@@ -67,10 +68,19 @@ impl Questions {
         self.by_number
             .retain(|_, question| question.done.is_none() || now - question.asked_at < KEPT_MS);
         while self.by_number.len() >= QUESTIONS_MAX {
-            let oldest = self.by_number.iter().min_by_key(|(_, question)| question.asked_at);
+            let done = self.by_number.iter().filter(|(_, question)| question.done.is_some());
+            let oldest = done.min_by_key(|(_, question)| question.asked_at);
             let Some(number) = oldest.map(|(number, _)| *number) else { return };
             self.by_number.remove(&number);
         }
+    }
+
+    /// False while too many of this kind wait for answers.
+    fn has_room_for(&self, about: &About) -> bool {
+        let kind = std::mem::discriminant(about);
+        let open = self.by_number.values().filter(|question| question.done.is_none());
+        let alike = open.filter(|question| std::mem::discriminant(&question.about) == kind);
+        alike.count() < ALIKE_MAX
     }
 
     fn keep(&mut self, node: &str, now: Tick, body: &[u8]) {
@@ -109,13 +119,22 @@ fn opened(packed: &[u8]) -> Option<Vec<u8>> {
 
 impl Node {
     /// See [`crate::serve::Console::ask_herd`].
-    pub(super) fn ask_all(&mut self, cx: &mut Ctx<'_, Self>, about: &About) -> u64 {
+    pub(super) fn ask_all(&mut self, cx: &mut Ctx<'_, Self>, about: &About) -> Option<u64> {
         let (now, wall_ms) = (cx.now(), cx.wall_ns() / 1_000_000);
         if let Some(number) = self.questions.shared(about, now) {
-            return number;
+            return Some(number);
         }
         self.questions.forget_old(now);
+        if !self.questions.has_room_for(about) {
+            return None;
+        }
         let number = cx.rng().next_u64();
+        let missing = self.expected(about);
+        let is_alone = missing.is_empty();
+        // Who could not be asked is not silent: then there is no answer rather than a wrong one.
+        if !is_alone && !self.relay.inquire(number, &about.encode(), now) {
+            return None;
+        }
         let own = self.answer(cx, about).map(|body| Told {
             node: self.config.name.clone(),
             body,
@@ -127,21 +146,20 @@ impl Node {
             about: about.clone(),
             asked_at: now,
             asked_ms: wall_ms,
-            missing: self.expected(about),
+            missing,
             told: BTreeMap::new(),
             own,
             done: None,
             waiting: BTreeSet::new(),
         };
-        let is_alone = question.missing.is_empty();
         self.questions.by_number.insert(number, question);
-        if is_alone || !self.relay.inquire(number, &about.encode(), now) {
+        if is_alone {
             self.end_question(cx, number);
-            return number;
+        } else {
+            self.wake_links(cx);
+            cx.call_later(ANSWER_MS, move |cx, node| node.end_question(cx, number));
         }
-        self.wake_links(cx);
-        cx.call_later(ANSWER_MS, move |cx, node| node.end_question(cx, number));
-        number
+        Some(number)
     }
 
     /// Who is waited for: the neighbours whose link is up, and whoever is known by a key, unless
@@ -163,7 +181,7 @@ impl Node {
     /// See [`crate::serve::Console::answers`].
     pub(super) fn answers_to(&mut self, number: u64, conn: ConnId) -> Option<Gathered> {
         let Some(question) = self.questions.by_number.get_mut(&number) else {
-            return Some(Arc::default());
+            return Some(Gathered::default());
         };
         if question.done.is_none() {
             question.waiting.insert(conn);
@@ -180,17 +198,18 @@ impl Node {
             return log::warn!("an answer of {} bytes is too long for a link", body.len());
         };
         let said = Statement::sign(&self.key, number, &self.config.name, packed);
-        self.relay.tell(said, cx.now());
+        self.relay.tell(said, None, cx.now());
     }
 
     /// A node's answer came on a link: it is passed on to who asked, or counts here.
     pub(super) fn heard_told(&mut self, cx: &mut Ctx<'_, Self>, link: ConnId, said: Statement) {
         let now = cx.now();
-        let is_worth_it = self.relay.awaits(&said, now) && self.relay.may_verify_word(link, now);
+        let is_worth_it =
+            self.relay.awaits(&said, Some(link), now) && self.relay.may_verify_answer(link, now);
         if !is_worth_it || !said.verify() {
             return;
         }
-        let Some(said) = self.relay.tell(said, now) else { return };
+        let Some(said) = self.relay.tell(said, Some(link), now) else { return };
         if said.node == self.config.name || !self.is_key_of(&said.key, &said.node) {
             return log::debug!("an answer of {} does not count: its key is not known", said.node);
         }
@@ -240,7 +259,7 @@ impl Node {
                 std::mem::take(&mut question.told).into_values().chain(silent).collect();
             others.sort_by(|a, b| a.node.cmp(&b.node));
             all.extend(others);
-            question.done = Some(Arc::new(all));
+            question.done = Some(all.into());
             for conn in std::mem::take(&mut question.waiting) {
                 cx.transport_of(conn).notify();
             }
@@ -265,6 +284,41 @@ mod tests {
         let mut rng = crate::base::Rng::new(1);
         let noise: Vec<u8> = (0..2 * TOLD_BYTES_MAX).map(|_| rng.next_u64() as u8).collect();
         assert_eq!(packed(&noise), None);
+    }
+
+    fn question(about: About, asked_at: Tick, is_done: bool) -> Question {
+        Question {
+            about,
+            asked_at,
+            asked_ms: 0,
+            missing: BTreeSet::new(),
+            told: BTreeMap::new(),
+            own: None,
+            done: is_done.then(Gathered::default),
+            waiting: BTreeSet::new(),
+        }
+    }
+
+    fn trace(number: u64) -> About {
+        About::Trace(crate::update::Cid([number as u8; 32]))
+    }
+
+    #[test]
+    fn traces_leave_room_for_the_metrics_and_what_waits_is_not_forgotten() {
+        let mut questions = Questions::default();
+        for number in 0..ALIKE_MAX as u64 {
+            assert!(questions.has_room_for(&trace(number)));
+            questions.by_number.insert(number, question(trace(number), 0, false));
+        }
+        assert!(!questions.has_room_for(&trace(99)));
+        assert!(questions.has_room_for(&About::Metrics) && questions.has_room_for(&About::Glance));
+        for number in 100..2 * QUESTIONS_MAX as u64 + 100 {
+            questions.forget_old(number);
+            questions.by_number.insert(number, question(trace(number), number, true));
+        }
+        assert_eq!(questions.by_number.len(), QUESTIONS_MAX);
+        let open = questions.by_number.values().filter(|question| question.done.is_none());
+        assert_eq!(open.count(), ALIKE_MAX);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::update::{Cid, Kind, PublicKey};
 const ACT_TYPE: &str = "application/json";
 
 impl Console for Node {
-    fn ask_herd(&mut self, cx: &mut Ctx<'_, Self>, about: &About) -> u64 {
+    fn ask_herd(&mut self, cx: &mut Ctx<'_, Self>, about: &About) -> Option<u64> {
         self.ask_all(cx, about)
     }
 
@@ -24,8 +24,8 @@ impl Console for Node {
         action: &Action,
         who: &str,
     ) -> Result<Option<Ticket>, String> {
-        // Also what is refused is on record, and before a level may silence it.
-        log::warn!("operator {who}: {action}");
+        // Also what is refused is on record, at a level that none that can be set silences.
+        log::error!("operator {who}: {action}");
         let done = match action {
             Action::Drain => {
                 cx.stop();
@@ -40,7 +40,7 @@ impl Console for Node {
             }
         };
         if let Err(why) = &done {
-            log::warn!("operator {who}: refused: {why}");
+            log::error!("operator {who}: refused: {why}");
         }
         done
     }

@@ -2,11 +2,13 @@
 //! update, and the few things that may be done by hand.
 
 use super::Ticket;
+use crate::proto::peer::{ABOUT_GLANCE, ABOUT_METRICS, NAME_BYTES_MAX};
 use crate::reactor::{ConnId, Ctx};
 use crate::update::Cid;
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What all nodes are asked about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,8 +28,8 @@ impl About {
     /// As it goes over links.
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            Self::Metrics => vec![1],
-            Self::Glance => vec![2],
+            Self::Metrics => vec![ABOUT_METRICS],
+            Self::Glance => vec![ABOUT_GLANCE],
             Self::Detail(name) => [&[3], name.as_bytes()].concat(),
             Self::Trace(cid) => [&[4], &cid.0[..]].concat(),
         }
@@ -36,8 +38,8 @@ impl About {
     /// What these bytes ask; `None` for what a later version may ask.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         match bytes.split_first()? {
-            (1, []) => Some(Self::Metrics),
-            (2, []) => Some(Self::Glance),
+            (&ABOUT_METRICS, []) => Some(Self::Metrics),
+            (&ABOUT_GLANCE, []) => Some(Self::Glance),
             (3, name) => std::str::from_utf8(name).ok().map(|name| Self::Detail(name.to_owned())),
             (4, cid) => cid.try_into().ok().map(|cid| Self::Trace(Cid(cid))),
             _ => None,
@@ -61,8 +63,38 @@ pub struct Told {
     pub between_ms: (u64, u64),
 }
 
-/// All answers to a question: this node's first, then by name.
-pub type Gathered = Arc<Vec<Told>>;
+/// All answers to a question: this node's first, then by name. Who asks the same shares them, and
+/// what was made of them.
+#[derive(Clone, Debug, Default)]
+pub struct Gathered(Arc<Answers>);
+
+#[derive(Debug, Default)]
+struct Answers {
+    told: Vec<Told>,
+    page: OnceLock<String>,
+}
+
+impl Gathered {
+    /// The page that is made of these answers, made once however many ask for it. One question is
+    /// made one kind of page of.
+    pub fn page(&self, make: impl FnOnce(&Self) -> String) -> &str {
+        self.0.page.get_or_init(|| make(self))
+    }
+}
+
+impl From<Vec<Told>> for Gathered {
+    fn from(told: Vec<Told>) -> Self {
+        Self(Arc::new(Answers { told, page: OnceLock::new() }))
+    }
+}
+
+impl Deref for Gathered {
+    type Target = [Told];
+
+    fn deref(&self) -> &[Told] {
+        &self.0.told
+    }
+}
 
 /// What may be done by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,15 +112,19 @@ pub enum Action {
 }
 
 impl Action {
-    /// The action of this word; `None` when there is none, or when it lacks what it is about.
+    /// The action of this word; `None` when there is none, or when it is about nothing that can be:
+    /// no name of a node, or a level at which nothing at all is logged.
     pub fn of(word: &str, target: &str) -> Option<Self> {
-        let named = || (!target.is_empty()).then(|| target.to_owned());
+        let is_bad = |c: char| c.is_whitespace() || c.is_control();
+        let is_name = (1..=NAME_BYTES_MAX).contains(&target.len()) && !target.contains(is_bad);
+        let named = || is_name.then(|| target.to_owned());
+        let level = || log::Level::from_str(target).ok().map(|level| level.to_level_filter());
         match word {
             "drain" => Some(Self::Drain),
             "dial" => named().map(Self::Dial),
             "drop" => named().map(Self::Drop),
             "retire" => named().map(Self::Retire),
-            "level" => log::LevelFilter::from_str(target).ok().map(Self::Level),
+            "level" => level().map(Self::Level),
             _ => None,
         }
     }
@@ -132,8 +168,8 @@ impl fmt::Display for Action {
 /// What the pages and answers for operators ask of the node behind them.
 pub trait Console: Sized + 'static {
     /// Asks all nodes that can be reached, this one included. Who asks the same within a second
-    /// shares the answers. The number is for [`Console::answers`].
-    fn ask_herd(&mut self, cx: &mut Ctx<'_, Self>, about: &About) -> u64;
+    /// shares the answers. The number is for [`Console::answers`]; `None` while too much is asked.
+    fn ask_herd(&mut self, cx: &mut Ctx<'_, Self>, about: &About) -> Option<u64>;
 
     /// What all said, once all that are expected to answer did, or the time for it is up. Until
     /// then `None`, and `conn` is notified when that is so.
@@ -175,6 +211,13 @@ mod tests {
     }
 
     #[test]
+    fn a_page_is_made_once_of_answers_that_are_shared() {
+        let gathered = Gathered::from(Vec::new());
+        assert_eq!(gathered.clone().page(|all| all.len().to_string()), "0");
+        assert_eq!(gathered.page(|_| "again".to_owned()), "0");
+    }
+
+    #[test]
     fn an_action_is_its_word_and_what_it_is_about() {
         for (word, target) in
             [("drain", ""), ("dial", "a"), ("drop", "a"), ("retire", "a"), ("level", "debug")]
@@ -182,8 +225,20 @@ mod tests {
             let action = Action::of(word, target).unwrap();
             assert_eq!((action.word(), &action.target()[..]), (word, target));
         }
-        for (word, target) in [("dial", ""), ("drop", ""), ("level", "loud"), ("explode", "a")] {
-            assert_eq!(Action::of(word, target), None);
+        let long = "n".repeat(NAME_BYTES_MAX + 1);
+        for (word, target) in [
+            ("dial", ""),
+            ("drop", ""),
+            ("dial", &long),
+            ("drop", "a b"),
+            ("retire", "a\nERROR a line of its own"),
+            ("drop", "a\u{1b}[2J"),
+            ("level", "loud"),
+            ("level", "off"),
+            ("level", "OFF"),
+            ("explode", "a"),
+        ] {
+            assert_eq!(Action::of(word, target), None, "{word} {target:?}");
         }
     }
 }

@@ -65,6 +65,6 @@ fn an_answer_that_nobody_asked_for_goes_nowhere() {
     let key = SigningKey::from_seed([3; 32]);
     let said = crate::update::Statement::sign(&key, 9, "liar", b"x".to_vec());
     let now = net.now;
-    assert!(!net.nodes[0].relay.awaits(&said, now));
-    assert_eq!(net.nodes[0].relay.tell(said, now), None);
+    assert!(!net.nodes[0].relay.awaits(&said, None, now));
+    assert_eq!(net.nodes[0].relay.tell(said, None, now), None);
 }

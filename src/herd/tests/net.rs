@@ -324,11 +324,11 @@ impl Net {
             }
             Arrival::Inquired { number, about } => {
                 let said = Statement::sign(&node.key, number, &node.name, about);
-                node.relay.tell(said, now);
+                node.relay.tell(said, None, now);
                 self.wake(at);
             }
             Arrival::Told(said) => {
-                node.told.extend(node.relay.tell(*said, now));
+                node.told.extend(node.relay.tell(*said, Some(link), now));
                 self.wake(at);
             }
             Arrival::Ready => self.steps(at),

@@ -4,7 +4,8 @@
 //! inquire  u64 number · u8 hops that it may still go · u8+ about
 //! tell     u64 number · u8+ node · 32 key · 64 signature · the rest: what it says
 //! ```
-//! What a question is about, and what an answer says, is for nodes to know.
+//! What a question is about, and what an answer says, is for nodes to know; but by the first byte
+//! of what it is about, questions by which a herd is watched are told from others.
 
 use super::FrameFault;
 use super::frame::{decode_name, put_name, put_short};
@@ -16,6 +17,11 @@ pub const ABOUT_BYTES_MAX: usize = 80;
 pub const TOLD_BYTES_MAX: usize = 128 * 1024;
 /// An answer without its name and what it says.
 pub(super) const TELL_REST_BYTES: usize = 8 + 1 + 32 + 64;
+
+/// Begins what a question for the nodes' metrics is about.
+pub const ABOUT_METRICS: u8 = 1;
+/// Begins what a question for how the nodes are is about.
+pub const ABOUT_GLANCE: u8 = 2;
 
 /// A question to all nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +35,12 @@ pub struct Inquire<'a> {
 }
 
 impl<'a> Inquire<'a> {
+    /// True for the few questions by which a herd is watched. Room is kept for them, whatever else
+    /// is asked.
+    pub fn is_watch(&self) -> bool {
+        matches!(self.about.first(), Some(&(ABOUT_METRICS | ABOUT_GLANCE)))
+    }
+
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.number.to_be_bytes());
         out.push(self.hops);

@@ -44,5 +44,5 @@ pub use frame::{
     STATE_EPOCHS_MAX, StateFrame, VECTOR_BYTES_MAX, VECTOR_RUNS_MAX, put_piece_frame, put_seal,
     put_update_head,
 };
-pub use inquiry::{ABOUT_BYTES_MAX, Inquire, TOLD_BYTES_MAX};
+pub use inquiry::{ABOUT_BYTES_MAX, ABOUT_GLANCE, ABOUT_METRICS, Inquire, TOLD_BYTES_MAX};
 pub use seal::SealFrame;

@@ -203,5 +203,5 @@ fn gather<D: Desk>(
         Route::PanelView => Show::View,
         _ => Show::Panel(Box::new(site::PanelWish::read(asked)?)),
     };
-    Ok(Begun::Gather(Box::new(Gather::begin(cx, desk, show))))
+    Ok(Begun::Gather(Box::new(Gather::begin(cx, desk, show)?)))
 }

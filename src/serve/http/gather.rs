@@ -34,10 +34,18 @@ pub(super) struct Gather {
 }
 
 impl Gather {
-    /// Asks.
-    pub(super) fn begin<D: Desk>(cx: &mut Ctx<'_, D>, desk: &mut D, show: Show) -> Self {
-        let asked = show.questions(desk).iter().map(|about| desk.ask_herd(cx, about)).collect();
-        Self { asked, show }
+    /// Asks. A refusal while too much is asked.
+    pub(super) fn begin<D: Desk>(
+        cx: &mut Ctx<'_, D>,
+        desk: &mut D,
+        show: Show,
+    ) -> Result<Self, Problem> {
+        let questions = show.questions(desk);
+        let asked: Option<_> = questions.iter().map(|about| desk.ask_herd(cx, about)).collect();
+        let asked = asked.ok_or_else(|| {
+            Problem::later("the herd is asked too much at once: try again later", 1)
+        })?;
+        Ok(Self { asked, show })
     }
 
     /// The answer, once all is there; until then the connection is notified.
@@ -70,7 +78,8 @@ impl Show {
         let first = || all.first().cloned().unwrap_or_default();
         match self {
             Self::Metrics => {
-                Answer::content(Status::OK, Exposition::MEDIA_TYPE, herd_metrics(&first()))
+                let gathered = first();
+                Answer::content(Status::OK, Exposition::MEDIA_TYPE, gathered.page(herd_metrics))
             }
             Self::Trace(cid) => {
                 let trace = trace::view(*cid, &first());
@@ -127,7 +136,6 @@ fn panel_view(gathered: &Gathered) -> Value {
 mod tests {
     use super::*;
     use crate::serve::Told;
-    use std::sync::Arc;
 
     fn told(node: &str, body: &str, is_up: bool, age_ms: Option<u64>) -> Told {
         let body = body.as_bytes().to_vec();
@@ -137,7 +145,7 @@ mod tests {
     #[test]
     fn nodes_that_are_down_stale_or_odd_are_told_from_those_that_are_up() {
         let page = "# HELP x X.\n# TYPE x gauge\nx 1\n";
-        let gathered = Arc::new(vec![
+        let gathered = Gathered::from(vec![
             told("a", page, true, Some(0)),
             told("b", page, false, Some(12_500)),
             told("c", "", false, None),
@@ -160,8 +168,10 @@ mod tests {
 
     #[test]
     fn what_a_node_says_is_shown_beside_whether_it_is_up() {
-        let gathered =
-            Arc::new(vec![told("a", r#"{"updates": 3}"#, true, None), told("b", "[", false, None)]);
+        let gathered = Gathered::from(vec![
+            told("a", r#"{"updates": 3}"#, true, None),
+            told("b", "[", false, None),
+        ]);
         let view = panel_view(&gathered);
         assert_eq!(
             view,

@@ -130,7 +130,6 @@ pub(super) fn trace_id(traceparent: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use serde_json::json;
-    use std::sync::Arc;
 
     fn told(node: &str, said: &Value, between_ms: (u64, u64)) -> Told {
         let body = said.to_string().into_bytes();
@@ -145,7 +144,7 @@ mod tests {
         let ahead = json!({"held": true, "now_ms": 1_510, "from": "a", "at_us": 1_407_000});
         let origin = json!({"held": true, "now_ms": 1_011, "at_us": 900_000, "origin": "b",
                             "trace_id": "4bf9"});
-        let gathered = Arc::new(vec![
+        let gathered = Gathered::from(vec![
             told("a", &here, (1_000, 1_000)),
             told("c", &ahead, (1_000, 1_020)),
             told("b", &origin, (1_000, 1_020)),
@@ -189,7 +188,8 @@ mod tests {
     fn a_node_that_says_odd_things_harms_nobody_else() {
         let odd = json!({"held": "yes", "at_us": -3, "from": 7, "now_ms": u64::MAX, "origin": []});
         let late = json!({"held": true, "at_us": u64::MAX, "now_ms": 0});
-        let gathered = Arc::new(vec![told("a", &odd, (5, 1)), told("b", &late, (1, 1 << 50))]);
+        let gathered =
+            Gathered::from(vec![told("a", &odd, (5, 1)), told("b", &late, (1, 1 << 50))]);
         let view = view(Cid([1; 32]), &gathered);
         assert_eq!(view.nodes.len(), 2);
     }

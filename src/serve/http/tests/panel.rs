@@ -5,7 +5,6 @@ use crate::reactor::{ConnId, Ctx};
 use crate::serve::{About, Action, Console, Gathered, Ticket, Told};
 use crate::update::Cid;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// The herd of these tests: what it says, and what it was asked and told.
 #[derive(Default)]
@@ -13,6 +12,8 @@ pub(super) struct Herd {
     asked: Vec<About>,
     /// It says nothing yet.
     is_silent: bool,
+    /// Too much is asked.
+    is_busy: bool,
     waiting: Vec<ConnId>,
     acts: Vec<(String, String)>,
     traces: Vec<(Cid, String)>,
@@ -29,7 +30,7 @@ impl Herd {
             between_ms: (0, 0),
         };
         let link = |to: &str| json!({"to": to, "state": "up", "mode": "eager", "lag_updates": 0});
-        Arc::new(match about {
+        Gathered::from(match about {
             About::Metrics => vec![
                 told("node1", "# HELP x X.\n# TYPE x gauge\nx 1\n", true),
                 told("node2", "", false),
@@ -48,9 +49,12 @@ impl Herd {
 }
 
 impl Console for TestDesk {
-    fn ask_herd(&mut self, _: &mut Ctx<'_, Self>, about: &About) -> u64 {
+    fn ask_herd(&mut self, _: &mut Ctx<'_, Self>, about: &About) -> Option<u64> {
+        if self.herd.is_busy {
+            return None;
+        }
         self.herd.asked.push(about.clone());
-        self.herd.asked.len() as u64 - 1
+        Some(self.herd.asked.len() as u64 - 1)
     }
 
     fn answers(&mut self, number: u64, conn: ConnId) -> Option<Gathered> {
@@ -92,6 +96,16 @@ fn the_metrics_of_the_herd_say_who_is_down() {
     assert_eq!(reply.field("content-type"), Some(crate::metrics::Exposition::MEDIA_TYPE));
     for line in ["x{node=\"node1\"} 1", "bellwether_up{node=\"node2\"} 0"] {
         assert!(reply.body.lines().any(|have| have == line), "{reply:?}");
+    }
+}
+
+#[test]
+fn who_asks_the_herd_too_much_is_told_to_come_back() {
+    let mut bench = Bench::new();
+    bench.node.state.herd.is_busy = true;
+    for target in ["/metrics/herd", "/v1/panel", "/panel"] {
+        let reply = ask(&mut bench, target).is(503);
+        assert_eq!(reply.field("retry-after"), Some("1"), "{target}");
     }
 }
 
