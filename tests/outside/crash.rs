@@ -6,6 +6,7 @@ use bellwether::base::Rng;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -144,12 +145,12 @@ fn write_until_death(client: &Client, name: &str, acked: &Sender<Acked>) {
 }
 
 /// Reports positions, whose durability is `none`, until the node is gone: nothing is promised.
-fn report_until_death(port: u16, round: usize) {
-    let socket = connect(port);
+fn report_until_death(socket: &TcpStream, round: usize) {
     let mut answers = BufReader::new(socket.try_clone().expect("a socket")).lines();
     for n in 0.. {
         let line = format!("IAMAT dog{} +34.07-118.44 {round}{n:06}\n", n % 50);
-        if (&socket).write_all(line.as_bytes()).is_err() || !matches!(answers.next(), Some(Ok(_))) {
+        let mut out = socket;
+        if out.write_all(line.as_bytes()).is_err() || !matches!(answers.next(), Some(Ok(_))) {
             return;
         }
     }
@@ -168,8 +169,9 @@ fn load_and_kill(herd: &mut Herd, round: usize, rng: &mut Rng) -> Vec<Acked> {
     drop(acked);
     // Sent early, an epoch ends with its process; without, the next process goes on with it.
     if round % 2 == 1 {
-        let port = herd[0].line_port();
-        writers.push(thread::spawn(move || report_until_death(port, round)));
+        // It listens now; by the time that a thread runs it may be dead.
+        let socket = connect(herd[0].line_port());
+        writers.push(thread::spawn(move || report_until_death(&socket, round)));
     }
     let enough = rng.range(1..=60) as usize;
     let next = || told.recv_timeout(DEADLINE).expect("an acknowledgement");
