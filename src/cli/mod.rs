@@ -80,6 +80,8 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) | Err(Failure::PipeClosed) => ExitCode::SUCCESS,
         Err(failure) => {
+            // The failure stands last, behind all that was logged.
+            log::logger().flush();
             // Nothing is left to do when stderr is closed too.
             let _ = writeln!(io::stderr(), "bellwether: {failure}");
             ExitCode::from(failure.exit_code())
