@@ -33,7 +33,7 @@ impl Scope {
 
 /// What someone may do. Scopes stand side by side: `admin` does not stand for the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools)] // A set of four, each with its name; no state machine.
+#[expect(clippy::struct_excessive_bools, reason = "a set of four, each with its name")]
 pub struct Scopes {
     /// [`Scope::Read`].
     pub read: bool,
