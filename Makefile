@@ -46,7 +46,7 @@ check: deps ## all that has to hold before a change lands: format, lints, docs, 
 
 sim: ## simulate 200 herds of 5 to 12 whole nodes in a storm, and one of 1,000 nodes
 	$(CARGO) build --release --locked
-	$(T)/release/bellwether sim --nodes 5-12 --faults storm --seed 50 --seeds 200
+	$(T)/release/bellwether sim --nodes 5-12 --faults storm --seeds 200
 	$(T)/release/bellwether sim --nodes 1000 --degree 8 --faults none --updates 50
 
 soak: ## simulate herds in a storm from fresh seeds on, for MINUTES=10

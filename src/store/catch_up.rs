@@ -3,6 +3,7 @@
 use super::body::Passed;
 use super::error::StoreError;
 use super::frame::{FrameKind, Place};
+use super::index::SealName;
 use super::recover::CatchUp;
 use super::scan::{Found, Spot};
 use super::state::COVERED_KEY;
@@ -84,7 +85,7 @@ impl Store {
         match kind {
             FrameKind::Seal => {
                 let seal = body::read_seal(scan.body()).ok_or_else(damaged)?;
-                self.index.put_seal(seal.span(), place);
+                self.index.put_seal(SealName::of(seal.span(), &seal), place);
                 Ok(())
             }
             FrameKind::Passed => {

@@ -3,6 +3,7 @@
 use super::batch::{Batch, BatchDone};
 use super::disk::DiskFile;
 use super::error::{CommitFailed, StoreError};
+use super::index::SealName;
 use super::pending::{Apply, Entry, Said};
 use super::{Committed, Place, Store, seals};
 use crate::update::Update;
@@ -102,8 +103,8 @@ impl Store {
             self.told.erased.remove(update.dot());
             self.forget_unsealed(update.dot());
         }
-        for span in retried.seals {
-            self.index.forget_seal(span);
+        for name in retried.seals {
+            self.index.forget_seal(name);
         }
         self.told.go_back_to(&self.held);
         let Self { pending, told, index, unsealed, .. } = self;
@@ -116,9 +117,9 @@ impl Store {
                         index.put_update(update, *place);
                     }
                 }
-                Said::Seal { span, .. } => {
+                Said::Seal { seal, span, .. } => {
                     told.seal(*span);
-                    index.put_seal(*span, *place);
+                    index.put_seal(SealName::of(*span, seal), *place);
                 }
                 Said::Exhibit(both) => told.forks.insert(both.0.dot(), both.0.cid(), *place),
                 Said::Passed(passed) => told.pass(passed),

@@ -8,7 +8,7 @@
 use super::engine::{Checkpoint, CheckpointDone, Engine};
 use super::error::StoreError;
 use super::frame::Place;
-use crate::update::{Cid, Dot, Epoch, Hlc, SEAL_UPDATES_MAX, Span, Update};
+use crate::update::{Cid, Dot, Epoch, Hlc, SEAL_UPDATES_MAX, Seal, Span, Update};
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::ops::Bound;
@@ -37,6 +37,34 @@ const BURIED_COST_BYTES: usize = 64;
 /// What the two entries of an update cost in memory, about.
 const UPDATE_COST_BYTES: usize = 120;
 
+/// What a seal is found by: the last dot under it, then the first sequence number, then the start
+/// of its last id. Of a fork both branches may have seals that end alike, and an origin may sign
+/// anew what it sealed in smaller parts: each is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SealName {
+    last: Dot,
+    from: u64,
+    tail: u64,
+}
+
+impl SealName {
+    /// Of a seal, and the dots under it.
+    pub(super) fn of(span: Span, seal: &Seal) -> Self {
+        let start = seal.cids.last().and_then(|cid| cid.0.first_chunk());
+        let tail = start.map_or(0, |start| u64::from_be_bytes(*start));
+        Self { last: Dot { epoch: span.epoch, seq: span.to }, from: span.from, tail }
+    }
+
+    /// The least and the greatest name of seals that end with this dot.
+    fn least(last: Dot) -> Self {
+        Self { last, from: 0, tail: 0 }
+    }
+
+    fn greatest(last: Dot) -> Self {
+        Self { last, from: u64::MAX, tail: u64::MAX }
+    }
+}
+
 /// Entries that are not in the file yet; deletions among them. The store's own, two for each
 /// update, are kept as what they are: no allocation, and no pointer to follow at each comparison.
 #[derive(Debug, Default, Clone)]
@@ -44,12 +72,11 @@ pub(super) struct Overlay {
     entries: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     dots: BTreeMap<Dot, (Place, Hlc)>,
     cids: BTreeMap<Cid, Dot>,
-    /// By the last dot under it: where a seal stands, and the first sequence number under it.
-    seals: BTreeMap<Dot, (Place, u64)>,
-    /// Updates that are gone, and the last dots of seals that are: their entries are in the file
-    /// only, are not looked for any more, and leave the file before anything enters it.
+    seals: BTreeMap<SealName, Place>,
+    /// Updates and seals that are gone: their entries are in the file only, are not looked for any
+    /// more, and leave the file before anything enters it.
     buried: Vec<(Dot, Cid)>,
-    buried_seals: Vec<Dot>,
+    buried_seals: Vec<SealName>,
     /// The file is to be made anew, so that nothing is left in it of entries that it had once.
     renews: bool,
     bytes: usize,
@@ -71,15 +98,14 @@ impl Overlay {
         }
     }
 
-    fn set_seal(&mut self, span: Span, place: Place) {
-        let last = Dot { epoch: span.epoch, seq: span.to };
-        if self.seals.insert(last, (place, span.from)).is_none() {
+    fn set_seal(&mut self, name: SealName, place: Place) {
+        if self.seals.insert(name, place).is_none() {
             self.bytes += UPDATE_COST_BYTES;
         }
     }
 
-    fn unset_seal(&mut self, span: Span) {
-        if self.seals.remove(&Dot { epoch: span.epoch, seq: span.to }).is_some() {
+    fn unset_seal(&mut self, name: SealName) {
+        if self.seals.remove(&name).is_some() {
             self.bytes -= UPDATE_COST_BYTES;
         }
     }
@@ -128,8 +154,8 @@ impl Overlay {
             write(&dot_key(*dot), None)?;
             write(&cid_key(*cid), None)?;
         }
-        for last in &self.buried_seals {
-            write(&seal_key(*last), None)?;
+        for name in &self.buried_seals {
+            write(&seal_key(*name), None)?;
         }
         let is_before = |key: &[u8]| key < &[CID_TABLE][..];
         let mut entries = self.entries.iter().peekable();
@@ -142,8 +168,8 @@ impl Overlay {
         for (dot, place) in &self.dots {
             write(&dot_key(*dot), Some(&place_value(*place)))?;
         }
-        for (last, (place, from)) in &self.seals {
-            write(&seal_key(*last), Some(&pair(place.0, *from)))?;
+        for (name, place) in &self.seals {
+            write(&seal_key(*name), Some(&place.0.to_be_bytes()))?;
         }
         entries.try_for_each(|(key, value)| write(key, value.as_deref()))
     }
@@ -266,22 +292,21 @@ impl Index {
     }
 
     /// Makes a seal findable at a place.
-    pub(super) fn put_seal(&mut self, span: Span, place: Place) {
-        self.overlay.set_seal(span, place);
+    pub(super) fn put_seal(&mut self, name: SealName, place: Place) {
+        self.overlay.set_seal(name, place);
     }
 
     /// Forgets a seal that was put since the overlay was last frozen.
-    pub(super) fn forget_seal(&mut self, span: Span) {
-        self.overlay.unset_seal(span);
+    pub(super) fn forget_seal(&mut self, name: SealName) {
+        self.overlay.unset_seal(name);
     }
 
     /// Updates and seals are gone from the log, and nothing asks for them any more: their entries
     /// leave the file with the next checkpoint.
-    pub(super) fn bury(&mut self, updates: Vec<(Dot, Cid)>, seals: &[Span]) {
+    pub(super) fn bury(&mut self, updates: Vec<(Dot, Cid)>, seals: &[SealName]) {
         self.overlay.bytes += (updates.len() + seals.len()) * BURIED_COST_BYTES;
         self.overlay.buried.extend(updates);
-        let last = |span: &Span| Dot { epoch: span.epoch, seq: span.to };
-        self.overlay.buried_seals.extend(seals.iter().map(last));
+        self.overlay.buried_seals.extend(seals);
     }
 
     /// Whether the next checkpoint that is frozen makes the file anew: what is in it then is what
@@ -304,11 +329,12 @@ impl Index {
         let first = Dot { epoch: span.epoch, seq: span.to };
         let furthest = span.from.saturating_add(SEAL_UPDATES_MAX as u64 - 1);
         let last = Dot { epoch: span.epoch, seq: furthest.max(span.to) };
+        let (first, last) = (SealName::least(first), SealName::greatest(last));
         for (depth, overlay) in self.overlays().enumerate() {
-            for (end, (place, from)) in overlay.seals.range(first..=last) {
+            for (name, place) in overlay.seals.range(first..=last) {
                 let is_hidden =
-                    self.overlays().take(depth).any(|over| over.seals.contains_key(end));
-                if *from <= span.from && !is_hidden && is_it(*place)? {
+                    self.overlays().take(depth).any(|over| over.seals.contains_key(name));
+                if name.from <= span.from && !is_hidden && is_it(*place)? {
                     return Ok(true);
                 }
             }
@@ -318,11 +344,11 @@ impl Index {
         self.engine.scan(bounds, Direction::Up, |file| {
             for row in file {
                 let (key, Some(value)) = row? else { continue };
-                let (_, seq) = read_pair(&key[1..])?;
-                let (place, from) = read_pair(&value)?;
-                let end = Dot { epoch: span.epoch, seq };
-                let is_hidden = self.overlays().any(|over| over.seals.contains_key(&end));
-                if from <= span.from && !is_hidden && is_it(Place(place))? {
+                let name = read_seal_name(&key)?;
+                let place = value.try_into().map_err(|_| StoreError::IndexBroken)?;
+                let place = Place(u64::from_be_bytes(place));
+                let is_hidden = self.overlays().any(|over| over.seals.contains_key(&name));
+                if name.from <= span.from && !is_hidden && is_it(place)? {
                     return Ok(true);
                 }
             }
@@ -521,8 +547,17 @@ fn dot_key(dot: Dot) -> [u8; 17] {
 }
 
 /// A seal stands under the last dot that it seals.
-fn seal_key(last: Dot) -> [u8; 17] {
-    key_of_dot(SEAL_TABLE, last)
+fn seal_key(name: SealName) -> [u8; 33] {
+    let mut key = [SEAL_TABLE; 33];
+    key[..17].copy_from_slice(&key_of_dot(SEAL_TABLE, name.last));
+    key[17..].copy_from_slice(&pair(name.from, name.tail));
+    key
+}
+
+fn read_seal_name(key: &[u8]) -> Result<SealName, StoreError> {
+    let (dot, rest) = key[1..].split_at_checked(16).ok_or(StoreError::IndexBroken)?;
+    let ((epoch, seq), (from, tail)) = (read_pair(dot)?, read_pair(rest)?);
+    Ok(SealName { last: Dot { epoch: Epoch(epoch), seq }, from, tail })
 }
 
 fn key_of_dot(table: u8, dot: Dot) -> [u8; 17] {

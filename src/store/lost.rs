@@ -5,6 +5,7 @@
 //!
 //! What is lost stays in [`Store::seen`] and [`Store::held`]: nothing else may ever bear its name.
 
+use super::index::SealName;
 use super::pending::{Apply, Said};
 use super::{Place, Store, StoreError};
 use crate::update::{Cid, Dot, Seal, Span, Update, Vector};
@@ -64,7 +65,7 @@ impl Store {
             let span = seal.span();
             let said = Said::Seal { seal: Arc::new(seal.clone()), span, own: false };
             let place = self.pending.push(said);
-            self.index.put_seal(span, place);
+            self.index.put_seal(SealName::of(span, seal), place);
         }
         let said = Said::Update { update: update.clone(), apply: Apply::Now, own: false };
         let place = self.pending.push(said);

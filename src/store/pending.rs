@@ -10,6 +10,7 @@ use super::batch::{Batch, BatchDone};
 use super::body::{self, Passed};
 use super::disk::{Disk, DiskFile, DiskLock};
 use super::frame::{FrameKind, HEAD_BYTES, HEADER_BYTES, Header, Place, put_frame};
+use super::index::SealName;
 use super::scan::Spot;
 use super::told::Told;
 use crate::update::{Dot, Epoch, Seal, Span, Update, Vector};
@@ -402,8 +403,8 @@ impl Pending {
                 Said::Update { update, own: true, .. } if index >= kept => {
                     retried.refused.push(update);
                 }
-                Said::Seal { span, own: true, .. } if retried.has_any(span) => {
-                    retried.seals.push(span);
+                Said::Seal { seal, span, own: true } if retried.has_any(span) => {
+                    retried.seals.push(SealName::of(span, &seal));
                 }
                 Said::Summary(_) => {}
                 Said::Erased(mut dots) => {
@@ -475,8 +476,8 @@ impl Pending {
 pub(super) struct Retried {
     /// Own updates.
     pub(super) refused: Vec<Update>,
-    /// Where their seals were.
-    pub(super) seals: Vec<Span>,
+    /// Their seals.
+    pub(super) seals: Vec<SealName>,
 }
 
 impl Retried {

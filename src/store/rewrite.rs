@@ -10,9 +10,10 @@ use super::error::{StoreError, at_file, caught};
 use super::frame::{
     FrameKind, HEAD_BYTES, HEADER_BYTES, LINK_BYTES, Place, put_amended, segment_name,
 };
+use super::index::SealName;
 use super::scan::{Found, Scan, Spot};
 use super::segment::Segments;
-use crate::update::{Cid, Dot, Seal, Span, Update, Vector};
+use crate::update::{Cid, Dot, Seal, Update, Vector};
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
@@ -56,8 +57,8 @@ pub struct RewriteDone {
 #[derive(Debug, Default)]
 pub(super) struct Rewritten {
     pub(super) dropped: Vec<(Dot, Cid)>,
-    /// The dots under seals that nothing is left of.
-    pub(super) seals: Vec<Span>,
+    /// Seals under which nothing is left.
+    pub(super) seals: Vec<SealName>,
     /// Updates, seals and exhibits that are left.
     pub(super) left: u64,
     has_changed: bool,
@@ -274,7 +275,7 @@ impl Copy<'_> {
     fn fate_of_seal(&mut self, seal: &Seal) -> Fate {
         let span = seal.span();
         if self.drop.gaps(span).is_empty() {
-            self.rewritten.seals.push(span);
+            self.rewritten.seals.push(SealName::of(span, seal));
             self.rewritten.has_changed = true;
             return Fate::Gone;
         }

@@ -1,5 +1,6 @@
 //! Seals in the log: which own updates still want one, and where those of other updates stand.
 
+use super::index::SealName;
 use super::pending::Said;
 use super::{Birth, Place, Store, StoreError};
 use crate::update::{Cid, Dot, Epoch, SEAL_UPDATES_MAX, Seal, SigningKey, Span, Vector};
@@ -112,9 +113,10 @@ impl Store {
             }
         }
         self.told.seal(span);
+        let name = SealName::of(span, &seal);
         let place =
             self.pending.push(Said::Seal { seal: Arc::new(seal), span, own: run.is_some() });
-        self.index.put_seal(span, place);
+        self.index.put_seal(name, place);
     }
 
     /// Own updates that may not be handed on: those that no seal covers yet, and those that wait

@@ -219,3 +219,34 @@ fn a_log_of_another_version_is_named_and_left_alone() {
     assert!(error.to_string().contains("version 1") && error.to_string().contains("version 2"));
     assert_eq!(sim.calls(), before, "nothing was changed");
 }
+
+#[test]
+fn of_a_fork_seals_that_end_alike_are_all_kept() {
+    let sim = SimDisk::new(1);
+    let (mut store, ..) = open(&sim, 5).unwrap();
+    let dot = |seq| Dot { epoch: epoch(3), seq };
+    let first = update(dot(1), 1, "first");
+    let second = following(dot(2), first.cid(), 2, "second");
+    let ours = Seal::sign(&key(), 3, 1, vec![first.cid(), second.cid()]);
+    // The other branch was sealed update by update, and once over the same two.
+    let theirs = [(2, vec![Cid([2; 32])]), (1, vec![first.cid(), Cid([3; 32])])];
+    store.append_seal(&ours).unwrap();
+    for update in [&first, &second] {
+        store.append(update, Apply::Now);
+    }
+    for (from, cids) in theirs {
+        store.append_seal(&Seal::sign(&key(), 3, from, cids)).unwrap();
+    }
+    let check = |store: &Store| {
+        for update in [&first, &second] {
+            let seal = store.seal_of(update.dot()).unwrap().unwrap();
+            assert_eq!(seal.cid_of(update.dot()), Some(update.cid()));
+        }
+    };
+    check(&store);
+    commit(&mut store);
+    checkpoint(&mut store);
+    check(&store);
+    store.close().unwrap();
+    check(&open(&sim, 6).unwrap().0);
+}

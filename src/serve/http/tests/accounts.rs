@@ -34,7 +34,7 @@ impl Bench {
     }
 
     /// A token of these scopes, as a field.
-    fn token(&mut self, name: &str, scopes: &str, secret: u8) -> String {
+    pub(super) fn token(&mut self, name: &str, scopes: &str, secret: u8) -> String {
         let token = Token::of([secret; 32]);
         let (id, digest, scopes) = (token.id(), token.digest(), scopes.parse().unwrap());
         self.act(&Act::Token { id, name: name.to_owned(), scopes, digest });

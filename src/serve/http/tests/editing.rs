@@ -1,7 +1,6 @@
 //! The pages on which one writes: forms, previews, conflicts, heads brought together, withdrawals.
 
 use super::*;
-use crate::accounts::Token;
 use crate::proto::http::encode_segment;
 
 /// Someone at a browser, with the cookie of their visit.
@@ -243,25 +242,7 @@ fn who_may_not_write_is_asked_to_sign_in() {
         let path = path.split('?').next().unwrap();
         assert_eq!(send(&mut bench, path, "", "body=x").status, 401);
     }
-    let token = Token::of([1; 32]);
-    let act = crate::accounts::Act::Token {
-        id: token.id(),
-        name: "ann".to_owned(),
-        scopes: "write".parse().unwrap(),
-        digest: token.digest(),
-    };
-    bench.with(|cx, desk| {
-        let entry = Entry {
-            kind: Kind::Account,
-            topic: "accounts",
-            media_type: "application/json",
-            alias: "",
-            parents: Vec::new(),
-            payload: &act.encode(),
-        };
-        desk.publish(cx, entry, Durability::None).unwrap();
-    });
-    let bearer = format!("Authorization: Bearer {}\r\n", token.text());
+    let bearer = bench.token("ann", "write", 1);
     let get = |path| format!("GET {path} HTTP/1.1\r\nHost: a\r\n{bearer}\r\n");
     assert_eq!(bench.ask(get("/stories/a/edit")).status, 200);
     assert_eq!(bench.ask(get("/stories/a/withdraw")).status, 403);
