@@ -22,7 +22,7 @@ use super::write::{Work, Write};
 use super::{accounts, site, spread, status, stories, stream};
 use crate::proto::http::{Head, Method, Status, Target};
 use crate::reactor::Ctx;
-use crate::serve::{Desk, RouteLabel, Visitor};
+use crate::serve::{Desk, RouteLabel};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -98,27 +98,16 @@ pub(super) fn begin<D: Desk>(
         (Verb::Post, Route::WithdrawPage(title)) => {
             Work::WithdrawForm(Box::new(WithdrawForm::begin(desk, title, &asked)?))
         }
-        _ => return Ok(dressed(read(cx, desk, &route, &asked)?, &asked.visitor)),
+        _ => {
+            return Ok(match read(cx, desk, &route, &asked)? {
+                Begun::Answer(answer) => Begun::Answer(site::given_to(&asked.visitor, answer)),
+                later => later,
+            });
+        }
     };
     let write = Write::begin(work, head.body, &desk.config().limits)?;
     let write = write.traced(head.fields.text("traceparent"));
     Ok(Begun::Write(Box::new(write)))
-}
-
-/// A page that shows what only its visitor may know: not compressed, since how short it becomes
-/// would tell of the rest, and no answer for anyone else.
-fn dressed(begun: Begun, visitor: &Visitor) -> Begun {
-    match begun {
-        Begun::Answer(answer) if !visitor.csrf.is_empty() => {
-            let answer = answer.unencoded();
-            Begun::Answer(if visitor.set_cookie.is_empty() {
-                answer
-            } else {
-                answer.field("Set-Cookie", visitor.set_cookie.clone())
-            })
-        }
-        other => other,
-    }
 }
 
 fn read<D: Desk>(

@@ -225,11 +225,6 @@ impl Write {
         cx: &mut Ctx<'_, D>,
         desk: &mut D,
     ) -> Result<Progress, Problem> {
-        match &mut self.work {
-            Work::SignIn(form) => return Ok(form.advance(cx, desk)),
-            Work::Act(act) => return Ok(act.advance(cx, desk)),
-            _ => {}
-        }
         if let Some(answer) = self.form_again(desk) {
             return Ok(Progress::Answer(answer));
         }

@@ -155,14 +155,24 @@ fn form_only(fields: &Fields<'_>) -> Result<(), Problem> {
 }
 
 fn or_plain(page: Result<String, Missing>, around: Around<'_>) -> Answer {
-    let is_secret = !around.csrf.is_empty();
     let (status, html) = match page {
         Ok(html) => (Status::OK, html),
         Err(missing) => plain(missing, around),
     };
-    let answer = framed(status, html);
-    // What is compressed beside a secret tells of it by its length.
-    if is_secret { answer.unencoded() } else { answer }
+    framed(status, html)
+}
+
+/// A page as it goes to its visitor: what is compressed beside a secret of theirs tells of it by
+/// its length, and the cookie that their forms are tied to goes with them. Whatever is answered to
+/// a GET at once passes here on its way; what is answered later says so for itself.
+pub(super) fn given_to(visitor: &Visitor, page: Answer) -> Answer {
+    if visitor.csrf.is_empty() {
+        return page;
+    }
+    match &visitor.set_cookie[..] {
+        "" => page.unencoded(),
+        cookie => page.unencoded().field("Set-Cookie", cookie),
+    }
 }
 
 fn framed(status: Status, html: String) -> Answer {

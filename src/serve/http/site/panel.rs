@@ -1,7 +1,7 @@
 //! `/panel`: the herd for operators, and `/panel/confirm`, the step before something is done by
 //! hand. What is done by hand is `act`'s.
 
-use super::{around, framed, shown_to};
+use super::{around, framed, given_to, shown_to};
 use crate::config::Config;
 use crate::news;
 use crate::proto::http::Status;
@@ -94,17 +94,12 @@ pub(in crate::serve::http) fn panel<D: Desk>(
         recent: &recent,
         members: &members,
     };
-    dressed(framed(Status::OK, pages::panel(&page, wish.part)), &wish.visitor)
+    given_to(&wish.visitor, framed(Status::OK, pages::panel(&page, wish.part)))
 }
 
 /// What stands around a page of the panel.
 fn by<'a, D: Desk>(desk: &'a D, visitor: &'a Visitor) -> Around<'a> {
     shown_to(desk, visitor, "/panel".to_owned())
-}
-
-/// What is compressed beside a secret tells of it by its length.
-fn dressed(answer: Answer, visitor: &Visitor) -> Answer {
-    if visitor.csrf.is_empty() { answer } else { answer.unencoded() }
 }
 
 fn said(body: &[u8]) -> Value {
@@ -165,5 +160,5 @@ pub(in crate::serve::http) fn done<D: Desk>(
         }
         Err(why) => (Status::CONFLICT, pages::done(&around, "That can't be done", why)),
     };
-    dressed(framed(status, html), visitor)
+    given_to(visitor, framed(status, html))
 }

@@ -2,7 +2,7 @@
 //! was typed is in the answer again, until it is saved.
 
 use super::edit::{ancestor, proposed, version};
-use super::{Missing, form_only, framed, revision_of, shown_to};
+use super::{Missing, form_only, framed, given_to, revision_of, shown_to};
 use crate::config::Durability;
 use crate::news::{self, Ask, Located, Revision, Story, Verdict, Version, propose};
 use crate::proto::http::{ContentType, Status};
@@ -157,11 +157,7 @@ impl Save {
     }
 
     fn framed(&self, status: Status, html: String) -> Answer {
-        let answer = framed(status, html).unencoded();
-        match &self.visitor.set_cookie[..] {
-            "" => answer,
-            cookie => answer.field("Set-Cookie", cookie),
-        }
+        given_to(&self.visitor, framed(status, html))
     }
 
     fn preview<D: Desk>(&self, desk: &D) -> Answer {

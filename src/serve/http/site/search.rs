@@ -1,6 +1,6 @@
 //! `/search`: the form, and what was found.
 
-use super::{around, framed, shown_to};
+use super::{around, framed, given_to, shown_to};
 use crate::news;
 use crate::proto::http::Status;
 use crate::search::Part;
@@ -46,7 +46,7 @@ pub(in crate::serve::http) fn found<D: Desk>(
         is_indexing: results.is_indexing,
     };
     let around = shown_to(desk, &whom.visitor, whom.here.clone());
-    page(desk, around, wish, Some(&results))
+    given_to(&whom.visitor, page(desk, around, wish, Some(&results)))
 }
 
 fn page<D: Desk>(
@@ -57,7 +57,6 @@ fn page<D: Desk>(
 ) -> Answer {
     let mut sections = news::sections(desk.store().index()).unwrap_or_default();
     sections.truncate(SECTIONS_MAX);
-    let has_session = !around.name.is_empty();
     let html = pages::search(&SearchPage {
         around,
         q: &wish.q,
@@ -67,7 +66,5 @@ fn page<D: Desk>(
         sections: &sections,
         results,
     });
-    let answer = framed(Status::OK, html);
-    // What is compressed beside a secret tells of it by its length.
-    if has_session { answer.unencoded() } else { answer }
+    framed(Status::OK, html)
 }

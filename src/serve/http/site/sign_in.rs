@@ -1,6 +1,6 @@
 //! `/sign-in` and `/sign-out`: a form, a password checked off the loop, a session in a cookie.
 
-use super::{form_only, framed, public};
+use super::{form_only, framed, given_to, public};
 use crate::accounts::{Account, PASSWORD_BYTES_MAX, is_account_name};
 use crate::proto::http::Status;
 use crate::reactor::Ctx;
@@ -38,7 +38,7 @@ fn shown<D: Desk>(
         to: own_address(to).unwrap_or("/"),
         fault,
     };
-    framed(status, pages::sign_in(&page)).unencoded()
+    framed(status, pages::sign_in(&page))
 }
 
 /// An address on this site, as a path: nothing that leads elsewhere.
@@ -169,7 +169,8 @@ impl SignIn {
     }
 
     fn again<D: Desk>(&self, desk: &D, status: Status, fault: &str) -> Answer {
-        shown(desk, &self.visitor, status, (&self.name, &self.to), fault)
+        let page = shown(desk, &self.visitor, status, (&self.name, &self.to), fault);
+        given_to(&self.visitor, page)
     }
 
     /// Nobody waits for the end any more.

@@ -1,6 +1,6 @@
 //! `/stories/{title}/withdraw`: a form with a reason, and the withdrawal.
 
-use super::{around, form_only, framed, plain, public, standing};
+use super::{around, form_only, framed, given_to, plain, public, standing};
 use crate::config::Durability;
 use crate::news::Story;
 use crate::proto::http::Status;
@@ -109,11 +109,7 @@ impl WithdrawForm {
             Ok(html) => (status, html),
             Err(missing) => plain(missing, around()),
         };
-        let answer = framed(status, html).unencoded();
-        match &visitor.set_cookie[..] {
-            "" => answer,
-            cookie => answer.field("Set-Cookie", cookie),
-        }
+        given_to(visitor, framed(status, html))
     }
 
     /// Withdraws the story as it stands now, if that can be.
