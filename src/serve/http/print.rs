@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What the form of a revision depends on.
-pub(super) const VARY: &str = "Accept, Accept-Encoding";
+pub(super) const VARY: &str = "Accept, Accept-Encoding, Sec-Fetch-Dest";
 /// What a page depends on.
 const PAGE_VARY: &str = "Accept-Encoding, Cookie";
 const BYTES_MAX: usize = 8 << 20;
@@ -43,7 +43,10 @@ pub(super) struct Wants<'a> {
 impl<'a> Wants<'a> {
     pub(super) fn read(fields: &Fields<'a>, alone: bool) -> Self {
         let accept = fields.first("accept").map(|_| Accept::read(fields));
-        let shape = alone.then_some(Shape::Alone);
+        let shape = match alone {
+            _ if would_run(fields) => Some(Shape::Json),
+            alone => alone.then_some(Shape::Alone),
+        };
         Self { accept, encodings: AcceptEncoding::read(fields), shape }
     }
 
@@ -64,6 +67,22 @@ impl<'a> Wants<'a> {
         let coding = self.encodings.best(&Coding::OFFERS).unwrap_or(Coding::Identity);
         Form { shape, coding }
     }
+}
+
+/// True when a browser asks for what it will run or style a page with (Fetch, 2.2.5). It gets no
+/// body that a writer sent, whatever that calls itself: the pages of this site allow its own scripts.
+fn would_run(fields: &Fields<'_>) -> bool {
+    const RUN: [&[u8]; 8] = [
+        b"script",
+        b"style",
+        b"xslt",
+        b"worker",
+        b"sharedworker",
+        b"serviceworker",
+        b"audioworklet",
+        b"paintworklet",
+    ];
+    fields.first("sec-fetch-dest").is_some_and(|dest| RUN.contains(&dest))
 }
 
 /// As what a revision is shown.

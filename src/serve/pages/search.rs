@@ -84,7 +84,7 @@ fn more(page: &SearchPage<'_>, next: &str) -> String {
 #[template(
     ext = "html",
     source = r#"<h1>Search</h1>
-<form class="find" action="/search" method="get">
+<form class="fields" action="/search" method="get">
 <p><label for="words">Words</label>
 <input id="words" name="q" type="search" value="{{ page.q }}" maxlength="200" required
  aria-describedby="how"></p>
@@ -109,7 +109,7 @@ word, -rain what must not occur.</p>
 {%- endif %}
 <ol class="stories">
 {%- for line in lines %}
-<li><a href="{{ line.href }}">
+<li><a class="headline" href="{{ line.href }}">
 {%- for (text, is_match) in line.headline -%}
 {% if *is_match %}<mark>{{ text }}</mark>{% else %}{{ text }}{% endif %}
 {%- endfor -%}</a>
@@ -117,7 +117,7 @@ word, -rain what must not occur.</p>
 {%- if !line.section.is_empty() %}{{ line.section }} · {% endif -%}
 <time datetime="{{ line.at.iso }}">{{ line.at.text }}</time></p>
 {%- if !line.snippet.is_empty() %}
-<p class="text">
+<p class="teaser">
 {%- for (text, is_match) in line.snippet -%}
 {% if *is_match %}<mark>{{ text }}</mark>{% else %}{{ text }}{% endif %}
 {%- endfor -%}</p>

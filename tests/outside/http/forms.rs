@@ -45,7 +45,7 @@ fn each_client_gets_the_coding_that_it_likes_best() {
             let fields = format!("Accept-Encoding: {likes}\r\n{accept}");
             let answer = get(port, "/v1/stories/long", &fields).expect(200);
             assert_eq!(answer.field("content-encoding"), coding, "{likes}");
-            assert_eq!(answer.field("vary"), Some("Accept, Accept-Encoding"));
+            assert_eq!(answer.field("vary"), Some("Accept, Accept-Encoding, Sec-Fetch-Dest"));
             let text = if accept.is_empty() { "" } else { "-text" };
             let tag = coding.map_or_else(
                 || format!("\"{id}{text}\""),

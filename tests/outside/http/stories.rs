@@ -199,7 +199,7 @@ fn the_body_alone_goes_to_those_who_would_rather_have_it() {
         let answer = get(port, &format!("/v1/stories/{title}"), &format!("Accept: {accept}\r\n"));
         let is_json = answer.field("content-type") == Some("application/json");
         assert_eq!(is_json, !alone, "{title} {accept}");
-        assert_eq!(answer.field("vary"), Some("Accept, Accept-Encoding"));
+        assert_eq!(answer.field("vary"), Some("Accept, Accept-Encoding, Sec-Fetch-Dest"));
     }
     let picture = get(port, "/v1/stories/picture", "Accept: image/png\r\n").expect(200);
     assert_eq!(

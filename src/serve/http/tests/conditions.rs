@@ -58,7 +58,7 @@ fn a_reader_who_has_it_gets_304_whatever_form_it_has() {
     for tag in [format!("\"{id}\""), format!("\"x\", W/\"{id}-gzip\""), "*".to_owned()] {
         let reply = get(&mut bench, &format!("If-None-Match: {tag}\r\n")).is(304);
         assert_eq!(reply.field("etag"), Some(&format!("\"{id}\"")[..]));
-        assert_eq!(reply.field("vary"), Some("Accept, Accept-Encoding"));
+        assert_eq!(reply.field("vary"), Some("Accept, Accept-Encoding, Sec-Fetch-Dest"));
         assert_eq!(reply.field("content-length"), None);
         assert_eq!(reply.body, "");
     }

@@ -80,6 +80,26 @@ fn a_part_of_a_story_is_answered_for_who_holds_the_rest() {
 }
 
 #[test]
+fn a_browser_gets_no_writers_text_to_run() {
+    let mut bench = Bench::new();
+    let code = "PUT /v1/stories/a HTTP/1.1\r\nHost: a\r\nContent-Type: text/javascript\r\n\
+                Content-Length: 7\r\n\r\nalert()";
+    let id = bench.ask(code).is(201).id();
+    for target in ["/v1/stories/a?as=body".to_owned(), format!("/v1/revisions/{id}?as=body")] {
+        let mut shown_for = |dest: &str| {
+            let fields = format!("Accept: text/javascript\r\nSec-Fetch-Dest: {dest}\r\n");
+            get(&mut bench, &target, &fields).is(200).field("content-type").map(str::to_owned)
+        };
+        for dest in ["script", "style", "worker", "serviceworker"] {
+            assert_eq!(shown_for(dest).as_deref(), Some("application/json"), "{target} {dest}");
+        }
+        for dest in ["empty", "document"] {
+            assert_eq!(shown_for(dest).as_deref(), Some("text/javascript"), "{target} {dest}");
+        }
+    }
+}
+
+#[test]
 fn nothing_is_encoded_for_a_head_alone() {
     let mut bench = Bench::new();
     let id = bench.put_text("/v1/stories/a", &LONG.repeat(2_000)).is(201).id();
