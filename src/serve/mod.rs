@@ -7,6 +7,7 @@ mod console;
 mod gate;
 pub mod http;
 pub mod line;
+mod offer;
 mod pages;
 pub mod peer;
 mod tally;

@@ -51,7 +51,7 @@ pub(super) fn admit<D: Desk>(
 }
 
 /// 401 or 403, with the scope that is missing.
-pub(super) fn lacking(lacks: Lacks) -> Problem {
+pub(in crate::serve) fn lacking(lacks: Lacks) -> Problem {
     match lacks {
         Lacks::SignIn(scope) => {
             let name = scope.name();

@@ -22,6 +22,7 @@ use super::write::{Work, Write};
 use super::{accounts, site, spread, status, stories, stream};
 use crate::proto::http::{Head, Method, Status, Target};
 use crate::reactor::Ctx;
+use crate::serve::offer::Said;
 use crate::serve::{Desk, RouteLabel};
 
 /// What becomes of a request.
@@ -75,20 +76,22 @@ pub(super) fn begin<D: Desk>(
     let may_range = head.method == Method::Get;
     let asked = Asked { query, fields: head.fields, may_range, target: head.target, visitor };
     let work = match (verb, &route) {
-        (Verb::Put, Route::Story(title)) => Work::Edit(Box::new(Edit::begin(desk, title, &asked)?)),
-        (Verb::Delete, Route::Story(title)) => {
-            Work::Withdraw(Withdraw::begin(desk, title, &asked)?)
+        (Verb::Put, Route::Story(title)) => {
+            Said::Edit(Box::new(Edit::begin(desk, title, &asked)?)).into()
         }
-        (Verb::Post, Route::Topic(topic)) => Work::Post(Post::begin(desk, topic, &asked)?),
+        (Verb::Delete, Route::Story(title)) => {
+            Said::Withdraw(Withdraw::begin(desk, title, &asked)?).into()
+        }
+        (Verb::Post, Route::Topic(topic)) => Said::Post(Post::begin(desk, topic, &asked)?).into(),
         (Verb::Post, Route::Charter) => {
             let from = cx.transport().peer();
-            Work::Post(Post::charter(desk, &from, &asked)?)
+            Said::Post(Post::charter(desk, &from, &asked)?).into()
         }
         (Verb::Post, Route::PanelDo) => {
             let from = cx.transport().peer();
             Work::Act(Box::new(Act::begin(from, &asked)))
         }
-        (Verb::Post, Route::Accounts) => Work::Post(Post::account(desk, &asked)?),
+        (Verb::Post, Route::Accounts) => Said::Post(Post::account(desk, &asked)?).into(),
         (Verb::Post, Route::SignIn) => Work::SignIn(Box::new(SignIn::begin(Wish::In, &asked)?)),
         (Verb::Post, Route::SignOut) => Work::SignIn(Box::new(SignIn::begin(Wish::Out, &asked)?)),
         (Verb::Post, Route::WritePage) => Work::Save(Box::new(Save::begin(desk, None, &asked)?)),

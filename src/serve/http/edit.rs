@@ -18,7 +18,7 @@ use serde_json::Value;
 
 /// A write under way.
 #[derive(Debug)]
-pub(super) struct Edit {
+pub(in crate::serve) struct Edit {
     title: String,
     /// Of the request; none when the client said nothing.
     media_type: Option<String>,
@@ -58,11 +58,11 @@ impl Edit {
         })
     }
 
-    /// The write of a form, whose fields were held to the limits of a story.
-    pub(super) fn of_form<D: Desk>(
-        desk: &D,
+    /// The write of a draft that is there already.
+    pub(in crate::serve) fn of_draft(
         (title, draft): (&str, Draft),
-        base: Option<Cid>,
+        (base, conflict): (Option<Cid>, Option<Conflict>),
+        durability: Durability,
         writer: &Visitor,
     ) -> Self {
         Self {
@@ -71,8 +71,8 @@ impl Edit {
             is_json: false,
             draft,
             base,
-            ask: Ask::default(),
-            durability: desk.config().durability,
+            ask: Ask { conflict, ..Ask::default() },
+            durability,
             writer: writer.clone(),
         }
     }
@@ -90,18 +90,28 @@ impl Edit {
 
     /// The most bytes that its body may have: JSON needs room for escapes or base64, and for the
     /// other fields.
-    pub(super) fn body_bytes_max(&self, story_bytes: usize) -> usize {
+    pub(in crate::serve) fn body_bytes_max(&self, story_bytes: usize) -> usize {
         // A byte of text takes up to six in JSON (\\u0000).
         if self.is_json { story_bytes * 6 + 16 * 1024 } else { story_bytes }
     }
 
     /// Takes the whole body, and holds it to the limits of a story.
-    pub(super) fn on_body(&mut self, body: Vec<u8>, story_bytes: usize) -> Result<(), Problem> {
+    pub(in crate::serve) fn on_body(
+        &mut self,
+        body: Vec<u8>,
+        story_bytes: usize,
+    ) -> Result<(), Problem> {
         if self.is_json {
             self.draft = Draft::from_json(&body)?;
         } else {
             self.draft.set_body(self.media_type.take(), body);
         }
+        self.check(story_bytes)
+    }
+
+    /// Holds it to the limits of a story.
+    pub(in crate::serve) fn check(&self, story_bytes: usize) -> Result<(), Problem> {
+        title_fault(&self.title)?;
         if self.draft.body_bytes() > story_bytes {
             return Err(Problem::too_large(story_bytes));
         }
@@ -119,17 +129,17 @@ impl Edit {
     }
 
     /// Whose write must be settled before this one can be judged.
-    pub(super) fn title(&self) -> &str {
+    pub(in crate::serve) fn title(&self) -> &str {
         &self.title
     }
 
     /// What its writer waits for.
-    pub(super) fn durability(&self) -> Durability {
+    pub(in crate::serve) fn durability(&self) -> Durability {
         self.durability
     }
 
     /// Judges the write as the story stands now, and makes it if it may be.
-    pub(super) fn publish<D: Desk>(
+    pub(in crate::serve) fn publish<D: Desk>(
         &mut self,
         cx: &mut Ctx<'_, D>,
         desk: &mut D,
@@ -227,19 +237,22 @@ impl Edit {
         Ok(Made::new(receipt, is_created))
     }
 
-    /// The answer to a write that was made and is as safe as was asked.
-    pub(super) fn done<D: Desk>(&self, desk: &D, made: &Made) -> Answer {
+    /// What its writer is told.
+    pub(in crate::serve) fn written<D: Desk>(&self, desk: &D, made: &Made) -> Written<'_> {
         let story = news::story(desk.store().index(), &self.title).unwrap_or_else(|fault| {
             // The write is safe all the same: that is what its writer must hear.
             log::error!("the heads of a story can't be read: {fault}");
             None
         });
         let heads = story.iter().flat_map(|story| &story.heads).map(|head| head.cid);
-        let written = Written::new(desk, made, self.durability);
+        Written::new(desk, made, self.durability).of_story(&self.title, heads)
+    }
+
+    /// The answer to a write that was made and is as safe as was asked.
+    pub(super) fn done<D: Desk>(&self, desk: &D, made: &Made) -> Answer {
         let status = if made.is_created { Status::CREATED } else { Status::OK };
         let location = format!("/v1/stories/{}", encode_segment(&self.title));
-        written
-            .of_story(&self.title, heads)
+        self.written(desk, made)
             .answer(status, Some(location))
             .field("ETag", format!("\"{}\"", made.receipt.cid))
     }

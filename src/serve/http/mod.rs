@@ -39,3 +39,13 @@ mod write;
 pub use connection::{HttpConnection, factory};
 pub use events::Events;
 pub use print::Prints;
+
+pub(super) use admit::lacking;
+pub(super) use draft::Draft;
+pub(super) use edit::Edit;
+pub(super) use problem::Problem;
+#[allow(unused_imports, reason = "protocols that are being written read by it")]
+pub(super) use reading::{Reading, Wish};
+pub(super) use topics::Post;
+pub(super) use withdraw::Withdraw;
+pub(super) use write::{Made, Written};

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 /// Why a request is not answered as it wished. Small: most requests have none.
 #[derive(Debug)]
-pub(super) struct Problem(Box<Parts>);
+pub(in crate::serve) struct Problem(Box<Parts>);
 
 #[derive(Debug)]
 struct Parts {
@@ -34,7 +34,7 @@ struct Object {
 
 impl Problem {
     /// A problem with one sentence for the reader.
-    pub(super) fn new(status: Status, detail: impl Into<String>) -> Self {
+    pub(in crate::serve) fn new(status: Status, detail: impl Into<String>) -> Self {
         Self(Box::new(Parts {
             status,
             object: Object {
@@ -50,24 +50,36 @@ impl Problem {
     }
 
     /// Adds a member to the JSON object.
-    pub(super) fn with(mut self, name: &str, value: Value) -> Self {
+    pub(in crate::serve) fn with(mut self, name: &str, value: Value) -> Self {
         self.0.object.members.insert(name.to_owned(), value);
         self
     }
 
     /// Adds a field to the answer's head.
-    pub(super) fn field(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(in crate::serve) fn field(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.0.fields.push((name, value.into()));
         self
     }
 
+    /// One sentence for the reader.
+    #[allow(dead_code, reason = "protocols that are being written tell it")]
+    pub(in crate::serve) fn detail(&self) -> &str {
+        &self.0.object.detail
+    }
+
+    /// The object that says all of it.
+    #[allow(dead_code, reason = "protocols that are being written tell it")]
+    pub(in crate::serve) fn json(&self) -> Value {
+        serde_json::to_value(&self.0.object).unwrap_or_default()
+    }
+
     /// Its status.
-    pub(super) fn status(&self) -> Status {
+    pub(in crate::serve) fn status(&self) -> Status {
         self.0.status
     }
 
     /// The connection is closed behind it.
-    pub(super) fn closing(mut self) -> Self {
+    pub(in crate::serve) fn closing(mut self) -> Self {
         self.0.closes = true;
         self
     }
@@ -86,17 +98,17 @@ impl Problem {
     }
 
     /// 400: the request itself is malformed.
-    pub(super) fn malformed(detail: impl Into<String>) -> Self {
+    pub(in crate::serve) fn malformed(detail: impl Into<String>) -> Self {
         Self::new(Status::BAD_REQUEST, detail)
     }
 
     /// 404.
-    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+    pub(in crate::serve) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(Status::NOT_FOUND, detail)
     }
 
     /// 422 with the names of the fields and what is wrong with each.
-    pub(super) fn fields(faults: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub(in crate::serve) fn fields(faults: impl IntoIterator<Item = (String, String)>) -> Self {
         let fields: Vec<Value> = faults
             .into_iter()
             .map(|(field, detail)| json!({"field": field, "detail": detail}))
@@ -106,13 +118,13 @@ impl Problem {
     }
 
     /// 413, and the close: the body is not read.
-    pub(super) fn too_large(bytes_max: usize) -> Self {
+    pub(in crate::serve) fn too_large(bytes_max: usize) -> Self {
         let detail = format!("a body here has at most {bytes_max} bytes");
         Self::new(Status::CONTENT_TOO_LARGE, detail).with("bytes_max", bytes_max.into()).closing()
     }
 
     /// 503 with the time after which to try again.
-    pub(super) fn later(detail: impl Into<String>, retry_after_s: u64) -> Self {
+    pub(in crate::serve) fn later(detail: impl Into<String>, retry_after_s: u64) -> Self {
         Self::new(Status::SERVICE_UNAVAILABLE, detail)
             .field("Retry-After", retry_after_s.to_string())
     }

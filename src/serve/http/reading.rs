@@ -12,15 +12,21 @@ use std::rc::Rc;
 
 /// What a reader asks for.
 #[derive(Debug)]
-pub(super) struct Wish {
+pub(in crate::serve) struct Wish {
     /// Where it begins; now when it does not say.
-    pub(super) after: Option<After>,
+    pub(in crate::serve) after: Option<After>,
     filter: Filter,
     /// Only the newest of each story from where it begins to now, as if it had lagged.
     newest: bool,
 }
 
 impl Wish {
+    /// All that the filter lets through from `after` on.
+    #[allow(dead_code, reason = "protocols that are being written read by it")]
+    pub(in crate::serve) fn new(after: Option<After>, filter: Filter) -> Self {
+        Self { after, filter, newest: false }
+    }
+
     /// Reads what is asked of a reader that begins at `after`.
     pub(super) fn read(query: &Query<'_>, after: Option<After>) -> Self {
         let filter = Filter {
@@ -34,14 +40,14 @@ impl Wish {
 
 /// A reader under way.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(in crate::serve) struct Reading {
     reader: Reader,
     filter: Filter,
 }
 
 impl Reading {
     /// Begins.
-    pub(super) fn begin<D: Desk>(desk: &D, wish: Wish) -> Result<Self, StoreError> {
+    pub(in crate::serve) fn begin<D: Desk>(desk: &D, wish: Wish) -> Result<Self, StoreError> {
         let limits = &desk.config().limits;
         let lag = LagLimits { updates: limits.lag_updates, ms: limits.lag_ms };
         let mut reader = Reader::new(desk.feed(wish.after.as_ref())?, lag);
@@ -52,13 +58,16 @@ impl Reading {
     }
 
     /// Finds out whether the reader lags; to be called before it is served.
-    pub(super) fn look_at_lag<D: Desk>(&mut self, cx: &Ctx<'_, D>, desk: &mut D) {
+    pub(in crate::serve) fn look_at_lag<D: Desk>(&mut self, cx: &Ctx<'_, D>, desk: &mut D) {
         self.reader.look_at_lag(desk.store(), cx.now());
         desk.tally().lagged += self.reader.take_lagged();
     }
 
     /// One step; `None` when there is nothing now.
-    pub(super) fn next<D: Desk>(&mut self, desk: &mut D) -> Result<Option<Item>, StoreError> {
+    pub(in crate::serve) fn next<D: Desk>(
+        &mut self,
+        desk: &mut D,
+    ) -> Result<Option<Item>, StoreError> {
         let store = desk.store();
         let filter = &self.filter;
         let judge = |update: &Update, newest_only| judge(store, filter, update, newest_only);
@@ -70,24 +79,24 @@ impl Reading {
     }
 
     /// What was left out so far, to be told now.
-    pub(super) fn settle<D: Desk>(&mut self, desk: &mut D) -> Option<Gap> {
+    pub(in crate::serve) fn settle<D: Desk>(&mut self, desk: &mut D) -> Option<Gap> {
         let gap = self.reader.settle()?;
         count(desk, &gap);
         Some(gap)
     }
 
     /// Looks for what was dropped without a trace in the log; true when there is something to read.
-    pub(super) fn doubt<D: Desk>(&mut self, desk: &D) -> bool {
+    pub(in crate::serve) fn doubt<D: Desk>(&mut self, desk: &D) -> bool {
         self.reader.doubt(desk.store())
     }
 
     /// Where it stands with others, who have the same cursor; `None` when it is alone.
-    pub(super) fn shared_stand(&self) -> Option<&Rc<Stand>> {
+    pub(in crate::serve) fn shared_stand(&self) -> Option<&Rc<Stand>> {
         self.reader.stand().filter(|stand| Rc::strong_count(stand) > 1)
     }
 
     /// The place behind all that it was given and told.
-    pub(super) fn cursor(&self) -> Cursor {
+    pub(in crate::serve) fn cursor(&self) -> Cursor {
         self.reader.cursor()
     }
 }
@@ -121,7 +130,7 @@ fn judge(
 }
 
 /// `{from, to, count}`.
-pub(super) fn gap_json(gap: &Gap) -> String {
+pub(in crate::serve) fn gap_json(gap: &Gap) -> String {
     let (from, to) = (gap.from.to_string(), gap.to.to_string());
     json!({"from": from, "to": to, "count": gap.count}).to_string()
 }

@@ -21,7 +21,7 @@ const ACT_BYTES_MAX: usize = 32 * 1024;
 
 /// A post under way.
 #[derive(Debug)]
-pub(super) struct Post {
+pub(in crate::serve) struct Post {
     kind: Kind,
     topic: String,
     media_type: String,
@@ -36,17 +36,7 @@ impl Post {
         topic: &str,
         asked: &Asked<'_>,
     ) -> Result<Self, Problem> {
-        let fault = if [TOPIC_STORIES, TOPIC_PLACES, TOPIC_CHARTER, TOPIC_ACCOUNTS].contains(&topic)
-        {
-            Some("this topic is the node's own: stories are written with PUT /v1/stories/{title}")
-        } else if topic.len() > 255 || topic.chars().any(char::is_control) {
-            Some("a topic has 1 to 255 bytes and no control characters")
-        } else {
-            None
-        };
-        if let Some(fault) = fault {
-            return Err(Problem::fields([("topic".to_owned(), fault.to_owned())]));
-        }
+        topic_fault(topic)?;
         let media_type = content_type(&asked.fields)?;
         Ok(Self {
             kind: Kind::Data,
@@ -55,6 +45,18 @@ impl Post {
             durability: durability_of(desk, &asked.query)?,
             body: Vec::new(),
         })
+    }
+
+    /// The post of bytes that are there already.
+    pub(in crate::serve) fn of(
+        topic: &str,
+        media_type: &str,
+        durability: Durability,
+        body: Vec<u8>,
+    ) -> Result<Self, Problem> {
+        topic_fault(topic)?;
+        let (topic, media_type) = (topic.to_owned(), media_type.to_owned());
+        Ok(Self { kind: Kind::Data, topic, media_type, durability, body })
     }
 
     /// An act on the charter, by someone at this machine, or who has shown to be an admin.
@@ -95,17 +97,17 @@ impl Post {
     }
 
     /// The most bytes that its body may have.
-    pub(super) fn body_bytes_max(&self, update_bytes: usize) -> usize {
+    pub(in crate::serve) fn body_bytes_max(&self, update_bytes: usize) -> usize {
         if self.kind == Kind::Data { update_bytes } else { ACT_BYTES_MAX }
     }
 
     /// What it waits for.
-    pub(super) fn durability(&self) -> Durability {
+    pub(in crate::serve) fn durability(&self) -> Durability {
         self.durability
     }
 
     /// Takes the whole body.
-    pub(super) fn on_body(&mut self, mut body: Vec<u8>) -> Result<(), Problem> {
+    pub(in crate::serve) fn on_body(&mut self, mut body: Vec<u8>) -> Result<(), Problem> {
         match self.kind {
             Kind::Charter => {
                 let act = Act::decode(&body);
@@ -123,7 +125,7 @@ impl Post {
     }
 
     /// Makes the update.
-    pub(super) fn publish<D: Desk>(
+    pub(in crate::serve) fn publish<D: Desk>(
         &mut self,
         cx: &mut Ctx<'_, D>,
         desk: &mut D,
@@ -142,9 +144,28 @@ impl Post {
         Ok(Made::new(receipt, true))
     }
 
+    /// What its writer is told.
+    pub(in crate::serve) fn written<D: Desk>(&self, desk: &D, made: &Made) -> Written<'_> {
+        Written::new(desk, made, self.durability).of_topic(&self.topic)
+    }
+
     /// The answer to a post that is as safe as was asked.
     pub(super) fn done<D: Desk>(&self, desk: &D, made: &Made) -> Answer {
-        let written = Written::new(desk, made, self.durability);
-        written.of_topic(&self.topic).answer(Status::CREATED, None)
+        self.written(desk, made).answer(Status::CREATED, None)
     }
+}
+
+/// 422 for a topic that is the node's own, or can't be one.
+fn topic_fault(topic: &str) -> Result<(), Problem> {
+    let fault = if [TOPIC_STORIES, TOPIC_PLACES, TOPIC_CHARTER, TOPIC_ACCOUNTS].contains(&topic) {
+        Some("this topic is the node's own: stories are written with PUT /v1/stories/{title}")
+    } else if topic.is_empty() || topic.len() > 255 || topic.chars().any(char::is_control) {
+        Some("a topic has 1 to 255 bytes and no control characters")
+    } else {
+        None
+    };
+    if let Some(fault) = fault {
+        return Err(Problem::fields([("topic".to_owned(), fault.to_owned())]));
+    }
+    Ok(())
 }

@@ -17,7 +17,7 @@ const MEDIA_TYPE: &str = "application/octet-stream";
 
 /// A withdrawal under way.
 #[derive(Debug)]
-pub(super) struct Withdraw {
+pub(in crate::serve) struct Withdraw {
     title: String,
     payload: Vec<u8>,
     ask: Ask,
@@ -46,28 +46,29 @@ impl Withdraw {
         })
     }
 
-    /// The withdrawal of a form.
-    pub(super) fn of_form<D: Desk>(desk: &D, title: &str, reason: &str) -> Result<Self, Problem> {
-        Ok(Self {
-            title: title.to_owned(),
-            payload: Withdrawal { title, reason }.encode()?,
-            ask: Ask::default(),
-            durability: desk.config().durability,
-        })
+    /// The withdrawal of a title, for a reason that is empty or given.
+    pub(in crate::serve) fn of(
+        title: &str,
+        reason: &str,
+        durability: Durability,
+    ) -> Result<Self, Problem> {
+        title_fault(title)?;
+        let payload = Withdrawal { title, reason }.encode()?;
+        Ok(Self { title: title.to_owned(), payload, ask: Ask::default(), durability })
     }
 
     /// What it waits for.
-    pub(super) fn durability(&self) -> Durability {
+    pub(in crate::serve) fn durability(&self) -> Durability {
         self.durability
     }
 
     /// Whose write must be settled before this one can be judged.
-    pub(super) fn title(&self) -> &str {
+    pub(in crate::serve) fn title(&self) -> &str {
         &self.title
     }
 
     /// Withdraws the story as it stands now, if it may be.
-    pub(super) fn publish<D: Desk>(
+    pub(in crate::serve) fn publish<D: Desk>(
         &self,
         cx: &mut Ctx<'_, D>,
         desk: &mut D,
@@ -89,9 +90,13 @@ impl Withdraw {
         Ok(Made::new(receipt, false))
     }
 
+    /// What its writer is told.
+    pub(in crate::serve) fn written<D: Desk>(&self, desk: &D, made: &Made) -> Written<'_> {
+        Written::new(desk, made, self.durability).of_story(&self.title, std::iter::empty())
+    }
+
     /// The answer to a withdrawal that is as safe as was asked.
     pub(super) fn done<D: Desk>(&self, desk: &D, made: &Made) -> Answer {
-        let written = Written::new(desk, made, self.durability);
-        written.of_story(&self.title, std::iter::empty()).answer(Status::OK, None)
+        self.written(desk, made).answer(Status::OK, None)
     }
 }

@@ -3,45 +3,43 @@
 
 use super::act::{self, Act};
 use super::answer::Answer;
-use super::edit::Edit;
 use super::problem::Problem;
 use super::query::Query;
 use super::site::save::Save;
 use super::site::sign_in::SignIn;
 use super::site::withdraw::WithdrawForm;
-use super::topics::Post;
 use super::trace::trace_id;
-use super::withdraw::Withdraw;
 use crate::config::{Durability, Limits};
 use crate::herd::Feed;
 use crate::proto::http::{BodyLength, Status};
 use crate::reactor::Ctx;
-use crate::serve::{Desk, Receipt, Settled, Ticket};
+use crate::serve::offer::{Offer, Said, open_ticket, unsettled};
+use crate::serve::{Desk, Receipt, Ticket};
 use crate::update::{Cid, Dot};
 use serde::Serialize;
 use serde_json::Value;
 
 /// A write that was accepted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Made {
-    pub(super) receipt: Receipt,
-    pub(super) is_created: bool,
+pub(in crate::serve) struct Made {
+    pub(in crate::serve) receipt: Receipt,
+    pub(in crate::serve) is_created: bool,
     /// It was here before, under the alias that the writer gave: nothing was written.
-    pub(super) is_duplicate: bool,
+    pub(in crate::serve) is_duplicate: bool,
     /// What the writer wrote, if the update that is answered is the merge that follows it.
-    pub(super) yours: Option<Cid>,
+    pub(in crate::serve) yours: Option<Cid>,
 }
 
 impl Made {
     /// An update that was just written.
-    pub(super) fn new(receipt: Receipt, is_created: bool) -> Self {
+    pub(in crate::serve) fn new(receipt: Receipt, is_created: bool) -> Self {
         Self { receipt, is_created, is_duplicate: false, yours: None }
     }
 }
 
 /// The answer to a write.
 #[derive(Debug, Serialize)]
-pub(super) struct Written<'a> {
+pub(in crate::serve) struct Written<'a> {
     id: String,
     cursor: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,10 +97,15 @@ impl<'a> Written<'a> {
         Self { topic: Some(topic), ..self }
     }
 
+    /// False when the time was up before it was as safe as was asked.
+    pub(in crate::serve) fn is_met(&self) -> bool {
+        self.durability.met != false
+    }
+
     /// The answer: the status of a write that is as safe as was asked, and where to find what was
     /// written; or, when its time was up before, 202 and where to ask how far it came.
     pub(super) fn answer(&self, status: Status, location: Option<String>) -> Answer {
-        let is_met = self.durability.met != false;
+        let is_met = self.is_met();
         let status = if is_met { status } else { Status::ACCEPTED };
         let location =
             if is_met { location } else { Some(format!("/v1/updates/{}/spread", self.id)) };
@@ -117,13 +120,33 @@ impl<'a> Written<'a> {
 /// What is written.
 #[derive(Debug)]
 pub(super) enum Work {
-    Edit(Box<Edit>),
-    Withdraw(Withdraw),
-    Post(Post),
+    Offer(Box<Offer>),
     Act(Box<Act>),
     SignIn(Box<SignIn>),
     Save(Box<Save>),
     WithdrawForm(Box<WithdrawForm>),
+}
+
+impl From<Said> for Work {
+    fn from(said: Said) -> Self {
+        Self::Offer(Box::new(said.into()))
+    }
+}
+
+impl Work {
+    /// The answer to a write that is as safe as was asked.
+    fn done<D: Desk>(&self, desk: &D, made: &Made) -> Result<Answer, Problem> {
+        Ok(match self {
+            Self::Offer(offer) => match offer.said() {
+                Said::Edit(edit) => edit.done(desk, made),
+                Said::Withdraw(withdraw) => withdraw.done(desk, made),
+                Said::Post(post) => post.done(desk, made),
+            },
+            Self::Save(form) => form.done(),
+            Self::WithdrawForm(form) => form.done(),
+            Self::SignIn(_) | Self::Act(_) => return Err(unsettled()),
+        })
+    }
 }
 
 /// How far a write got.
@@ -152,9 +175,7 @@ impl Write {
     /// What it waits for.
     pub(super) fn durability(&self) -> Durability {
         match &self.work {
-            Work::Edit(edit) => edit.durability(),
-            Work::Withdraw(withdraw) => withdraw.durability(),
-            Work::Post(post) => post.durability(),
+            Work::Offer(offer) => offer.durability(),
             Work::Act(_) => Durability::Local,
             Work::Save(form) => form.durability(),
             Work::WithdrawForm(form) => form.durability(),
@@ -165,10 +186,7 @@ impl Write {
     /// Refuses a body that is declared too large, before it is read.
     pub(super) fn begin(work: Work, length: BodyLength, limits: &Limits) -> Result<Self, Problem> {
         let body_bytes_max = match &work {
-            Work::Edit(edit) => edit.body_bytes_max(limits.story_bytes),
-            // Its reason is in the query; a body has no meaning, but may be sent.
-            Work::Withdraw(_) => limits.head_bytes,
-            Work::Post(post) => post.body_bytes_max(limits.update_bytes),
+            Work::Offer(offer) => offer.body_bytes_max(limits),
             Work::Act(_) => act::FORM_BYTES_MAX,
             Work::Save(_) => Save::body_bytes_max(limits.story_bytes),
             Work::WithdrawForm(_) => WithdrawForm::body_bytes_max(),
@@ -209,9 +227,7 @@ impl Write {
     pub(super) fn on_end(&mut self, limits: &Limits) -> Result<(), Problem> {
         let body = std::mem::take(&mut self.body);
         match &mut self.work {
-            Work::Edit(edit) => edit.on_body(body, limits.story_bytes),
-            Work::Withdraw(_) => Ok(()),
-            Work::Post(post) => post.on_body(body),
+            Work::Offer(offer) => offer.on_body(body, limits),
             Work::Act(act) => act.on_body(&body),
             Work::Save(form) => form.on_body(&body, limits.story_bytes),
             Work::WithdrawForm(form) => form.on_body(&body),
@@ -228,60 +244,58 @@ impl Write {
         if let Some(answer) = self.form_again(desk) {
             return Ok(Progress::Answer(answer));
         }
-        if self.made.is_none() {
+        match &mut self.work {
+            Work::SignIn(form) => return Ok(form.advance(cx, desk)),
+            Work::Act(act) => return Ok(act.advance(cx, desk)),
+            Work::Offer(_) | Work::Save(_) | Work::WithdrawForm(_) => {}
+        }
+        let made = match self.made {
+            Some(made) => made,
             // Another write of this story is not on disk yet: it may still fail, and until then
             // nobody can say what this one edits.
-            let title = match &self.work {
-                Work::Edit(edit) => Some(edit.title()),
-                Work::Withdraw(withdraw) => Some(withdraw.title()),
-                Work::Save(form) => Some(form.title()),
-                Work::WithdrawForm(form) => Some(form.title()),
-                Work::Post(_) | Work::SignIn(_) | Work::Act(_) => None,
-            };
-            if let Some(ticket) = title.and_then(|title| desk.writing(title)) {
-                return Ok(Progress::Wait(ticket));
-            }
-            self.made = Some(match &mut self.work {
-                Work::Edit(edit) => edit.publish(cx, desk)?,
-                Work::Withdraw(withdraw) => withdraw.publish(cx, desk)?,
-                Work::Post(post) => post.publish(cx, desk)?,
-                Work::SignIn(form) => return Ok(form.advance(cx, desk)),
-                Work::Act(act) => return Ok(act.advance(cx, desk)),
-                Work::Save(form) => match form.publish(cx, desk) {
+            None => match self.title().and_then(|title| desk.writing(title)) {
+                Some(ticket) => return Ok(Progress::Wait(ticket)),
+                None => match self.publish(cx, desk)? {
                     Ok(made) => made,
                     Err(answer) => return Ok(Progress::Answer(answer)),
                 },
-                Work::WithdrawForm(form) => match form.publish(cx, desk) {
-                    Ok(made) => made,
-                    Err(answer) => return Ok(Progress::Answer(answer)),
-                },
-            });
-            if let (Some(made), Some(trace_id)) = (&self.made, &self.trace_id) {
-                desk.note_trace(made.receipt.cid, trace_id);
-            }
-        }
-        let Some(made) = self.made else {
-            return Err(Self::unsettled());
+            },
         };
-        match made.receipt.ticket.map(|ticket| (ticket, desk.settled(ticket))) {
-            Some((ticket, None)) => Ok(Progress::Wait(ticket)),
-            Some((_, Some(Settled::Refused))) => {
-                let detail = "this node's disk failed: nothing of the write was kept";
-                let problem = Problem::later(detail, 5);
-                match &self.work {
-                    Work::Save(form) => Ok(Progress::Answer(form.refused(desk, problem))),
-                    _ => Err(problem),
-                }
-            }
-            None | Some((_, Some(Settled::Done))) => Ok(Progress::Answer(match &self.work {
-                Work::Edit(edit) => edit.done(desk, &made),
-                Work::Withdraw(withdraw) => withdraw.done(desk, &made),
-                Work::Post(post) => post.done(desk, &made),
-                Work::Save(form) => form.done(),
-                Work::WithdrawForm(form) => form.done(),
-                Work::SignIn(_) | Work::Act(_) => return Err(Self::unsettled()),
-            })),
+        self.made = Some(made);
+        match (open_ticket(desk, &made), &self.work) {
+            (Ok(Some(ticket)), _) => Ok(Progress::Wait(ticket)),
+            (Ok(None), work) => work.done(desk, &made).map(Progress::Answer),
+            (Err(problem), Work::Save(form)) => Ok(Progress::Answer(form.refused(desk, problem))),
+            (Err(problem), _) => Err(problem),
         }
+    }
+
+    /// The story that it changes.
+    fn title(&self) -> Option<&str> {
+        match &self.work {
+            Work::Offer(offer) => offer.title(),
+            Work::Save(form) => Some(form.title()),
+            Work::WithdrawForm(form) => Some(form.title()),
+            Work::SignIn(_) | Work::Act(_) => None,
+        }
+    }
+
+    /// Makes the update, or says in a form's own page why not.
+    fn publish<D: Desk>(
+        &mut self,
+        cx: &mut Ctx<'_, D>,
+        desk: &mut D,
+    ) -> Result<Result<Made, Answer>, Problem> {
+        let made = match &mut self.work {
+            Work::Offer(offer) => Ok(offer.publish(cx, desk)?),
+            Work::Save(form) => form.publish(cx, desk),
+            Work::WithdrawForm(form) => form.publish(cx, desk),
+            Work::SignIn(_) | Work::Act(_) => return Err(unsettled()),
+        };
+        if let (Ok(made), Some(trace_id)) = (&made, &self.trace_id) {
+            desk.note_trace(made.receipt.cid, trace_id);
+        }
+        Ok(made)
     }
 
     /// The answer to a form that changes nothing: a preview, or what can't stand as it is.
@@ -296,8 +310,8 @@ impl Write {
     /// What is said when the disk gave no answer in time.
     pub(super) fn late<D: Desk>(&self, desk: &D) -> Answer {
         match &self.work {
-            Work::Save(form) => form.refused(desk, Self::unsettled()),
-            _ => Self::unsettled().into(),
+            Work::Save(form) => form.refused(desk, unsettled()),
+            _ => unsettled().into(),
         }
     }
 
@@ -306,13 +320,6 @@ impl Write {
         if let Work::SignIn(form) = &mut self.work {
             form.forget(desk);
         }
-    }
-
-    /// 503 for a write whose disk gave no answer in time.
-    fn unsettled() -> Problem {
-        let detail = "this node's disk gave no answer in time: the write may yet be kept, so read \
-                      before you try again";
-        Problem::later(detail, 5)
     }
 }
 

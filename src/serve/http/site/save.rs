@@ -190,7 +190,8 @@ impl Save {
         let version = self.version();
         let draft = Draft::whole(&version.revision, version.media_type);
         let base = self.bases.first().copied();
-        let mut edit = Edit::of_form(desk, (title, draft), base, &self.visitor);
+        let durability = desk.config().durability;
+        let mut edit = Edit::of_draft((title, draft), (base, None), durability, &self.visitor);
         let index = desk.store().index();
         let (verdict, story) = news::judge_in(index, title, base, Ask::default())?;
         let head = story.as_ref().and_then(Story::head).map(|head| head.cid);

@@ -118,7 +118,7 @@ impl WithdrawForm {
         cx: &mut Ctx<'_, D>,
         desk: &mut D,
     ) -> Result<Made, Answer> {
-        let made = Withdraw::of_form(desk, &self.title, &self.reason)
+        let made = Withdraw::of(&self.title, &self.reason, desk.config().durability)
             .and_then(|withdraw| withdraw.publish(cx, desk));
         made.map_err(|problem| {
             problem.into_answer(|status, detail| {
