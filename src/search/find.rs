@@ -8,9 +8,9 @@ use crate::update::{Cid, Hlc};
 use rusqlite::{Row, params};
 
 /// Of more stories that match the newest so many are ranked: what a common word costs is bounded.
-const RANKED_MAX: i64 = 2_000;
+const RANKED_MAX: i64 = 1_000;
 /// How deep one may go into a ranking.
-const OFFSET_MAX: usize = 2_000;
+const OFFSET_MAX: usize = 1_000;
 /// Begins and ends what matched; in no text that is kept.
 const OPEN: char = '\u{1}';
 const CLOSE: char = '\u{2}';
