@@ -4,8 +4,10 @@
 
 use super::disk::{Disk, DiskLock};
 use super::error::{StoreError, at_file, caught, index_error};
+use super::ids::{Runs, is_of_runs};
 use super::index::{Bounds, Direction, Item, Overlay};
 use super::redb_backend::RedbBackend;
+use crate::update::{Cid, Dot};
 use redb::{Database, ReadOnlyTable, ReadableDatabase, TableDefinition};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +19,9 @@ pub(super) const INDEX_NAME: &str = "index.redb";
 pub(super) const RENEWED_NAME: &str = "index.tmp";
 const TABLE: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("index");
 
-type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
+/// The rows as they stood at a moment, and those that are being written.
+pub(super) type ViewOfRows = ReadOnlyTable<&'static [u8], &'static [u8]>;
+pub(super) type Rows<'a> = redb::Table<'a, &'static [u8], &'static [u8]>;
 
 /// How the file is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +61,7 @@ impl Opener {
         let file = at_file(RENEWED_NAME, self.disk.open(RENEWED_NAME, true))?;
         at_file(RENEWED_NAME, file.set_len(0))?;
         let new = self.open_on(RedbBackend::new(file))?;
-        write(&new, overlay, open_table(old)?.as_ref())?;
+        write(&new, overlay, open_table(old)?.as_ref(), true)?;
         at_file(INDEX_NAME, self.disk.rename(RENEWED_NAME, INDEX_NAME))?;
         at_file("", self.disk.sync_dir())?;
         Ok(new)
@@ -100,7 +104,8 @@ pub(super) struct Engine {
     lock: Arc<DiskLock>,
     database: Option<Arc<Database>>,
     /// The table as of the last checkpoint; `None` before the first.
-    table: Option<Table>,
+    table: Option<ViewOfRows>,
+    ids: Runs,
     mode: Mode,
     was_damaged: bool,
 }
@@ -156,6 +161,7 @@ impl Engine {
             lock: Arc::clone(lock),
             database: None,
             table: None,
+            ids: Runs::default(),
             mode: Mode::Disk,
             was_damaged: false,
         }
@@ -163,6 +169,10 @@ impl Engine {
 
     fn adopt(&mut self, database: Arc<Database>) -> Result<(), StoreError> {
         self.table = self.opener.guard(|| open_table(&database))?;
+        self.ids = match &self.table {
+            Some(table) => self.opener.guard(|| Runs::read(table))?,
+            None => Runs::default(),
+        };
         self.database = Some(database);
         Ok(())
     }
@@ -194,6 +204,13 @@ impl Engine {
             let found = table.get(key).map_err(index_error)?;
             Ok(found.map(|value| value.value().to_vec()))
         })
+    }
+
+    /// The dot of a content id.
+    pub(super) fn dot_of(&self, cid: Cid) -> Result<Option<Dot>, StoreError> {
+        self.check_open()?;
+        let Some(table) = &self.table else { return Ok(None) };
+        self.opener.guard(|| self.ids.find(table, cid))
     }
 
     /// Runs `merge` over the items in the bounds, in the direction's order.
@@ -293,7 +310,7 @@ impl Checkpoint {
             if overlay.renews() {
                 return opener.guard(|| opener.renew(&database, &overlay));
             }
-            opener.guard(|| write(&database, &overlay, None))?;
+            opener.guard(|| write(&database, &overlay, open_table(&database)?.as_ref(), false))?;
             Ok(database)
         });
         CheckpointDone { result, token, bytes, _lock: lock }
@@ -312,16 +329,22 @@ impl CheckpointDone {
     }
 }
 
-/// Writes an overlay, and the entries of another file that it does not hide.
-fn write(database: &Database, overlay: &Overlay, old: Option<&Table>) -> Result<(), StoreError> {
+/// Writes an overlay over what the file has; into a new file also what the old one has and the
+/// overlay does not hide.
+fn write(
+    database: &Database,
+    overlay: &Overlay,
+    old: Option<&ViewOfRows>,
+    is_anew: bool,
+) -> Result<(), StoreError> {
     let mut writing = database.begin_write().map_err(index_error)?;
     writing.set_quick_repair(true);
     {
         let mut table = writing.open_table(TABLE).map_err(index_error)?;
-        if let Some(old) = old {
+        if let Some(old) = old.filter(|_| is_anew) {
             for item in old.range::<&[u8]>(..).map_err(index_error)? {
                 let (key, value) = item.map_err(index_error)?;
-                if !overlay.hides(key.value()) {
+                if !overlay.hides(key.value()) && !is_of_runs(key.value()) {
                     table.insert(key.value(), value.value()).map_err(index_error)?;
                 }
             }
@@ -333,11 +356,12 @@ fn write(database: &Database, overlay: &Overlay, old: Option<&Table>) -> Result<
             }
             .map_err(index_error)
         })?;
+        Runs::add(&mut table, old, overlay.ids(), is_anew)?;
     }
     writing.commit().map_err(index_error)
 }
 
-fn open_table(database: &Database) -> Result<Option<Table>, StoreError> {
+fn open_table(database: &Database) -> Result<Option<ViewOfRows>, StoreError> {
     let reading = database.begin_read().map_err(index_error)?;
     match reading.open_table(TABLE) {
         Ok(table) => Ok(Some(table)),

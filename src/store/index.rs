@@ -145,28 +145,35 @@ impl Overlay {
         self.entries.contains_key(key)
     }
 
-    /// Calls `write` with each key and value, as they stand in the file, by key.
+    /// The content ids that it knows, each with its dot, by id; those that left have none.
+    pub(super) fn ids(&self) -> impl Iterator<Item = (Cid, Option<Dot>)> + '_ {
+        let left = self.buried.iter().map(|(_, cid)| (*cid, None));
+        let left = left.filter(|(cid, _)| !self.cids.contains_key(cid));
+        let here = self.cids.iter().map(|(cid, dot)| (*cid, Some(*dot)));
+        let mut ids: Vec<_> = left.chain(here).collect();
+        ids.sort_unstable_by_key(|(cid, _)| *cid);
+        ids.dedup_by_key(|(cid, _)| *cid);
+        ids.into_iter()
+    }
+
+    /// Calls `write` with each key and value, as they stand in the file, by key, but for ids.
     pub(super) fn each(
         &self,
         mut write: impl FnMut(&[u8], Option<&[u8]>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        for (dot, cid) in &self.buried {
+        for (dot, _) in &self.buried {
             write(&dot_key(*dot), None)?;
-            write(&cid_key(*cid), None)?;
         }
         for name in &self.buried_seals {
             write(&seal_key(*name), None)?;
         }
-        let is_before = |key: &[u8]| key < &[CID_TABLE][..];
+        let is_before = |key: &[u8]| key < &[DOT_TABLE][..];
         let mut entries = self.entries.iter().peekable();
         while let Some((key, value)) = entries.next_if(|(key, _)| is_before(key)) {
             write(key, value.as_deref())?;
         }
-        for (cid, dot) in &self.cids {
-            write(&cid_key(*cid), Some(&dot_key(*dot)[1..]))?;
-        }
         for (dot, place) in &self.dots {
-            write(&dot_key(*dot), Some(&place_value(*place)))?;
+            write(&dot_key(*dot), Some(&place_value(*dot, *place)))?;
         }
         for (name, place) in &self.seals {
             write(&seal_key(*name), Some(&place.0.to_be_bytes()))?;
@@ -192,7 +199,7 @@ impl Overlay {
     /// The entries of dots, as they stand in the file.
     fn range_of_dots(&self, from: Dot, to: Dot) -> impl Iterator<Item = Item> + '_ {
         let row = |(dot, place): (&Dot, &(Place, Hlc))| {
-            Ok((dot_key(*dot).to_vec(), Some(place_value(*place).to_vec())))
+            Ok((dot_key(*dot).to_vec(), Some(place_value(*dot, *place).to_vec())))
         };
         self.dots.range(from..=to).map(row)
     }
@@ -367,7 +374,16 @@ impl Index {
             return Ok(Some(*place));
         }
         let Some(value) = self.engine.find(&dot_key(dot))? else { return Ok(None) };
-        Ok(Some(read_pair(&value)?).map(|(place, _)| Place(place)))
+        let (place, _) = self.sound(read_place(dot, &value))?;
+        Ok(Some(place))
+    }
+
+    /// What a row says; one that is not as it was written has the index made again.
+    fn sound<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        if read.is_err() {
+            self.condemn();
+        }
+        read
     }
 
     /// The dot of a content id.
@@ -375,9 +391,7 @@ impl Index {
         if let Some(dot) = self.overlays().find_map(|overlay| overlay.cids.get(&cid)) {
             return Ok(Some(*dot));
         }
-        let Some(value) = self.engine.find(&cid_key(cid))? else { return Ok(None) };
-        let (epoch, seq) = read_pair(&value)?;
-        Ok(Some(Dot { epoch: Epoch(epoch), seq }))
+        self.engine.dot_of(cid)
     }
 
     /// Sequence numbers, places and moments of updates of one epoch, at most `limit`.
@@ -403,8 +417,8 @@ impl Index {
             .iter()
             .map(|(key, value)| {
                 let (_, seq) = read_pair(&key[1..])?;
-                let (place, clock) = read_pair(value)?;
-                Ok((seq, Place(place), Hlc(clock)))
+                let (place, clock) = self.sound(read_place(Dot { epoch, seq }, value))?;
+                Ok((seq, place, clock))
             })
             .collect()
     }
@@ -537,7 +551,6 @@ fn check_theirs(key: &[u8]) {
 }
 
 /// The letters of the store's own keys.
-const CID_TABLE: u8 = b'C';
 const DOT_TABLE: u8 = b'D';
 
 const SEAL_TABLE: u8 = b'L';
@@ -566,14 +579,30 @@ fn key_of_dot(table: u8, dot: Dot) -> [u8; 17] {
     key
 }
 
-fn cid_key(cid: Cid) -> [u8; 33] {
-    let mut key = [CID_TABLE; 33];
-    key[1..].copy_from_slice(&cid.0);
-    key
+/// With a check: redb finds no flipped bits in what it reads, and at a wrong place of the log a sound
+/// frame would look damaged.
+fn place_value(dot: Dot, (place, clock): (Place, Hlc)) -> [u8; 20] {
+    let mut value = [0; 20];
+    value[..16].copy_from_slice(&pair(place.0, clock.0));
+    let check = place_check(dot, &value[..16]);
+    value[16..].copy_from_slice(&check.to_be_bytes());
+    value
 }
 
-fn place_value((place, clock): (Place, Hlc)) -> [u8; 16] {
-    pair(place.0, clock.0)
+fn place_check(dot: Dot, said: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&pair(dot.epoch.0, dot.seq));
+    hasher.update(said);
+    hasher.finalize()
+}
+
+fn read_place(dot: Dot, value: &[u8]) -> Result<(Place, Hlc), StoreError> {
+    let (said, check) = value.split_last_chunk().ok_or(StoreError::IndexBroken)?;
+    if u32::from_be_bytes(*check) != place_check(dot, said) {
+        return Err(StoreError::IndexBroken);
+    }
+    let (place, clock) = read_pair(said)?;
+    Ok((Place(place), Hlc(clock)))
 }
 
 fn pair(first: u64, second: u64) -> [u8; 16] {

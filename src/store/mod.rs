@@ -30,6 +30,7 @@ mod files;
 mod forks;
 mod frame;
 mod home;
+mod ids;
 mod index;
 mod lost;
 mod pending;

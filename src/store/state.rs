@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub(super) const COVERED_KEY: &[u8] = b"S";
 /// Changes with what is kept in the index, the news' rows included: an index of another version is
 /// made again from the log.
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 
 /// What a checkpoint covers.
 #[derive(Clone, PartialEq, Eq, Debug)]
