@@ -94,7 +94,11 @@ fn a_browser_gets_no_writers_text_to_run() {
             assert_eq!(shown_for(dest).as_deref(), Some("application/json"), "{target} {dest}");
         }
         for dest in ["empty", "document"] {
-            assert_eq!(shown_for(dest).as_deref(), Some("text/javascript"), "{target} {dest}");
+            assert_eq!(
+                shown_for(dest).as_deref(),
+                Some("text/javascript; charset=utf-8"),
+                "{target} {dest}"
+            );
         }
     }
 }

@@ -98,7 +98,7 @@ fn what_is_withdrawn_or_changed_shows_nothing_of_what_it_said() {
     assert_eq!(found["hits"][0]["headline"], "Two");
     assert_eq!(found["hits"][0]["snippet"], serde_json::json!([]));
     let page = bench.get("/search?q=secret").is(200).body;
-    assert!(page.contains("<a href=\"/stories/a\">Two</a>"), "{page}");
+    assert!(page.contains("<a class=\"headline\" href=\"/stories/a\">Two</a>"), "{page}");
     assert!(!page.contains("/stories/b"), "{page}");
     bench.index("a");
     bench.index("b");
@@ -152,7 +152,7 @@ fn searches_wait_in_order_and_not_too_many() {
 fn the_page_keeps_what_was_asked_and_marks_what_was_found() {
     let mut bench = Bench::new();
     let empty = bench.get("/search").is(200);
-    assert!(empty.body.contains("<form class=\"find\" action=\"/search\" method=\"get\""));
+    assert!(empty.body.contains("<form class=\"fields\" action=\"/search\" method=\"get\""));
     assert!(empty.field("content-security-policy").unwrap().contains("form-action 'self'"));
     for n in 0..25 {
         bench.write_and_index(&format!("s{n}"), "headline=Flood+%26+fire&section=w", "High water");
@@ -162,15 +162,15 @@ fn the_page_keeps_what_was_asked_and_marks_what_was_found() {
     for part in [
         "value=\"flood &#34;high water&#34;\"",
         "value=\"2026-01-01\"",
-        "<a href=\"/stories/s24\"><mark>Flood</mark> &#38; fire</a>",
-        "<p class=\"text\"><mark>High water</mark></p>",
+        "<a class=\"headline\" href=\"/stories/s24\"><mark>Flood</mark> &#38; fire</a>",
+        "<p class=\"teaser\"><mark>High water</mark></p>",
         "<a href=\"/search?q=flood%20%22high%20water%22&#38;section=w&#38;since=2026-01-01&#38;",
         "&#38;before=20\" rel=\"next\"",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
     let page = bench.get("/search?q=flood&before=20").is(200).body;
-    assert_eq!(page.matches("<li><a href=\"/stories/s").count(), 5, "{page}");
+    assert_eq!(page.matches("<li><a class=\"headline\" href=\"/stories/s").count(), 5, "{page}");
 }
 
 #[test]
