@@ -121,6 +121,8 @@ impl Local {
 /// Where this machine reaches an endpoint; none for a port that the system chooses.
 fn door(endpoint: &ServerEndpoint) -> Option<Door> {
     match endpoint {
+        // Only by its own name would it show a certificate that we could trust.
+        ServerEndpoint::Tls { .. } => None,
         ServerEndpoint::Tcp { addr, .. } if addr.port() == 0 => None,
         ServerEndpoint::Tcp { addr, .. } => {
             let ip = match addr.ip() {

@@ -32,7 +32,8 @@ Options:
 
 SIGTERM and ^C drain: no new work is taken, answers are finished, everything goes to disk, within
 limits.drain_ms. A second signal ends the process at once. SIGHUP reads the configuration again and
-takes from it what can change while the node runs: the level of its log.
+takes from it what can change while the node runs: the level of its log; and certificates whose
+files have changed, which are looked at now and then in any case.
 
 A small configuration:
   name = \"hill\"

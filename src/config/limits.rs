@@ -90,6 +90,10 @@ limits! {
     body_bytes_per_s: u64 = 1024, 1, 1024 * MIB;
     /// How long a TLS handshake may take.
     handshake_ms: u64 = 10_000, 100, 600_000;
+    /// TLS handshakes under way at a time on one listener; other connections wait to be accepted.
+    handshakes: usize = 1024, 1, MIB;
+    /// How often the certificates of listeners are looked at for changes.
+    certificates_ms: u64 = 10_000, 100, DAY_MS;
     /// How long an HTTP connection may be silent.
     idle_ms: u64 = 60_000, 100, DAY_MS;
     /// Connections at a time; 0: as `RLIMIT_NOFILE` allows, less a reserve.

@@ -1,14 +1,15 @@
 //! Layer 1: what an operator may say, and what is wrong with how they said it.
 //!
 //! Owns the configuration file: its keys, the limits with their bounds, and one-line errors that
-//! name file, line, key and the nearest known key. And the node's secret key. Loads these two
-//! files; opens nothing else.
+//! name file, line, key and the nearest known key. The node's secret key, and the files that TLS
+//! needs. Loads these files; opens nothing else.
 
 mod document;
 mod error;
 mod key;
 mod limits;
 mod logs;
+mod pem;
 mod read;
 mod retention;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub(crate) use error::distance;
 pub use key::{KeyError, load_or_make_key};
 pub use limits::{Limit, Limits};
 pub use logs::{LogConfig, LogFormat};
+pub use pem::{PemError, PemFile, PemStamp, read_authorities, read_folder, read_pem};
 pub use retention::Keep;
 pub use values::{ClosePolicy, Durability, PeerKind, Service, ValueError};
 
@@ -64,6 +66,9 @@ pub struct Listen {
     pub endpoint: ServerEndpoint,
     /// When a connection of the line protocol is closed; [`ClosePolicy::Never`] for others.
     pub close: ClosePolicy,
+    /// The folder of certificates for connections that begin in the clear and are secured when
+    /// their clients ask for it.
+    pub certificates: Option<PathBuf>,
 }
 
 /// One peer.

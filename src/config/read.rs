@@ -7,6 +7,7 @@ use super::{
 };
 use crate::base::{ClientEndpoint, ServerEndpoint};
 use crate::update::{ORIGIN_BYTES_MAX, PublicKey};
+use std::path::PathBuf;
 
 const ROOT_KEYS: [&str; 11] = [
     "name",
@@ -21,7 +22,9 @@ const ROOT_KEYS: [&str; 11] = [
     "retention",
     "log",
 ];
-const LISTEN_KEYS: [&str; 3] = ["protocol", "endpoint", "close"];
+const LISTEN_KEYS: [&str; 4] = ["protocol", "endpoint", "close", "certificates"];
+/// Protocols in which a client may ask for TLS.
+const UPGRADES: [&str; 1] = ["nntp"];
 const PEER_KEYS: [&str; 5] = ["name", "endpoint", "kind", "key", "per_update"];
 
 pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigError> {
@@ -96,20 +99,48 @@ fn listeners(root: &Section<'_>) -> Result<Vec<Listen>, ConfigError> {
             let what = format!("belongs to the line protocol, not to {service}");
             return Err(section.error("close", what));
         }
-        listeners.push(Listen { service, endpoint, close: close.unwrap_or_default() });
+        let certificates = secured(&section, service, &endpoint)?;
+        let close = close.unwrap_or_default();
+        listeners.push(Listen { service, endpoint, close, certificates });
     }
     Ok(listeners)
 }
 
+/// The folder of certificates of a listener whose clients ask for TLS when they are connected.
+fn secured(
+    section: &Section<'_>,
+    service: Service,
+    endpoint: &ServerEndpoint,
+) -> Result<Option<PathBuf>, ConfigError> {
+    let is_tls = matches!(endpoint, ServerEndpoint::Tls { .. });
+    if is_tls && service == Service::Peer {
+        let what = "links of the herd are secured by the nodes' keys: use a tcp endpoint";
+        return Err(section.error("endpoint", what));
+    }
+    match section.word("certificates")? {
+        None => Ok(None),
+        Some(_) if is_tls => {
+            Err(section.error("certificates", "are those of the tls endpoint itself"))
+        }
+        Some(_) if !UPGRADES.contains(&service.name()) => {
+            let what = format!("belong to a tls endpoint: {service} knows no way to ask for them");
+            Err(section.error("certificates", what))
+        }
+        Some(folder) => Ok(Some(folder.into())),
+    }
+}
+
 /// True when both can't be bound.
 fn collide(a: &ServerEndpoint, b: &ServerEndpoint) -> bool {
-    match (a, b) {
-        (ServerEndpoint::Tcp { addr: a, .. }, ServerEndpoint::Tcp { addr: b, .. }) => {
+    if let (ServerEndpoint::Unix { path: a, .. }, ServerEndpoint::Unix { path: b, .. }) = (a, b) {
+        return a == b;
+    }
+    match (a.addr(), b.addr()) {
+        (Some(a), Some(b)) => {
             let is_all = a.ip().is_unspecified() || b.ip().is_unspecified();
             let same_ip = a.ip() == b.ip() || (is_all && a.is_ipv4() == b.is_ipv4());
             a.port() != 0 && a.port() == b.port() && same_ip
         }
-        (ServerEndpoint::Unix { path: a, .. }, ServerEndpoint::Unix { path: b, .. }) => a == b,
         _ => false,
     }
 }
@@ -145,14 +176,10 @@ fn peers(root: &Section<'_>, own_name: &str) -> Result<Vec<Peer>, ConfigError> {
 
 /// True when both lead to one server, whatever their time-outs.
 fn same_place(a: &ClientEndpoint, b: &ClientEndpoint) -> bool {
-    match (a, b) {
-        (
-            ClientEndpoint::Tcp { host: a, port: a_port, .. },
-            ClientEndpoint::Tcp { host: b, port: b_port, .. },
-        ) => (a, a_port) == (b, b_port),
-        (ClientEndpoint::Unix { path: a, .. }, ClientEndpoint::Unix { path: b, .. }) => a == b,
-        _ => false,
+    if let (ClientEndpoint::Unix { path: a, .. }, ClientEndpoint::Unix { path: b, .. }) = (a, b) {
+        return a == b;
     }
+    a.host_and_port().is_some_and(|place| b.host_and_port() == Some(place))
 }
 
 fn peer_kind(section: &Section<'_>) -> Result<PeerKind, ConfigError> {
@@ -173,6 +200,10 @@ fn peer_key(
 ) -> Result<Option<PublicKey>, ConfigError> {
     let key = section.parsed("key")?;
     match (kind, endpoint) {
+        (PeerKind::Herd, Some(ClientEndpoint::Tls { .. })) => {
+            let what = "links of the herd are secured by the nodes' keys: use a tcp endpoint";
+            Err(section.error("endpoint", what))
+        }
         (PeerKind::At { .. }, _) if key.is_some() => {
             Err(section.error("key", "belongs to peers of kind \"herd\""))
         }

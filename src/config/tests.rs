@@ -141,14 +141,46 @@ fn what_only_later_versions_can_do_is_refused_and_says_so() {
             "herd.toml:4: places.url: place services are not supported by this version: remove it",
         ),
         (
-            "[[listen]]\nprotocol = \"http\"\nendpoint = \"tls:/d:port=1\"".to_owned(),
-            "herd.toml:5: listen.endpoint: tls endpoints are not supported by this version: use \
-             tcp, tcp6, unix",
+            "[[listen]]\nprotocol = \"http\"\nendpoint = \"stdio:\"".to_owned(),
+            "herd.toml:5: listen.endpoint: stdio endpoints are not supported by this version: use \
+             tcp, tcp6, unix, tls",
         ),
     ];
     for (more, expected) in table {
         assert_eq!(error(&more), expected);
     }
+}
+
+#[test]
+fn certificates_belong_where_they_are_shown() {
+    let listen = |protocol, more| format!("[[listen]]\nprotocol = {protocol:?}\n{more}");
+    let keys = "links of the herd are secured by the nodes' keys: use a tcp endpoint";
+    let table = [
+        (listen("peer", "endpoint = \"tls:/d:port=1\""), format!("5: listen.endpoint: {keys}")),
+        (
+            listen("http", "endpoint = \"tls:/d:port=1\"\ncertificates = \"/d\""),
+            "6: listen.certificates: are those of the tls endpoint itself".to_owned(),
+        ),
+        (
+            listen("http", "endpoint = \"tcp:1\"\ncertificates = \"/d\""),
+            "6: listen.certificates: belong to a tls endpoint: http knows no way to ask for them"
+                .to_owned(),
+        ),
+        (
+            "[[peer]]\nname = \"B\"\nendpoint = \"tls:localhost:1\"".to_owned(),
+            format!("5: peer.endpoint: {keys}"),
+        ),
+    ];
+    for (more, expected) in table {
+        assert_eq!(error(&more), format!("herd.toml:{expected}"));
+    }
+    let config = Config::parse(
+        "name = \"a\"\ndir = \"d\"\n[[listen]]\nprotocol = \"http\"\n\
+         endpoint = \"tls:/c:port=1:clientCA=/ca\"",
+        "herd.toml",
+    );
+    let config = config.unwrap();
+    assert_eq!(Config::parse(&config.to_toml(), "again"), Ok(config));
 }
 
 #[test]
@@ -385,7 +417,17 @@ fn limits_keep_their_bounds_and_their_relations() {
 
 #[test]
 fn the_table_of_limits_is_sound() {
-    let units = ["bytes", "updates", "ms", "s", "fields", "connections", "address", "searches"];
+    let units = [
+        "bytes",
+        "updates",
+        "ms",
+        "s",
+        "fields",
+        "connections",
+        "address",
+        "searches",
+        "handshakes",
+    ];
     for (limit, value) in Limits::default().values() {
         assert!((limit.min..=limit.max).contains(&limit.default), "{}", limit.name);
         assert_eq!(value, limit.default);
@@ -460,7 +502,7 @@ proptest! {
             let is_line = service == Service::Line;
             let close = if is_line { ClosePolicy::Answered } else { ClosePolicy::Never };
             let endpoint = format!("tcp:{port}").parse().unwrap();
-            config.listen.push(Listen { service, endpoint, close });
+            config.listen.push(Listen { service, endpoint, close, certificates: None });
             let endpoint = format!("tcp:127.0.0.1:{port}").parse().ok();
             let endpoint = endpoint.filter(|_| index != 4);
             let foreign = PeerKind::At { per_update: index == 3 };

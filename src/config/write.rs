@@ -26,6 +26,9 @@ fn write_config(config: &Config, out: &mut String) -> fmt::Result {
         if listen.close != ClosePolicy::Never {
             writeln!(out, "close = \"{}\"", listen.close)?;
         }
+        if let Some(folder) = &listen.certificates {
+            writeln!(out, "certificates = {}", quoted(&folder.to_string_lossy()))?;
+        }
     }
     for peer in &config.peers {
         writeln!(out, "\n[[peer]]\nname = {}", quoted(&peer.name))?;

@@ -6,6 +6,7 @@ mod admission;
 mod answers;
 mod audience;
 mod audits;
+mod certificates;
 mod charter;
 mod commit;
 mod console;
@@ -29,6 +30,7 @@ mod steer;
 mod steps;
 mod tickets;
 
+pub use certificates::TlsError;
 pub use probe::Probe;
 pub use run::{Changes, NodeError, Running, prepare, run};
 
@@ -51,6 +53,7 @@ use crate::update::{
     Vector, Word,
 };
 use audience::Audience;
+use certificates::Shelves;
 use commit::Commits;
 use console::Questions;
 use dials::Dialler;
@@ -77,6 +80,8 @@ pub struct Node {
     /// How its links are secured, by its key.
     tls_server: TlsServer,
     tls_client: TlsClient,
+    /// How clients' connections are secured, by certificates.
+    shelves: Shelves,
     store: Store,
     clock: Clock,
     roll: Roll<ConnId>,
@@ -159,6 +164,7 @@ impl Node {
             roll: Roll::new(me, configured),
             tls_server: TlsServer::of_node(key),
             tls_client: TlsClient::of_node(key),
+            shelves: Shelves::default(),
             early: Vec::new(),
             is_flooding: false,
             epoch_of_run: None,

@@ -1,6 +1,7 @@
 //! A node from its configuration to its end: the store opened and caught up, listeners bound,
 //! peers dialled, the loop run, the store closed.
 
+use super::certificates::{Shelves, TlsError};
 use super::search::Search;
 use super::{Node, erasure};
 use crate::base::{Rng, ServerEndpoint};
@@ -29,6 +30,10 @@ pub enum NodeError {
     Key(KeyError),
     /// A listener can't be bound.
     Listen(ServerEndpoint, io::Error),
+    /// A listener has no certificates.
+    Certificates(ServerEndpoint, Box<TlsError>),
+    /// A foreign server, of this name, can't be dialled.
+    Dial(String, Box<TlsError>),
     /// The loop failed.
     Loop(io::Error),
 }
@@ -39,6 +44,8 @@ impl fmt::Display for NodeError {
             Self::Store(error) => write!(f, "{error}"),
             Self::Key(error) => write!(f, "{error}"),
             Self::Listen(endpoint, error) => write!(f, "can't listen on {endpoint}: {error}"),
+            Self::Certificates(endpoint, error) => write!(f, "can't secure {endpoint}: {error}"),
+            Self::Dial(name, error) => write!(f, "can't secure what goes to {name}: {error}"),
             Self::Loop(error) => write!(f, "the loop failed: {error}"),
         }
     }
@@ -105,6 +112,8 @@ impl Node {
     /// Binds the listeners and starts what runs for ever.
     pub fn start(&mut self, cx: &mut Ctx<'_, Self>) -> Result<Running, NodeError> {
         self.catch_up_clock(cx.wall_ns() / 1_000_000)?;
+        self.shelves = Shelves::open(&self.config)?;
+        self.secure_foreign()?;
         let mut bound = Vec::new();
         for listen in self.config.listen.clone() {
             let local = self.bind(cx, listen.clone())?;
@@ -130,6 +139,7 @@ impl Node {
         self.dial_foreign_all(cx);
         self.open_search(cx);
         self.tend_search_for_ever(cx);
+        self.tend_certificates_for_ever(cx);
         Ok(Running { name: self.config.name.clone(), bound })
     }
 
@@ -146,12 +156,17 @@ impl Node {
         Ok(())
     }
 
-    /// Opens a listener; the address it got. Links are always over TLS.
+    /// Opens a listener; the address it got. Links are always over TLS, others when their endpoint
+    /// says so.
     fn bind(&self, cx: &mut Ctx<'_, Self>, listen: Listen) -> Result<Peer, NodeError> {
         let is_peer = listen.service == Service::Peer;
         let options = ListenOptions {
             class: if is_peer { Class::Peer } else { Class::Client },
-            secure: is_peer.then(|| self.tls_server.clone()),
+            secure: match &listen.endpoint {
+                _ if is_peer => Some(self.tls_server.clone()),
+                ServerEndpoint::Tls { .. } => self.shelves.server(&listen).cloned(),
+                _ => None,
+            },
             ..ListenOptions::default()
         };
         let endpoint = listen.endpoint.clone();
@@ -180,6 +195,7 @@ impl Node {
             linger_ms: limits.linger_ms,
             drain_ms: limits.drain_ms,
             handshake_ms: limits.handshake_ms,
+            handshakes_max: limits.handshakes,
             per_address_max: limits.per_address as u32,
             slow_turn_ms: limits.turn_slow_ms,
             subscriber_out_bytes_max: limits.subscriber_bytes.max(1 << 20),
@@ -258,9 +274,12 @@ pub fn run(
     node.search = Search::of(&node.config);
     prepare(&mut reactor);
     let reread = Arc::new(reread);
-    let on_signal = move |signal, cx: &mut Ctx<'_, Node>, _: &mut Node| match signal {
+    let on_signal = move |signal, cx: &mut Ctx<'_, Node>, node: &mut Node| match signal {
         Signal::Interrupt | Signal::Terminate => cx.stop(),
-        Signal::Hangup | Signal::User1 => Node::reread(cx, &reread),
+        Signal::Hangup | Signal::User1 => {
+            node.look_at_certificates(cx);
+            Node::reread(cx, &reread);
+        }
     };
     reactor.on_signal(on_signal).map_err(NodeError::Loop)?;
     let running = reactor.with(&mut node, |cx, node| {

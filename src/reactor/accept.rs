@@ -15,6 +15,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         if let Some(listener) = self.core.listeners.get_mut(id.0)
             && !listener.queued
             && !listener.resting
+            && !listener.held
         {
             listener.queued = true;
             self.core.accepting.push_back(id);
@@ -43,6 +44,9 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         let mut accepted_any = false;
         let mut last_error = None;
         for _ in 0..self.core.board.settings.accepts_per_turn {
+            if self.is_full_of_handshakes(id) {
+                return;
+            }
             match self.backend.accept(id.token()) {
                 Ok((socket, peer)) => {
                     accepted_any = true;
@@ -141,24 +145,16 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             }
             None => return self.refuse(socket, &peer),
         };
-        let now = self.core.board.now;
-        let mut conn = Conn::new(peer, options.class, now);
+        let mut conn = Conn::new(peer, options.class, self.core.board.now);
         conn.idle_ms = options.idle_ms;
         conn.listener = Some(id);
-        conn.deadline = Some(now.saturating_add(self.core.board.settings.handshake_ms));
-        conn.flags.set(Flags::SHAKING);
-        conn.flags.set(Flags::SECURED);
         conn.flags.set(Flags::WRITABLE);
         let Some(conn) = self.install(conn, socket, Role::Shaking) else {
             self.core.board.stats.refused += 1;
             return;
         };
-        if let Some(end) = self.ends[conn.index()].as_mut() {
-            self.backend.conceal(&mut end.socket);
-            end.tls = Some(Box::new(tls));
-        }
         self.count_accepted(&peer);
-        self.core.board.rearm(conn);
+        self.begin_handshake(conn, tls);
     }
 
     fn refuse(&mut self, socket: B::Socket, peer: &Peer) {

@@ -86,7 +86,8 @@ impl Board {
             self.doom(id, Lost::Slow, true);
         }
         let writable = |conn: &Conn| {
-            !conn.is(Flags::OVER) && !conn.is(Flags::FINISHING) && !conn.is(Flags::FINISHED)
+            let ends = conn.is(Flags::FINISHING) || conn.is(Flags::FINISHED);
+            !conn.is(Flags::OVER) && !ends && !conn.is(Flags::UPGRADING)
         };
         match self.conns.get_mut(id.0) {
             Some(conn) if writable(conn) => {

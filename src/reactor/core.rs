@@ -64,6 +64,10 @@ pub(super) struct Listener<S> {
     pub(super) queued: bool,
     /// Descriptors ran out: waits for its timer.
     pub(super) resting: bool,
+    /// Handshakes under way, of those it accepted.
+    pub(super) shaking: usize,
+    /// They are as many as may be: waits for the end of one.
+    pub(super) held: bool,
 }
 
 /// A connector at work.
@@ -104,12 +108,8 @@ impl<S: 'static> Core<S> {
         options: super::ConnectOptions,
         factory: Box<dyn Factory<S>>,
     ) {
-        let asked_ms = match endpoint {
-            ClientEndpoint::Tcp { timeout_ms, .. } | ClientEndpoint::Unix { timeout_ms, .. } => {
-                *timeout_ms
-            }
-        };
-        let due = self.board.now.saturating_add(asked_ms.unwrap_or(options.timeout_ms));
+        let asked_ms = endpoint.timeout_ms().unwrap_or(options.timeout_ms);
+        let due = self.board.now.saturating_add(asked_ms);
         let key = self.dials.insert(Dial {
             factory,
             class: options.class,
@@ -125,10 +125,12 @@ impl<S: 'static> Core<S> {
         dial.timer = Some(timer);
         match endpoint {
             ClientEndpoint::Unix { path, .. } => dial.targets.push_back(Target::Unix(path.clone())),
-            ClientEndpoint::Tcp { host, port, .. } => match host.parse::<IpAddr>() {
-                Ok(ip) => dial.targets.push_back(Target::Tcp((ip, *port).into())),
-                Err(_) => return self.look_up(key, host.clone(), *port),
-            },
+            ClientEndpoint::Tcp { host, port, .. } | ClientEndpoint::Tls { host, port, .. } => {
+                match host.parse::<IpAddr>() {
+                    Ok(ip) => dial.targets.push_back(Target::Tcp((ip, *port).into())),
+                    Err(_) => return self.look_up(key, host.clone(), *port),
+                }
+            }
         }
         self.dialing.push(key);
     }

@@ -123,6 +123,8 @@ impl<S> Ctx<'_, S> {
             local: Peer::Unix,
             queued: false,
             resting: false,
+            shaking: 0,
+            held: false,
         };
         let id = ListenerId(self.core.listeners.insert(listener));
         let bound = self.ground.listen(endpoint, id.token());

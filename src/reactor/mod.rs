@@ -72,6 +72,7 @@
 mod accept;
 mod backend;
 mod board;
+mod certified;
 mod conn;
 mod core;
 mod ctx;
@@ -99,6 +100,7 @@ mod turn;
 pub use self::backend::{
     AcceptError, Backend, Close, Event, Ground, PoolMode, Readiness, Resolve, Signal, Target, Wake,
 };
+pub use self::certified::{Authorities, CertificateFault, Certificates};
 pub use self::ctx::Ctx;
 pub use self::ids::{ConnId, ListenerId, TimerId};
 pub use self::os::{OsBackend, OsReactor, OsSocket, descriptors_max};

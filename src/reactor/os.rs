@@ -128,7 +128,7 @@ impl Ground for OsBackend {
     fn listen(&mut self, endpoint: &ServerEndpoint, token: u64) -> io::Result<Peer> {
         let registry = self.poll.registry();
         let (listener, local) = match endpoint {
-            ServerEndpoint::Tcp { addr, backlog } => {
+            ServerEndpoint::Tcp { addr, backlog } | ServerEndpoint::Tls { addr, backlog, .. } => {
                 let mut listener = TcpListener::from_std(bind_tcp(*addr, *backlog)?.into());
                 registry.register(&mut listener, Token(token as usize), Interest::READABLE)?;
                 let local = Peer::Tcp(listener.local_addr()?);

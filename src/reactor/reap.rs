@@ -107,6 +107,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
     }
 
     fn reap_one(&mut self, id: ConnId, state: &mut S) {
+        self.stop_shaking(id);
         let Some(conn) = self.core.board.conns.get(id.0) else { return };
         let (reason, peer, class) = (conn.reason, conn.peer, conn.class);
         let (reset, accepted) = (conn.is(Flags::RESET), conn.listener.is_some());
@@ -114,7 +115,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         if !reset && let Some(tls) = &mut end.tls {
             // So that the peer can tell it from a connection that was cut.
             match tls.say_goodbye() {
-                Ok(()) => last_words(&mut self.backend, &mut end.socket, &tls.sealed),
+                Ok(()) => last_words(&mut self.backend, &mut end.socket, &mut tls.sealed),
                 Err(error) => log::debug!("{id}: goodbye: {error}"),
             }
         }

@@ -46,6 +46,9 @@ pub struct Settings {
     pub accept_retry_ms: u64,
     /// How long a TLS handshake on an accepted connection may take.
     pub handshake_ms: u64,
+    /// TLS handshakes under way at a time, of the connections that one listener accepted; others
+    /// wait to be accepted.
+    pub handshakes_max: usize,
     /// Threads for blocking jobs, started when first needed.
     pub pool_threads: usize,
     /// Jobs waiting or running before `offload` says no.
@@ -79,6 +82,7 @@ impl Default for Settings {
             per_address_max: 1_024,
             accept_retry_ms: 100,
             handshake_ms: 10_000,
+            handshakes_max: 1_024,
             pool_threads: 4,
             pool_queue_max: 1_024,
             slow_turn_ms: 250,
@@ -109,7 +113,8 @@ impl Settings {
         }
         assert!(self.read_bytes > 0 && self.input_bytes_max > 0, "nothing could be read");
         let budgets = [self.events_per_turn, self.accepts_per_turn];
-        let has_none = budgets.contains(&0) || self.visits_per_turn == 0;
+        let has_none =
+            budgets.contains(&0) || self.visits_per_turn == 0 || self.handshakes_max == 0;
         assert!(!has_none, "a budget is zero");
         assert!(self.flush_bytes > 0 && self.pool_threads > 0, "a budget is zero");
     }

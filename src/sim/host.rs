@@ -223,6 +223,7 @@ pub(super) fn config(
         service: Service::Peer,
         endpoint: ServerEndpoint::Tcp { addr: SocketAddr::new(ip, PEER_PORT), backlog: 64 },
         close: ClosePolicy::Never,
+        certificates: None,
     }];
     let endpoint = |host: &String| {
         let host = host.clone();

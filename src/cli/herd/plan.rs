@@ -124,7 +124,7 @@ impl Common<'_> {
         {
             let close = if service == Service::Line { self.close } else { ClosePolicy::Never };
             let endpoint = ServerEndpoint::Tcp { addr, backlog: BACKLOG };
-            config.listen.push(Listen { service, endpoint, close });
+            config.listen.push(Listen { service, endpoint, close, certificates: None });
         }
         // Both ends of a link dial, whoever comes first; the herd keeps one of two.
         for other in self.shape.neighbours(node) {

@@ -261,7 +261,7 @@ impl Net {
         token: u64,
     ) -> io::Result<Peer> {
         let (place, backlog) = match endpoint {
-            ServerEndpoint::Tcp { addr, backlog } => {
+            ServerEndpoint::Tcp { addr, backlog } | ServerEndpoint::Tls { addr, backlog, .. } => {
                 let mut addr = *addr;
                 if addr.port() == 0 {
                     addr.set_port(self.free_port(host));

@@ -111,7 +111,7 @@ fn by_cookie<D: Desk>(
     route: &Route,
 ) -> Result<Visitor, Problem> {
     let wall_ms = cx.wall_ns() / 1_000_000;
-    let from = cx.transport().peer();
+    let (from, is_secure) = (cx.transport().peer(), cx.transport().is_secure());
     let is_near = is_at_hand(&from, &head.fields) && names_this_machine(head);
     let is_lured = from.is_local() && is_page_of_a_strange_name(head);
     let anyone = if is_lured && desk.config().accounts_open.is_none() {
@@ -123,9 +123,9 @@ fn by_cookie<D: Desk>(
         && let Some(visitor) = visitor::by_session(desk, text, wall_ms)?
     {
         let scopes = visitor.scopes.or(anyone);
-        return Ok(Visitor { scopes, ..visitor });
+        return Ok(Visitor { scopes, is_secure, ..visitor });
     }
-    let mut visitor = Visitor { scopes: anyone, ..Visitor::default() };
+    let mut visitor = Visitor { scopes: anyone, is_secure, ..Visitor::default() };
     if route.has_form() {
         tie(&mut visitor, &head.fields);
     }
@@ -145,7 +145,13 @@ fn tie(visitor: &mut Visitor, fields: &Fields<'_>) {
     }
     let text = URL_SAFE_NO_PAD.encode(random);
     visitor.csrf = visitor::csrf(&text);
-    visitor.set_cookie = format!("{VISIT_COOKIE}={text}; Path=/; HttpOnly; SameSite=Lax");
+    let secure = if_secure(visitor.is_secure);
+    visitor.set_cookie = format!("{VISIT_COOKIE}={text}; Path=/; HttpOnly; SameSite=Lax{secure}");
+}
+
+/// What keeps a cookie that was given over TLS from ever going in the clear.
+pub(super) fn if_secure(is_secure: bool) -> &'static str {
+    if is_secure { "; Secure" } else { "" }
 }
 
 /// 403 unless a form came from a page of ours that this visitor was shown.
