@@ -21,6 +21,7 @@ package() {
     promtool) echo prometheus ;;
     node) echo nodejs ;;
     ip) echo iproute2 ;;
+    testssl) echo testssl.sh ;;
     taskset | nsenter) echo util-linux ;;
     *) echo "$1" ;;
     esac

@@ -8,6 +8,7 @@ mod args;
 mod chart;
 mod charter;
 mod client;
+mod dev_cert;
 mod failure;
 mod follow;
 mod herd;
@@ -66,6 +67,7 @@ const COMMANDS: &[Command] = &[
     charter::COMMAND,
     account::COMMAND,
     token::COMMAND,
+    dev_cert::COMMAND,
     load::COMMAND,
     sim::COMMAND,
 ];
