@@ -19,11 +19,12 @@ from idle_cases import IDLE_CASES
 from line_cases import LINE_CASES
 from search_cases import SEARCH_CASES
 from stored import STORED_CASES
+from tls_cases import TLS_CASES
 from web_cases import WEB_CASES
 
 CASES = {
     **WEB_CASES, **LINE_CASES, **FANOUT_CASES, **DURABLE_CASES, **IDLE_CASES, **STORED_CASES,
-    **SEARCH_CASES, **HERD_CASES,
+    **SEARCH_CASES, **TLS_CASES, **HERD_CASES,
 }
 # Without another program to compare with it has nothing to say.
 NEEDS_BEFORE = "before"

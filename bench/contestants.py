@@ -64,6 +64,25 @@ def nginx(bench, files=None):
     "Optimizing Performance". worker_connections, keepalive_requests, access_log off,
     open_file_cache: nginx.com/blog/tuning-nginx, and nginx.org/en/docs/http/ngx_http_core_module.
     """
+    return nginx_with(bench, files, "nginx", "", "")
+
+
+def nginx_tls(bench, files, pem):
+    """The same over TLS 1.3 with that certificate and key, and with the cipher that we choose.
+
+    ssl_session_tickets on is the default, ssl_buffer_size for long answers too:
+    nginx.org/en/docs/http/ngx_http_ssl_module. Its own advice on HTTPS is one worker per core and
+    sessions that are taken up again: nginx.org/en/docs/http/configuring_https_servers.
+    """
+    settings = f"""\
+    ssl_certificate {pem}; ssl_certificate_key {pem};
+    ssl_protocols TLSv1.3; ssl_prefer_server_ciphers on;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+"""
+    return nginx_with(bench, files, "nginx", "ssl", settings)
+
+
+def nginx_with(bench, files, name, listen, settings):
     folder, port = fresh_folder(bench, "nginx"), free_port()
     user = "user root;" if os.geteuid() == 0 else ""
     temporary = "\n".join(
@@ -81,14 +100,14 @@ http {{
   keepalive_requests 1000000000; keepalive_timeout 300s;
   open_file_cache max=1000 inactive=300s; open_file_cache_valid 300s;
   server {{
-    listen 127.0.0.1:{port} backlog={BACKLOG};
-    location = /hello {{ return 200 "{HELLO}"; }}
+    listen 127.0.0.1:{port} {listen} backlog={BACKLOG};
+{settings}    location = /hello {{ return 200 "{HELLO}"; }}
     location /files/ {{ alias {files or folder}/; default_type application/json; }}
   }}
 }}
 """)
     command = [program("nginx"), "-e", "stderr", "-c", config]
-    return Server("nginx", command, port, bench.folder, says_ready=False)
+    return Server(name, command, port, bench.folder, says_ready=False)
 
 
 def h2o(bench):
