@@ -13,6 +13,7 @@ import sys
 import results
 from durable_cases import DURABLE_CASES
 from fanout_cases import FANOUT_CASES
+from feed_cases import FEED_CASES
 from harness import BENCH, Bench, Broken
 from herd import HERD_CASES
 from idle_cases import IDLE_CASES
@@ -24,7 +25,7 @@ from web_cases import WEB_CASES
 
 CASES = {
     **WEB_CASES, **LINE_CASES, **FANOUT_CASES, **DURABLE_CASES, **IDLE_CASES, **STORED_CASES,
-    **SEARCH_CASES, **TLS_CASES, **HERD_CASES,
+    **SEARCH_CASES, **FEED_CASES, **TLS_CASES, **HERD_CASES,
 }
 # Without another program to compare with it has nothing to say.
 NEEDS_BEFORE = "before"

@@ -214,13 +214,15 @@ class Bench:
         if len(CORES) < 2:
             self.notes.append("one core only: server and load share it, the rates mean little")
 
-    def bellwether(self, durability, who="bellwether"):
-        """A fresh node with an HTTP and a line listener."""
+    def bellwether(self, durability, who="bellwether", takes_feeds=False):
+        """A fresh node with an HTTP and a line listener, and one for news feeds."""
         name = f"{who} {durability}"
         folder = self.folder / f"node-{who}-{durability}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        http, line = free_port(), free_port()
+        http, line, news = free_port(), free_port(), free_port()
+        listen = f'[[listen]]\nprotocol = "nntp"\nendpoint = "tcp:{news}:interface=127.0.0.1"\n'
+        feeds = listen if takes_feeds else ""
         config = folder / "node.toml"
         config.write_text(f"""\
 name = "bench"
@@ -232,9 +234,9 @@ endpoint = "tcp:{http}:interface=127.0.0.1"
 [[listen]]
 protocol = "line"
 endpoint = "tcp:{line}:interface=127.0.0.1"
-""")
+{feeds}""")
         server = Server(name, [self.bellwether_program, "serve", config], http, self.folder)
-        server.line_port = line
+        server.line_port, server.news_port = line, news
         return server
 
     def alternate(self, case, contestants, unit):

@@ -36,14 +36,12 @@ impl<'a> Document<'a> {
 
 /// Keys that an earlier version knew or a later one will, and what to say of them; a `.` at the end
 /// stands for every key of a section.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 2] = [
     (
         "insecure_peers",
         "is gone, since links are encrypted: remove it, and give each peer beyond this machine its \
          key (bellwether key prints it)",
     ),
-    ("peer.accept", "news feeds are not supported by this version: remove it"),
-    ("peer.offer", "news feeds are not supported by this version: remove it"),
     ("places.url", "place services are not supported by this version: remove it"),
 ];
 

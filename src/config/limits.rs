@@ -80,6 +80,10 @@ limits! {
     update_bytes: usize = 16 * 1024 * 1024, KIB, 16 * MIB;
     /// What is kept in memory of the bodies of all HTTP requests under way.
     bodies_bytes: u64 = 256 * MIB, 16 * MIB, 1024 * 1024 * MIB;
+    /// How long a newsreader may be silent.
+    nntp_idle_ms: u64 = 600_000, 100, DAY_MS;
+    /// Newsreaders' connections that may be compressed at a time, each in 350 KiB of memory.
+    compressed_connections: usize = 64, 0, 65_536;
     /// A line of the line protocol, without its end.
     line_bytes: usize = 65_536, 256, MIB;
     /// How long an HTTP request's head may take.

@@ -24,7 +24,7 @@ pub use limits::{Limit, Limits};
 pub use logs::{LogConfig, LogFormat};
 pub use pem::{PemError, PemFile, PemStamp, read_authorities, read_folder, read_pem};
 pub use retention::Keep;
-pub use values::{ClosePolicy, Durability, PeerKind, Service, ValueError};
+pub use values::{ClosePolicy, Durability, FeedRules, PeerKind, Service, ValueError};
 
 use crate::base::{ClientEndpoint, ServerEndpoint};
 use crate::update::PublicKey;

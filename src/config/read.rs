@@ -1,9 +1,10 @@
 //! A configuration out of its file: each section in turn, then what must hold between them.
 
 use super::document::{Document, Section};
+use super::values::wildmat_fault;
 use super::{
-    ClosePolicy, Config, ConfigError, Durability, Limits, Listen, Peer, PeerKind, Service, logs,
-    retention,
+    ClosePolicy, Config, ConfigError, Durability, FeedRules, Limits, Listen, Peer, PeerKind,
+    Service, logs, retention,
 };
 use crate::base::{ClientEndpoint, ServerEndpoint};
 use crate::update::{ORIGIN_BYTES_MAX, PublicKey};
@@ -25,7 +26,8 @@ const ROOT_KEYS: [&str; 11] = [
 const LISTEN_KEYS: [&str; 4] = ["protocol", "endpoint", "close", "certificates"];
 /// Protocols in which a client may ask for TLS.
 const UPGRADES: [&str; 1] = ["nntp"];
-const PEER_KEYS: [&str; 5] = ["name", "endpoint", "kind", "key", "per_update"];
+const PEER_KEYS: [&str; 8] =
+    ["name", "endpoint", "kind", "key", "per_update", "accept", "offer", "trusts_cancels"];
 
 pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigError> {
     let document = Document { file, text };
@@ -165,7 +167,7 @@ fn peers(root: &Section<'_>, own_name: &str) -> Result<Vec<Peer>, ConfigError> {
             let what = format!("{endpoint} is where peer {:?} is", other.name);
             return Err(section.error("endpoint", what));
         }
-        let key = peer_key(&section, kind, endpoint.as_ref())?;
+        let key = peer_key(&section, &kind, endpoint.as_ref())?;
         if let Some(other) = peers.iter().find(|other| key.is_some() && other.key == key) {
             return Err(section.error("key", format!("is that of peer {:?}", other.name)));
         }
@@ -184,18 +186,39 @@ fn same_place(a: &ClientEndpoint, b: &ClientEndpoint) -> bool {
 
 fn peer_kind(section: &Section<'_>) -> Result<PeerKind, ConfigError> {
     let kind = section.parsed("kind")?.unwrap_or(PeerKind::Herd);
-    match (kind, section.flag("per_update")?) {
-        (PeerKind::Herd, Some(_)) => {
-            Err(section.error("per_update", "belongs to peers of kind \"at\""))
+    let foreign = match &kind {
+        PeerKind::Herd => &["per_update", "accept", "offer", "trusts_cancels"][..],
+        PeerKind::At { .. } => &["accept", "offer", "trusts_cancels"][..],
+        PeerKind::Nntp(_) => &["per_update"][..],
+    };
+    if let Some(key) = foreign.iter().find(|key| section.has(key)) {
+        let other = if *key == "per_update" { "at" } else { "nntp" };
+        return Err(section.error(key, format!("belongs to peers of kind {other:?}")));
+    }
+    Ok(match kind {
+        PeerKind::Herd => PeerKind::Herd,
+        PeerKind::At { per_update } => {
+            PeerKind::At { per_update: section.flag("per_update")?.unwrap_or(per_update) }
         }
-        (PeerKind::At { .. }, Some(per_update)) => Ok(PeerKind::At { per_update }),
-        (kind, None) => Ok(kind),
+        PeerKind::Nntp(rules) => PeerKind::Nntp(FeedRules {
+            accept: wildmat(section, "accept")?.unwrap_or(rules.accept),
+            offer: wildmat(section, "offer")?.unwrap_or(rules.offer),
+            trusts_cancels: section.flag("trusts_cancels")?.unwrap_or(rules.trusts_cancels),
+        }),
+    })
+}
+
+fn wildmat(section: &Section<'_>, key: &'static str) -> Result<Option<String>, ConfigError> {
+    let Some(text) = section.text(key)? else { return Ok(None) };
+    match wildmat_fault(text) {
+        Some(fault) => Err(section.error(key, format!("{text:?} {fault}"))),
+        None => Ok(Some(text.to_owned())),
     }
 }
 
 fn peer_key(
     section: &Section<'_>,
-    kind: PeerKind,
+    kind: &PeerKind,
     endpoint: Option<&ClientEndpoint>,
 ) -> Result<Option<PublicKey>, ConfigError> {
     let key = section.parsed("key")?;
@@ -204,7 +227,7 @@ fn peer_key(
             let what = "links of the herd are secured by the nodes' keys: use a tcp endpoint";
             Err(section.error("endpoint", what))
         }
-        (PeerKind::At { .. }, _) if key.is_some() => {
+        (PeerKind::At { .. } | PeerKind::Nntp(_), _) if key.is_some() => {
             Err(section.error("key", "belongs to peers of kind \"herd\""))
         }
         (_, None) if key.is_none() => {

@@ -122,19 +122,14 @@ fn what_only_later_versions_can_do_is_refused_and_says_so() {
     let listen = |protocol| format!("[[listen]]\nprotocol = {protocol:?}\nendpoint = \"tcp:1\"");
     let table = [
         (
-            listen("nntp"),
-            "herd.toml:4: listen.protocol: \"nntp\" is not supported by this version: use \
-             \"http\", \"line\", \"at\" or \"peer\"",
+            listen("pb"),
+            "herd.toml:4: listen.protocol: \"pb\" is not supported by this version: use \
+             \"http\", \"line\", \"at\", \"nntp\" or \"peer\"",
         ),
         (
             "insecure_peers = true".to_owned(),
             "herd.toml:3: insecure_peers: is gone, since links are encrypted: remove it, and give \
              each peer beyond this machine its key (bellwether key prints it)",
-        ),
-        (
-            "[[peer]]\nname=\"B\"\nendpoint=\"tcp:127.0.0.1:1\"\nkind=\"nntp\"".to_owned(),
-            "herd.toml:6: peer.kind: \"nntp\" is not supported by this version: use \"herd\" or \
-             \"at\"",
         ),
         (
             "[places]\nurl = \"http://x\"".to_owned(),
@@ -254,6 +249,20 @@ fn wrong_values_are_named_with_what_is_expected() {
         (
             "[[peer]]\nname = \"B\"\nendpoint = \"tcp:127.0.0.1:1\"\nper_update = true",
             "herd.toml:6: peer.per_update: belongs to peers of kind \"at\"",
+        ),
+        (
+            "[[peer]]\nname = \"B\"\nendpoint = \"tcp:127.0.0.1:1\"\nkind = \"at\"\noffer = \"*\"",
+            "herd.toml:7: peer.offer: belongs to peers of kind \"nntp\"",
+        ),
+        (
+            "[[peer]]\nname = \"B\"\nendpoint = \"unix:b\"\nkind = \"nntp\"\noffer = \"a,!\"",
+            "herd.toml:7: peer.offer: \"a,!\" has an empty pattern: write group names with * and \
+             ?, with commas between them",
+        ),
+        (
+            "[[peer]]\nname = \"B\"\nendpoint = \"unix:b\"\nkind = \"nntp\"\naccept = \"[a]\"",
+            "herd.toml:7: peer.accept: \"[a]\" is no wildmat: of signs it has only * ? ! and \
+             commas",
         ),
         (
             "[[peer]]\nname = \"B C\"\nendpoint = \"tcp:127.0.0.1:1\"",
@@ -498,15 +507,20 @@ proptest! {
         let mut config = Config::new(name.clone(), dir);
         config.limits.idle_ms = idle_ms;
         for (index, port) in ports.into_iter().enumerate() {
-            let service = Service::ALL[index % 4];
+            let service = Service::ALL[index % Service::ALL.len()];
             let is_line = service == Service::Line;
             let close = if is_line { ClosePolicy::Answered } else { ClosePolicy::Never };
             let endpoint = format!("tcp:{port}").parse().unwrap();
             config.listen.push(Listen { service, endpoint, close, certificates: None });
             let endpoint = format!("tcp:127.0.0.1:{port}").parse().ok();
             let endpoint = endpoint.filter(|_| index != 4);
-            let foreign = PeerKind::At { per_update: index == 3 };
-            let kind = if index % 2 == 0 { PeerKind::Herd } else { foreign };
+            let accept = "news.*,!news.x".to_owned();
+            let rules = FeedRules { accept, trusts_cancels: index > 3, ..FeedRules::default() };
+            let kind = match index % 4 {
+                1 => PeerKind::Nntp(rules),
+                3 => PeerKind::At { per_update: index == 3 },
+                _ => PeerKind::Herd,
+            };
             let key = (kind == PeerKind::Herd).then_some(PublicKey([index as u8; 32]));
             config.peers.push(Peer { name: format!("{name}{index}"), endpoint, kind, key });
         }

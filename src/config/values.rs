@@ -104,13 +104,15 @@ pub enum Service {
     Line,
     /// AT lines from the servers of foreign herds.
     At,
+    /// NNTP, for newsreaders and feeders.
+    Nntp,
     /// The herd's own links.
     Peer,
 }
 
 impl Service {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Http, Self::Line, Self::At, Self::Peer];
+    pub const ALL: [Self; 5] = [Self::Http, Self::Line, Self::At, Self::Nntp, Self::Peer];
 
     /// Its word in a configuration.
     pub fn name(self) -> &'static str {
@@ -118,6 +120,7 @@ impl Service {
             Self::Http => "http",
             Self::Line => "line",
             Self::At => "at",
+            Self::Nntp => "nntp",
             Self::Peer => "peer",
         }
     }
@@ -137,9 +140,9 @@ impl FromStr for Service {
             return Ok(service);
         }
         Err(ValueError(match text {
-            "telnet" | "nntp" | "pb" => format!(
-                "{text:?} is not supported by this version: use \"http\", \"line\", \"at\" or \
-                 \"peer\""
+            "telnet" | "pb" => format!(
+                "{text:?} is not supported by this version: use \"http\", \"line\", \"at\", \
+                 \"nntp\" or \"peer\""
             ),
             _ => {
                 let hint = hint(text, Self::ALL.map(Self::name));
@@ -193,7 +196,7 @@ impl fmt::Display for ClosePolicy {
 }
 
 /// What is spoken with a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerKind {
     /// The herd's own links.
     Herd,
@@ -202,14 +205,47 @@ pub enum PeerKind {
         /// On a fresh connection for each report, as some of them expect.
         per_update: bool,
     },
+    /// Articles: a news server (RFC 3977, 4644).
+    Nntp(FeedRules),
+}
+
+/// What goes between this node and a news server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedRules {
+    /// A wildmat (RFC 3977, 4): of which groups its articles are taken.
+    pub accept: String,
+    /// A wildmat: of which groups articles are offered to it.
+    pub offer: String,
+    /// What it cancels is withdrawn without a key (RFC 8315).
+    pub trusts_cancels: bool,
+}
+
+impl Default for FeedRules {
+    /// All groups, both ways; cancels need a key.
+    fn default() -> Self {
+        Self { accept: "*".to_owned(), offer: "*".to_owned(), trusts_cancels: false }
+    }
+}
+
+/// Why a text is no wildmat, if it is none: an empty pattern, or a sign that RFC 3977 keeps out.
+pub(super) fn wildmat_fault(text: &str) -> Option<&'static str> {
+    let bare = |pattern: &'_ str| pattern.strip_prefix('!').unwrap_or(pattern).is_empty();
+    if text.split(',').any(bare) {
+        Some("has an empty pattern: write group names with * and ?, with commas between them")
+    } else if text.contains(['[', ']', '\\', ' ']) {
+        Some("is no wildmat: of signs it has only * ? ! and commas")
+    } else {
+        None
+    }
 }
 
 impl PeerKind {
     /// Its word in a configuration.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Herd => "herd",
             Self::At { .. } => "at",
+            Self::Nntp(_) => "nntp",
         }
     }
 }
@@ -221,12 +257,9 @@ impl FromStr for PeerKind {
         match text {
             "herd" => Ok(Self::Herd),
             "at" => Ok(Self::At { per_update: false }),
-            "nntp" => {
-                let what = "\"nntp\" is not supported by this version: use \"herd\" or \"at\"";
-                Err(ValueError(what.to_owned()))
-            }
+            "nntp" => Ok(Self::Nntp(FeedRules::default())),
             other => {
-                let hint = hint(other, ["herd", "at"]);
+                let hint = hint(other, ["herd", "at", "nntp"]);
                 Err(ValueError(format!("{other:?} is no kind of peer; {hint}")))
             }
         }

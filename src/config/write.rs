@@ -39,8 +39,14 @@ fn write_config(config: &Config, out: &mut String) -> fmt::Result {
         if let Some(key) = peer.key {
             writeln!(out, "key = \"{key}\"")?;
         }
-        if peer.kind == (PeerKind::At { per_update: true }) {
-            writeln!(out, "per_update = true")?;
+        match &peer.kind {
+            PeerKind::At { per_update: true } => writeln!(out, "per_update = true")?,
+            PeerKind::Nntp(rules) => {
+                writeln!(out, "accept = {}", quoted(&rules.accept))?;
+                writeln!(out, "offer = {}", quoted(&rules.offer))?;
+                writeln!(out, "trusts_cancels = {}", rules.trusts_cancels)?;
+            }
+            PeerKind::Herd | PeerKind::At { .. } => {}
         }
     }
     if let Some(open) = config.accounts_open {

@@ -431,7 +431,7 @@ mod tests {
 
     #[test]
     fn other_kinds_show_what_they_are() {
-        let payload = Withdrawal { title: "Flood", reason: "wrong" }.encode().unwrap();
+        let payload = Withdrawal { title: "Flood", reason: "wrong", wire: b"" }.encode().unwrap();
         let update = seal(Kind::Withdrawal, TOPIC_STORIES, "text/plain", &payload);
         let view = to_value(UpdateView::of(&update, &[])).unwrap();
         assert_eq!((&view["title"], &view["reason"]), (&"Flood".into(), &"wrong".into()));

@@ -38,9 +38,9 @@ impl Foreign {
     pub(super) fn of(config: &Config) -> Vec<Self> {
         let peers = config.peers.iter();
         peers
-            .filter_map(|peer| match (peer.kind, &peer.endpoint) {
-                (PeerKind::Herd, _) | (_, None) => None,
-                (PeerKind::At { per_update }, Some(endpoint)) => Some(Self {
+            .filter_map(|peer| match (&peer.kind, &peer.endpoint) {
+                (PeerKind::Herd | PeerKind::Nntp(_), _) | (_, None) => None,
+                (&PeerKind::At { per_update }, Some(endpoint)) => Some(Self {
                     name: peer.name.clone(),
                     endpoint: endpoint.clone(),
                     secure: None,

@@ -13,12 +13,14 @@ mod console;
 mod dials;
 mod erasure;
 mod expose;
+mod feeds;
 mod flood;
 mod foreign;
 mod hops;
 mod hour;
 mod links;
 mod mending;
+mod numbers;
 mod probe;
 mod rendered;
 mod reports;
@@ -58,9 +60,11 @@ use commit::Commits;
 use console::Questions;
 use dials::Dialler;
 use expose::Figures;
+use feeds::NewsServer;
 use foreign::Foreign;
 use hops::Hops;
 use hour::Hour;
+use numbers::Numbers;
 use rendered::Rendered;
 use reports::Reports;
 use retention::Retention;
@@ -96,6 +100,7 @@ pub struct Node {
     epoch_of_run: Option<Epoch>,
     diallers: Vec<Dialler>,
     foreign: Vec<Foreign>,
+    news_servers: Vec<NewsServer>,
     due: Due,
     audience: Audience,
     tickets: Tickets,
@@ -126,6 +131,8 @@ pub struct Node {
     is_charter_stale: bool,
     /// The names of those who published, by epoch.
     origins: BTreeMap<Epoch, String>,
+    /// The numbers that newsreaders know revisions by.
+    numbers: Numbers,
     /// A stop is held until everything is on disk.
     is_held: bool,
     /// The search index; only on real files.
@@ -156,6 +163,7 @@ impl Node {
         };
         let diallers = Dialler::of(&config);
         let retention = Retention::of(&config.retention);
+        let numbers = Numbers::of(&config);
         let herd = config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd);
         let configured: Vec<String> = herd.map(|peer| peer.name.clone()).collect();
         Self {
@@ -169,6 +177,7 @@ impl Node {
             is_flooding: false,
             epoch_of_run: None,
             foreign: Foreign::of(&config),
+            news_servers: NewsServer::of(&config),
             due: Due::default(),
             clock,
             diallers,
@@ -198,6 +207,7 @@ impl Node {
             acts: Vec::new(),
             is_charter_stale: false,
             origins: BTreeMap::new(),
+            numbers,
             is_held: false,
             search: None,
         }
@@ -255,6 +265,7 @@ impl Node {
         }
         self.feed_foreign(cx);
         self.search_after_news(cx);
+        self.number_articles(cx);
         self.checkpoint_if_large(cx);
     }
 

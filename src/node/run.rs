@@ -11,6 +11,7 @@ use crate::reactor::{
     Signal, descriptors_max,
 };
 use crate::serve::http::HttpConnection;
+use crate::serve::nntp::NntpConnection;
 use crate::serve::peer::PeerConnection;
 use crate::store::{Birth, Disk, FileDisk, NewEpoch, Store, StoreError, StoreOptions};
 use crate::update::{Clock, Dot, Hlc, SigningKey, Span};
@@ -137,6 +138,8 @@ impl Node {
         self.mend_for_ever(cx);
         self.dial_all(cx);
         self.dial_foreign_all(cx);
+        self.number_articles(cx);
+        self.dial_news_all(cx);
         self.open_search(cx);
         self.tend_search_for_ever(cx);
         self.tend_certificates_for_ever(cx);
@@ -183,6 +186,10 @@ impl Node {
             Service::Http => Box::new(HttpConnection::new(&self.config.limits)),
             Service::Line | Service::At => {
                 Box::new(self.line_connection(peer, listen.close, listen.service))
+            }
+            Service::Nntp => {
+                let tls = self.shelves.server(listen).cloned();
+                Box::new(NntpConnection::new(&self.config.limits, tls))
             }
             Service::Peer => Box::new(PeerConnection::new(None)),
         }

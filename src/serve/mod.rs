@@ -4,13 +4,16 @@
 
 pub mod at;
 mod console;
+pub mod feed;
 mod gate;
 pub mod http;
 pub mod line;
+pub mod nntp;
 mod offer;
 mod pages;
 pub mod peer;
 mod tally;
+mod usenet;
 mod visitor;
 
 use crate::base::Chunk;

@@ -70,6 +70,19 @@ impl Offer {
         Ok(Said::Withdraw(Withdraw::of(title, reason, durability)?).into())
     }
 
+    /// The withdrawal of a story by an article: its name outside of the herd, and what of it is to
+    /// be handed on as it came.
+    pub(super) fn cancel(
+        (title, reason): (&str, &str),
+        article: (&str, &[u8]),
+        durability: Durability,
+        writer: &Visitor,
+    ) -> Result<Self, Problem> {
+        writer.may(Scope::Withdraw).map_err(lacking)?;
+        let withdraw = Withdraw::of_article((title, reason), article, durability)?;
+        Ok(Said::Withdraw(withdraw).into())
+    }
+
     /// An update of a topic.
     pub(super) fn post<D: Desk>(
         desk: &D,
@@ -171,7 +184,8 @@ impl Offer {
     }
 }
 
-/// What an update still waits for: none once its writer can be told. A problem when the disk failed.
+/// What an update still waits for: none once its writer can be told. A problem when the disk
+/// failed.
 pub(super) fn open_ticket<D: Desk>(desk: &D, made: &Made) -> Result<Option<Ticket>, Problem> {
     let Some(ticket) = made.receipt.ticket else { return Ok(None) };
     match desk.settled(ticket) {

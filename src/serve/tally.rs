@@ -5,6 +5,7 @@
 use crate::metrics::{DURATION_NS_BOUNDS, Exposition, Histogram, Tops, Unit};
 use crate::proto::http::{DATE_BYTES, DateCache, Status};
 use crate::reactor::Peer;
+use crate::serve::nntp;
 use std::collections::BTreeMap;
 
 macro_rules! routes {
@@ -116,6 +117,8 @@ pub struct Tally {
     pub lagged: u64,
     /// Readers of streams that took nothing for too long.
     pub stalled: u64,
+    /// Newsreaders and feeders.
+    pub nntp: nntp::Figures,
     dates: DateCache,
 }
 
@@ -136,6 +139,7 @@ impl Default for Tally {
             gap_updates: 0,
             lagged: 0,
             stalled: 0,
+            nntp: nntp::Figures::default(),
             dates: DateCache::new(0),
         }
     }
@@ -255,6 +259,7 @@ impl Tally {
             let help = "Commands of the line protocol, by verb.";
             out.counter("bellwether_line_commands_total", help, &[("verb", verb)], *count);
         }
+        self.nntp.expose(out);
     }
 }
 

@@ -3,10 +3,12 @@
 //! Each takes bytes, does with them what the program would, and panics where a promise is broken.
 //! libFuzzer calls them with what it finds (`fuzz_targets/`), `make test` with `corpus/`.
 
+mod article;
 mod config;
 mod cut;
 mod http;
 mod line;
+mod nntp;
 mod peer;
 mod sse;
 mod update;
@@ -16,13 +18,15 @@ mod vector;
 pub(crate) type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub(crate) const TARGETS: [(&str, Target); 10] = [
+pub(crate) const TARGETS: [(&str, Target); 12] = [
+    ("article", article::article),
     ("config", config::config),
     ("cursor", vector::cursor),
     ("envelope", update::envelope),
     ("http_request", http::request),
     ("http_response", http::response),
     ("line", line::line),
+    ("nntp", nntp::nntp),
     ("payload", update::payload),
     ("peer", peer::frames),
     ("sse", sse::events),

@@ -30,6 +30,8 @@ pub(in crate::serve) struct Draft {
     guess: &'static str,
     alias: Option<String>,
     body: Vec<u8>,
+    /// What of an article is to be handed on as it came.
+    wire: Vec<u8>,
 }
 
 impl Draft {
@@ -146,6 +148,11 @@ impl Draft {
         Self { alias: Some(alias.to_owned()), ..self }
     }
 
+    /// The same, made of an article: what of it is to be handed on as it came.
+    pub(in crate::serve) fn wired(self, wire: Vec<u8>) -> Self {
+        Self { wire, ..self }
+    }
+
     /// Who wrote it, as it says.
     pub(in crate::serve) fn author(&self) -> &str {
         &self.author
@@ -189,6 +196,7 @@ impl Draft {
             language: self.language.as_deref().unwrap_or_default(),
             located: self.located,
             body: &self.body,
+            wire: &self.wire,
         }
     }
 }

@@ -489,7 +489,7 @@ impl Bench {
     }
 
     fn withdraw(&mut self, title: &str, reason: &str) {
-        let payload = Withdrawal { title, reason }.encode().unwrap();
+        let payload = Withdrawal { title, reason, wire: b"" }.encode().unwrap();
         self.with(|cx, desk| {
             let entry = Entry {
                 kind: Kind::Withdrawal,
