@@ -9,6 +9,7 @@ mod http;
 mod line;
 mod peer;
 mod sse;
+mod telnet;
 mod update;
 mod vector;
 
@@ -16,7 +17,7 @@ mod vector;
 pub(crate) type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub(crate) const TARGETS: [(&str, Target); 10] = [
+pub(crate) const TARGETS: [(&str, Target); 11] = [
     ("config", config::config),
     ("cursor", vector::cursor),
     ("envelope", update::envelope),
@@ -26,5 +27,6 @@ pub(crate) const TARGETS: [(&str, Target); 10] = [
     ("payload", update::payload),
     ("peer", peer::frames),
     ("sse", sse::events),
+    ("telnet", telnet::telnet),
     ("vector", vector::vector),
 ];
