@@ -19,6 +19,7 @@ package() {
     nginx) echo nginx-light ;;
     perf) echo linux-perf ;;
     promtool) echo prometheus ;;
+    telnet) echo inetutils-telnet ;;
     node) echo nodejs ;;
     ip) echo iproute2 ;;
     taskset | nsenter) echo util-linux ;;

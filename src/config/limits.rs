@@ -157,6 +157,10 @@ limits! {
     searches: usize = 32, 0, 10_000;
     /// How long a search may take.
     search_ms: u64 = 500, 10, 60_000;
+    /// A line typed at a Telnet console, without its end.
+    telnet_line_bytes: usize = 16 * 1024, 80, 64 * KIB;
+    /// How long a Telnet console may be silent.
+    telnet_idle_ms: u64 = 1_800_000, 100, DAY_MS;
     /// A turn of the loop that took longer is logged.
     turn_slow_ms: u64 = 50, 1, 600_000;
 }

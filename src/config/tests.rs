@@ -124,7 +124,7 @@ fn what_only_later_versions_can_do_is_refused_and_says_so() {
         (
             listen("nntp"),
             "herd.toml:4: listen.protocol: \"nntp\" is not supported by this version: use \
-             \"http\", \"line\", \"at\" or \"peer\"",
+             \"http\", \"line\", \"at\", \"telnet\" or \"peer\"",
         ),
         (
             "insecure_peers = true".to_owned(),
@@ -456,7 +456,7 @@ proptest! {
         let mut config = Config::new(name.clone(), dir);
         config.limits.idle_ms = idle_ms;
         for (index, port) in ports.into_iter().enumerate() {
-            let service = Service::ALL[index % 4];
+            let service = Service::ALL[index % Service::ALL.len()];
             let is_line = service == Service::Line;
             let close = if is_line { ClosePolicy::Answered } else { ClosePolicy::Never };
             let endpoint = format!("tcp:{port}").parse().unwrap();

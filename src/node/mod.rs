@@ -41,6 +41,7 @@ use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
 use crate::search::{Ask, Fault, Found};
 use crate::serve::http::{Events, Prints};
+use crate::serve::telnet::Sessions;
 use crate::serve::{
     Desk, Entry, Gate, Holder, Receipt, Refusal, SearchBacklog, SearchRefusal, Settled, Tally,
     Ticket,
@@ -113,6 +114,8 @@ pub struct Node {
     /// What the herd was asked from here.
     questions: Questions,
     gate: Gate,
+    /// Who is at a Telnet console.
+    sessions: Sessions,
     figures: Figures,
     charter: Charter,
     /// The acts that say so, by their cids.
@@ -187,6 +190,7 @@ impl Node {
             hops: Hops::default(),
             questions: Questions::default(),
             gate: Gate::default(),
+            sessions: Sessions::default(),
             figures: Figures::default(),
             charter: Charter::default(),
             acts: Vec::new(),
@@ -458,5 +462,9 @@ impl Desk for Node {
 
     fn gate(&mut self) -> &mut Gate {
         &mut self.gate
+    }
+
+    fn sessions(&mut self) -> &mut Sessions {
+        &mut self.sessions
     }
 }

@@ -11,6 +11,7 @@ use crate::reactor::{
 };
 use crate::serve::http::HttpConnection;
 use crate::serve::peer::PeerConnection;
+use crate::serve::telnet::TelnetConnection;
 use crate::store::{Birth, Disk, FileDisk, NewEpoch, Store, StoreError, StoreOptions};
 use crate::update::{Clock, Dot, Hlc, SigningKey, Span};
 use std::fmt;
@@ -169,6 +170,7 @@ impl Node {
             Service::Line | Service::At => {
                 Box::new(self.line_connection(peer, listen.close, listen.service))
             }
+            Service::Telnet => Box::new(TelnetConnection::new(&self.config.limits)),
             Service::Peer => Box::new(PeerConnection::new(None)),
         }
     }

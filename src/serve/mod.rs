@@ -11,6 +11,7 @@ mod offer;
 mod pages;
 pub mod peer;
 mod tally;
+pub mod telnet;
 mod visitor;
 
 use crate::base::Chunk;
@@ -207,6 +208,9 @@ pub trait Desk: Console {
 
     /// Counters that the protocols keep: one value for the whole node.
     fn tally(&mut self) -> &mut Tally;
+
+    /// The Telnet consoles that are open: one value for the whole node.
+    fn sessions(&mut self) -> &mut telnet::Sessions;
 
     /// The node's own key.
     fn key(&self) -> PublicKey;

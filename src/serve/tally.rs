@@ -100,6 +100,11 @@ pub struct Tally {
     /// Who is over which limit: the limit, the address.
     over: Tops<(&'static str, String)>,
     sign_ins: BTreeMap<&'static str, u64>,
+    /// Telnet consoles open now.
+    pub telnet_connections: u64,
+    /// Those of them that follow what is published.
+    pub telnet_followers: u64,
+    telnet_commands: BTreeMap<&'static str, u64>,
     /// Event streams open now.
     pub streams: u64,
     /// Long polls that wait now.
@@ -128,6 +133,9 @@ impl Default for Tally {
             http_ns: Histogram::new(DURATION_NS_BOUNDS),
             over: Tops::new(OVER_MAX),
             sign_ins: BTreeMap::new(),
+            telnet_connections: 0,
+            telnet_followers: 0,
+            telnet_commands: BTreeMap::new(),
             streams: 0,
             long_polls: 0,
             body_bytes: 0,
@@ -193,6 +201,11 @@ impl Tally {
         *self.commands.entry(verb).or_default() += 1;
     }
 
+    /// Counts a command of a Telnet console. `verb` comes from a closed list.
+    pub fn on_telnet(&mut self, verb: &'static str) {
+        *self.telnet_commands.entry(verb).or_default() += 1;
+    }
+
     /// Counts a try to sign in. `end` comes from a closed list.
     pub fn on_sign_in(&mut self, end: &'static str) {
         *self.sign_ins.entry(end).or_default() += 1;
@@ -250,6 +263,14 @@ impl Tally {
         for (end, count) in &self.sign_ins {
             let help = "Tries to sign in, by how they ended.";
             out.counter("bellwether_sign_ins_total", help, &[("end", end)], *count);
+        }
+        let help = "Telnet consoles open now.";
+        out.gauge("bellwether_telnet_connections_open", help, &[], self.telnet_connections);
+        let help = "Telnet consoles that follow what is published.";
+        out.gauge("bellwether_telnet_followers", help, &[], self.telnet_followers);
+        for (verb, count) in &self.telnet_commands {
+            let help = "Commands of Telnet consoles, by verb.";
+            out.counter("bellwether_telnet_commands_total", help, &[("verb", verb)], *count);
         }
         for (verb, count) in &self.commands {
             let help = "Commands of the line protocol, by verb.";

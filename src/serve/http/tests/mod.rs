@@ -14,6 +14,8 @@ mod panel;
 mod search;
 mod spread;
 mod streams;
+#[path = "../../telnet/tests.rs"]
+mod telnet;
 mod wire;
 mod withdrawals;
 
@@ -28,6 +30,7 @@ use crate::reactor::{
 };
 use crate::search::{Ask, Batch, Fault, Found, Index};
 use crate::serve::http::{Events, Prints};
+use crate::serve::telnet::Sessions;
 use crate::serve::{
     Desk, Entry, Gate, Holder, Receipt, Refusal, SearchBacklog, SearchRefusal, Settled, Tally,
     Ticket,
@@ -59,6 +62,7 @@ struct TestDesk {
     events: Events,
     tally: Tally,
     gate: Gate,
+    sessions: Sessions,
     /// A key that this node takes for one of its herd, beside its own.
     friend: Option<PublicKey>,
     tickets: u64,
@@ -108,6 +112,7 @@ impl TestDesk {
             events: Events::default(),
             tally: Tally::new(),
             gate: Gate::default(),
+            sessions: Sessions::default(),
             friend: None,
             tickets: 0,
             open: Vec::new(),
@@ -362,6 +367,10 @@ impl Desk for TestDesk {
     fn gate(&mut self) -> &mut Gate {
         &mut self.gate
     }
+
+    fn sessions(&mut self) -> &mut Sessions {
+        &mut self.sessions
+    }
 }
 
 struct Client(usize);
@@ -421,9 +430,13 @@ impl Bench {
     }
 
     fn connect(&mut self) -> usize {
+        self.connect_to("tcp:127.0.0.1:80")
+    }
+
+    fn connect_to(&mut self, endpoint: &str) -> usize {
         let no = self.node.state.clients.len();
         self.node.state.clients.push(Seen::default());
-        let endpoint = "tcp:127.0.0.1:80".parse().unwrap();
+        let endpoint = endpoint.parse().unwrap();
         self.with(|cx, _| {
             let client = move |_: &Peer, _: &mut TestDesk| -> Box<dyn Protocol<TestDesk>> {
                 Box::new(Client(no))
