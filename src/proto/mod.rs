@@ -5,3 +5,4 @@ pub mod http;
 pub mod line;
 pub mod peer;
 pub mod sse;
+pub mod ws;

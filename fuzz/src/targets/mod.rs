@@ -11,12 +11,13 @@ mod peer;
 mod sse;
 mod update;
 mod vector;
+mod ws;
 
 /// One way in.
 pub(crate) type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub(crate) const TARGETS: [(&str, Target); 10] = [
+pub(crate) const TARGETS: [(&str, Target); 11] = [
     ("config", config::config),
     ("cursor", vector::cursor),
     ("envelope", update::envelope),
@@ -27,4 +28,5 @@ pub(crate) const TARGETS: [(&str, Target); 10] = [
     ("peer", peer::frames),
     ("sse", sse::events),
     ("vector", vector::vector),
+    ("ws", ws::frames),
 ];
