@@ -119,6 +119,15 @@ limits! {
     stall_ms: u64 = 60_000, 100, DAY_MS;
     /// What a peer may send before we give it credit.
     peer_window_bytes: usize = 1024 * 1024, 64 * KIB, 256 * MIB;
+    /// A message of a WebSocket.
+    ws_message_bytes: usize = 16 * 1024 * 1024, KIB, 16 * MIB;
+    /// What is remembered of each direction of a WebSocket, so that its next messages deflate
+    /// better; below 512 nothing is.
+    ws_context_bytes: usize = 0, 0, 32 * KIB;
+    /// Subscriptions of one WebSocket at a time.
+    ws_subscriptions: usize = 64, 1, 10_000;
+    /// Writes of one WebSocket that may wait for their end; then it is not read.
+    ws_writes: usize = 64, 1, 10_000;
     /// How often both ends of a link compare all that they have.
     digest_ms: u64 = 30_000, 100, DAY_MS;
     /// What may wait in memory for the updates before it, from all peers together.

@@ -385,7 +385,18 @@ fn limits_keep_their_bounds_and_their_relations() {
 
 #[test]
 fn the_table_of_limits_is_sound() {
-    let units = ["bytes", "updates", "ms", "s", "fields", "connections", "address", "searches"];
+    let units = [
+        "bytes",
+        "updates",
+        "ms",
+        "s",
+        "fields",
+        "connections",
+        "address",
+        "searches",
+        "subscriptions",
+        "writes",
+    ];
     for (limit, value) in Limits::default().values() {
         assert!((limit.min..=limit.max).contains(&limit.default), "{}", limit.name);
         assert_eq!(value, limit.default);

@@ -278,6 +278,7 @@ impl Node {
         cx.hold();
         self.is_held = true;
         self.audience.tell_readers(cx);
+        self.sockets.notify(cx);
         self.look_at_spread(cx);
         cx.call_later(0, |cx, node| {
             node.commit_later(cx, true);

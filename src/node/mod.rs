@@ -41,6 +41,7 @@ use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
 use crate::search::{Ask, Fault, Found};
 use crate::serve::http::{Events, Prints};
+use crate::serve::ws::Sockets;
 use crate::serve::{
     Desk, Entry, Gate, Holder, Receipt, Refusal, SearchBacklog, SearchRefusal, Settled, Tally,
     Ticket,
@@ -106,6 +107,7 @@ pub struct Node {
     /// The way that its readers go together.
     trail: Trail,
     events: Events,
+    sockets: Sockets,
     prints: Prints,
     tally: Tally,
     hour: Hour,
@@ -181,6 +183,7 @@ impl Node {
             rendered: Rendered::default(),
             trail: Trail::default(),
             events: Events::default(),
+            sockets: Sockets::default(),
             prints: Prints::default(),
             tally: Tally::default(),
             hour: Hour::default(),
@@ -438,6 +441,10 @@ impl Desk for Node {
 
     fn events(&mut self) -> &mut Events {
         &mut self.events
+    }
+
+    fn sockets(&mut self) -> &mut Sockets {
+        &mut self.sockets
     }
 
     fn tally(&mut self) -> &mut Tally {

@@ -12,6 +12,7 @@ mod pages;
 pub mod peer;
 mod tally;
 mod visitor;
+pub mod ws;
 
 use crate::base::Chunk;
 use crate::config::{Config, Durability};
@@ -204,6 +205,9 @@ pub trait Desk: Console {
 
     /// The events that streams were sent last: one value for the whole node.
     fn events(&mut self) -> &mut http::Events;
+
+    /// What sockets share: one value for the whole node.
+    fn sockets(&mut self) -> &mut ws::Sockets;
 
     /// Counters that the protocols keep: one value for the whole node.
     fn tally(&mut self) -> &mut Tally;

@@ -61,6 +61,8 @@ routes! {
     Updates = "/v1/updates",
     Spread = "/v1/updates/{id}/spread",
     Stream = "/v1/stream",
+    Socket = "/v1/ws",
+    Echo = "/v1/ws/echo",
     Herd = "/v1/herd",
     Charter = "/v1/charter",
     Accounts = "/v1/accounts",
@@ -108,6 +110,12 @@ pub struct Tally {
     pub body_bytes: u64,
     /// Updates sent over event streams.
     pub stream_updates: u64,
+    /// Sockets (of `/v1/ws`) open now.
+    pub sockets: u64,
+    /// Updates sent over sockets.
+    pub socket_updates: u64,
+    /// Subscriptions of sockets open now.
+    pub socket_subscriptions: u64,
     /// Gaps told to readers.
     pub gaps: u64,
     /// Updates that readers were told to miss.
@@ -132,6 +140,9 @@ impl Default for Tally {
             long_polls: 0,
             body_bytes: 0,
             stream_updates: 0,
+            sockets: 0,
+            socket_updates: 0,
+            socket_subscriptions: 0,
             gaps: 0,
             gap_updates: 0,
             lagged: 0,
@@ -227,6 +238,12 @@ impl Tally {
         out.gauge("bellwether_http_body_bytes", help, &[], self.body_bytes);
         let help = "Updates sent over event streams.";
         out.counter("bellwether_http_stream_updates_total", help, &[], self.stream_updates);
+        let help = "WebSockets open now.";
+        out.gauge("bellwether_ws_connections_open", help, &[], self.sockets);
+        let help = "Subscriptions of WebSockets open now.";
+        out.gauge("bellwether_ws_subscriptions_open", help, &[], self.socket_subscriptions);
+        let help = "Updates sent over WebSockets.";
+        out.counter("bellwether_ws_updates_total", help, &[], self.socket_updates);
         for (name, help, value) in [
             ("bellwether_reader_gaps_total", "Gaps told to readers.", self.gaps),
             (

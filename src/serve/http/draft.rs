@@ -84,10 +84,11 @@ impl Draft {
 
     /// Reads a JSON object: 400 when it is none, 422 with the names of all fields that are wrong.
     pub(in crate::serve) fn from_json(bytes: &[u8]) -> Result<Self, Problem> {
-        let mut input = serde_json::Deserializer::from_slice(bytes);
-        let Members(members) = Members::deserialize(&mut input)
-            .and_then(|members| input.end().map(|()| members))
-            .map_err(|error| Problem::malformed(format!("the body is not as expected: {error}")))?;
+        Self::of_members(Members::read(bytes)?)
+    }
+
+    /// The same of an object that was read, without the members that were taken out of it.
+    pub(in crate::serve) fn of_members(Members(members): Members) -> Result<Self, Problem> {
         let mut draft = Self::default();
         let mut faults = Vec::new();
         let mut bodies = 0;
@@ -193,12 +194,38 @@ impl Draft {
     }
 }
 
-/// The members of the object, in order.
-struct Members(Vec<(String, Member)>);
+/// The members of an object, in order.
+pub(in crate::serve) struct Members(Vec<(String, Member)>);
+
+impl Members {
+    /// Reads a JSON object: 400 when it is none.
+    pub(in crate::serve) fn read(bytes: &[u8]) -> Result<Self, Problem> {
+        let mut input = serde_json::Deserializer::from_slice(bytes);
+        Self::deserialize(&mut input)
+            .and_then(|members| input.end().map(|()| members))
+            .map_err(|error| Problem::malformed(format!("the body is not as expected: {error}")))
+    }
+
+    /// The first member of this name.
+    pub(in crate::serve) fn get(&self, name: &str) -> Option<&Member> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, member)| member)
+    }
+
+    /// Takes it out.
+    pub(in crate::serve) fn take(&mut self, name: &str) -> Option<Member> {
+        let place = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.remove(place).1)
+    }
+
+    /// The names of those that are left.
+    pub(in crate::serve) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+}
 
 /// A member's value as far as any field could want it.
 #[derive(Debug, PartialEq)]
-enum Member {
+pub(in crate::serve) enum Member {
     Null,
     Text(String),
     Number(f64),
@@ -211,7 +238,8 @@ enum Member {
 }
 
 impl Member {
-    fn text(self) -> Result<String, &'static str> {
+    /// Its text, if it is one.
+    pub(in crate::serve) fn text(self) -> Result<String, &'static str> {
         match self {
             Self::Text(text) => Ok(text),
             _ => Err("must be a text"),

@@ -12,6 +12,7 @@ mod news;
 mod pages;
 mod panel;
 mod search;
+mod sockets;
 mod spread;
 mod streams;
 mod wire;
@@ -28,6 +29,7 @@ use crate::reactor::{
 };
 use crate::search::{Ask, Batch, Fault, Found, Index};
 use crate::serve::http::{Events, Prints};
+use crate::serve::ws::Sockets;
 use crate::serve::{
     Desk, Entry, Gate, Holder, Receipt, Refusal, SearchBacklog, SearchRefusal, Settled, Tally,
     Ticket,
@@ -57,6 +59,7 @@ struct TestDesk {
     prints: Prints,
     trail: Trail,
     events: Events,
+    sockets: Sockets,
     tally: Tally,
     gate: Gate,
     /// A key that this node takes for one of its herd, beside its own.
@@ -106,6 +109,7 @@ impl TestDesk {
             prints: Prints::default(),
             trail: Trail::default(),
             events: Events::default(),
+            sockets: Sockets::default(),
             tally: Tally::new(),
             gate: Gate::default(),
             friend: None,
@@ -341,6 +345,10 @@ impl Desk for TestDesk {
 
     fn events(&mut self) -> &mut Events {
         &mut self.events
+    }
+
+    fn sockets(&mut self) -> &mut Sockets {
+        &mut self.sockets
     }
 
     fn tally(&mut self) -> &mut Tally {
