@@ -20,10 +20,11 @@ from line_cases import LINE_CASES
 from search_cases import SEARCH_CASES
 from stored import STORED_CASES
 from web_cases import WEB_CASES
+from ws_cases import WS_CASES
 
 CASES = {
     **WEB_CASES, **LINE_CASES, **FANOUT_CASES, **DURABLE_CASES, **IDLE_CASES, **STORED_CASES,
-    **SEARCH_CASES, **HERD_CASES,
+    **SEARCH_CASES, **HERD_CASES, **WS_CASES,
 }
 # Without another program to compare with it has nothing to say.
 NEEDS_BEFORE = "before"

@@ -9,6 +9,7 @@ use super::plan::{PUBLISHERS, Plan, Work};
 use super::stream::{Deliveries, Stream};
 use super::tally::{Tally, Trouble};
 use super::wire::Answer;
+use super::ws::Echo;
 use crate::base::Tick;
 use crate::reactor::{
     Class, ConnId, ConnectError, ConnectOptions, Ctx, Factory, Peer, Protocol, process_figures,
@@ -481,6 +482,7 @@ impl Crew {
         match &self.plan.work {
             Work::Http(template) => Box::new(Asker::new(seat, Http::new(template))),
             Work::Line(template) => Box::new(Asker::new(seat, Lines::new(template))),
+            Work::Ws(template) => Box::new(Asker::new(seat, Echo::new(template))),
             Work::Stream(_, Some(publication)) if seat >= self.publishers_from => {
                 Box::new(Asker::new(seat, Http::new(publication)))
             }

@@ -11,9 +11,11 @@ pub(super) enum Scheme {
     Line,
     Sse,
     Publish,
+    Ws,
 }
 
-pub(super) const SCHEMES: [Scheme; 4] = [Scheme::Http, Scheme::Line, Scheme::Sse, Scheme::Publish];
+pub(super) const SCHEMES: [Scheme; 5] =
+    [Scheme::Http, Scheme::Line, Scheme::Sse, Scheme::Publish, Scheme::Ws];
 
 impl Scheme {
     pub(super) fn name(self) -> &'static str {
@@ -22,6 +24,7 @@ impl Scheme {
             Self::Line => "line",
             Self::Sse => "sse",
             Self::Publish => "publish",
+            Self::Ws => "ws",
         }
     }
 
@@ -30,6 +33,7 @@ impl Scheme {
             Self::Http | Self::Line => "/",
             Self::Sse => "/v1/stream",
             Self::Publish => "/v1/topics/load",
+            Self::Ws => "/v1/ws/echo",
         }
     }
 
@@ -38,7 +42,7 @@ impl Scheme {
         match self {
             Self::Http => 80,
             Self::Line => 9001,
-            Self::Sse | Self::Publish => 8001,
+            Self::Sse | Self::Publish | Self::Ws => 8001,
         }
     }
 }
@@ -120,6 +124,7 @@ mod tests {
         assert_eq!(parts("line://[::1]:9002"), "line ::1 9002 / [::1]:9002");
         assert_eq!(parts("line://[::1]"), "line ::1 9001 / [::1]");
         assert_eq!(parts("sse://a:1"), "sse a 1 /v1/stream a:1");
+        assert_eq!(parts("ws://a"), "ws a 8001 /v1/ws/echo a");
         assert_eq!(parts("publish://a:1/"), "publish a 1 /v1/topics/load a:1");
     }
 
@@ -137,7 +142,7 @@ mod tests {
             "http://é/",
             "http://me@a/",
             "https://a/",
-            "ws://a/",
+            "wss://a/",
         ] {
             assert!(text.parse::<Url>().is_err(), "{text}");
         }
