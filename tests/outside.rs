@@ -48,3 +48,5 @@ mod net;
 mod panel;
 #[path = "outside/search.rs"]
 mod search;
+#[path = "outside/ws.rs"]
+mod ws;
