@@ -7,6 +7,7 @@ mod config;
 mod cut;
 mod http;
 mod line;
+mod pb;
 mod peer;
 mod sse;
 mod update;
@@ -16,7 +17,7 @@ mod vector;
 pub(crate) type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub(crate) const TARGETS: [(&str, Target); 10] = [
+pub(crate) const TARGETS: [(&str, Target); 11] = [
     ("config", config::config),
     ("cursor", vector::cursor),
     ("envelope", update::envelope),
@@ -24,6 +25,7 @@ pub(crate) const TARGETS: [(&str, Target); 10] = [
     ("http_response", http::response),
     ("line", line::line),
     ("payload", update::payload),
+    ("pb", pb::pb),
     ("peer", peer::frames),
     ("sse", sse::events),
     ("vector", vector::vector),
