@@ -82,6 +82,12 @@ limits! {
     bodies_bytes: u64 = 256 * MIB, 16 * MIB, 1024 * 1024 * MIB;
     /// A line of the line protocol, without its end.
     line_bytes: usize = 65_536, 256, MIB;
+    /// A message of Perspective Broker.
+    pb_message_bytes: usize = 2 * 1024 * 1024, 64 * KIB, 32 * MIB;
+    /// References that each side of a Perspective Broker connection may hold.
+    pb_references: usize = 1024, 8, MIB;
+    /// Updates that a subscriber over Perspective Broker may have unanswered.
+    pb_unanswered_updates: usize = 64, 1, 65_536;
     /// How long an HTTP request's head may take.
     head_ms: u64 = 10_000, 100, HOUR_MS;
     /// How long a request's body may come slower than `body_bytes_per_s`.

@@ -124,7 +124,7 @@ fn what_only_later_versions_can_do_is_refused_and_says_so() {
         (
             listen("nntp"),
             "herd.toml:4: listen.protocol: \"nntp\" is not supported by this version: use \
-             \"http\", \"line\", \"at\" or \"peer\"",
+             \"http\", \"line\", \"at\", \"pb\" or \"peer\"",
         ),
         (
             "insecure_peers = true".to_owned(),
@@ -385,7 +385,17 @@ fn limits_keep_their_bounds_and_their_relations() {
 
 #[test]
 fn the_table_of_limits_is_sound() {
-    let units = ["bytes", "updates", "ms", "s", "fields", "connections", "address", "searches"];
+    let units = [
+        "bytes",
+        "updates",
+        "ms",
+        "s",
+        "fields",
+        "connections",
+        "address",
+        "searches",
+        "references",
+    ];
     for (limit, value) in Limits::default().values() {
         assert!((limit.min..=limit.max).contains(&limit.default), "{}", limit.name);
         assert_eq!(value, limit.default);

@@ -104,13 +104,15 @@ pub enum Service {
     Line,
     /// AT lines from the servers of foreign herds.
     At,
+    /// Perspective Broker.
+    Pb,
     /// The herd's own links.
     Peer,
 }
 
 impl Service {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Http, Self::Line, Self::At, Self::Peer];
+    pub const ALL: [Self; 5] = [Self::Http, Self::Line, Self::At, Self::Pb, Self::Peer];
 
     /// Its word in a configuration.
     pub fn name(self) -> &'static str {
@@ -118,6 +120,7 @@ impl Service {
             Self::Http => "http",
             Self::Line => "line",
             Self::At => "at",
+            Self::Pb => "pb",
             Self::Peer => "peer",
         }
     }
@@ -137,9 +140,9 @@ impl FromStr for Service {
             return Ok(service);
         }
         Err(ValueError(match text {
-            "telnet" | "nntp" | "pb" => format!(
-                "{text:?} is not supported by this version: use \"http\", \"line\", \"at\" or \
-                 \"peer\""
+            "telnet" | "nntp" => format!(
+                "{text:?} is not supported by this version: use \"http\", \"line\", \"at\", \
+                 \"pb\" or \"peer\""
             ),
             _ => {
                 let hint = hint(text, Self::ALL.map(Self::name));

@@ -10,6 +10,7 @@ use crate::reactor::{
     Signal, descriptors_max,
 };
 use crate::serve::http::HttpConnection;
+use crate::serve::pb::PbConnection;
 use crate::serve::peer::PeerConnection;
 use crate::store::{Birth, Disk, FileDisk, NewEpoch, Store, StoreError, StoreOptions};
 use crate::update::{Clock, Dot, Hlc, SigningKey, Span};
@@ -169,6 +170,7 @@ impl Node {
             Service::Line | Service::At => {
                 Box::new(self.line_connection(peer, listen.close, listen.service))
             }
+            Service::Pb => Box::new(PbConnection::new(&self.config.limits)),
             Service::Peer => Box::new(PeerConnection::new(None)),
         }
     }

@@ -9,6 +9,7 @@ pub mod http;
 pub mod line;
 mod offer;
 mod pages;
+pub mod pb;
 pub mod peer;
 mod tally;
 mod visitor;

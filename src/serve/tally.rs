@@ -2,6 +2,7 @@
 //! commands by verb. Plain numbers of one node, bumped on the loop; and the one `Date` line that
 //! all answers of a second share.
 
+use super::pb::PbTally;
 use crate::metrics::{DURATION_NS_BOUNDS, Exposition, Histogram, Tops, Unit};
 use crate::proto::http::{DATE_BYTES, DateCache, Status};
 use crate::reactor::Peer;
@@ -116,6 +117,8 @@ pub struct Tally {
     pub lagged: u64,
     /// Readers of streams that took nothing for too long.
     pub stalled: u64,
+    /// What is counted of Perspective Broker.
+    pub pb: PbTally,
     dates: DateCache,
 }
 
@@ -136,6 +139,7 @@ impl Default for Tally {
             gap_updates: 0,
             lagged: 0,
             stalled: 0,
+            pb: PbTally::default(),
             dates: DateCache::new(0),
         }
     }
@@ -255,6 +259,7 @@ impl Tally {
             let help = "Commands of the line protocol, by verb.";
             out.counter("bellwether_line_commands_total", help, &[("verb", verb)], *count);
         }
+        self.pb.expose(out);
     }
 }
 

@@ -347,7 +347,8 @@ fn bad_base(fault: &str) -> Problem {
     Problem::fields([("base".to_owned(), format!("base {fault}"))])
 }
 
-fn policy(text: Option<&str>) -> Result<Option<Conflict>, Problem> {
+/// What a writer asks for where the base is not the head.
+pub(in crate::serve) fn policy(text: Option<&str>) -> Result<Option<Conflict>, Problem> {
     match text {
         None => Ok(None),
         Some("fail") => Ok(Some(Conflict::Fail)),

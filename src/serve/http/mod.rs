@@ -42,10 +42,11 @@ pub use print::Prints;
 
 pub(super) use admit::lacking;
 pub(super) use draft::Draft;
-pub(super) use edit::Edit;
+pub(super) use edit::{Edit, policy};
 pub(super) use problem::Problem;
-#[allow(unused_imports, reason = "protocols that are being written read by it")]
 pub(super) use reading::{Reading, Wish};
+pub(super) use search::Search;
+pub(super) use stories::{missing, revision_of, revision_update, standing};
 pub(super) use topics::Post;
 pub(super) use withdraw::Withdraw;
 pub(super) use write::{Made, Written};

@@ -8,13 +8,13 @@ const JSON: &str = "Content-Type: application/json\r\n";
 
 impl Bench {
     /// A node where nobody may write without an account.
-    fn closed() -> Self {
+    pub(super) fn closed() -> Self {
         let mut bench = Self::new();
         bench.node.state.config.accounts_open = Some(false);
         bench
     }
 
-    fn act(&mut self, act: &Act) -> Cid {
+    pub(super) fn act(&mut self, act: &Act) -> Cid {
         self.with(|cx, desk| {
             let entry = Entry {
                 kind: Kind::Account,

@@ -11,6 +11,8 @@ mod merges;
 mod news;
 mod pages;
 mod panel;
+#[path = "../../pb/tests.rs"]
+mod pb;
 mod search;
 mod spread;
 mod streams;
@@ -421,9 +423,13 @@ impl Bench {
     }
 
     fn connect(&mut self) -> usize {
+        self.connect_to("tcp:127.0.0.1:80")
+    }
+
+    fn connect_to(&mut self, endpoint: &str) -> usize {
         let no = self.node.state.clients.len();
         self.node.state.clients.push(Seen::default());
-        let endpoint = "tcp:127.0.0.1:80".parse().unwrap();
+        let endpoint = endpoint.parse().unwrap();
         self.with(|cx, _| {
             let client = move |_: &Peer, _: &mut TestDesk| -> Box<dyn Protocol<TestDesk>> {
                 Box::new(Client(no))
