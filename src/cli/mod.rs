@@ -19,6 +19,7 @@ mod load;
 mod local;
 mod logging;
 mod nearest;
+mod pb;
 mod publish;
 mod read;
 mod search;
@@ -66,6 +67,7 @@ const COMMANDS: &[Command] = &[
     charter::COMMAND,
     account::COMMAND,
     token::COMMAND,
+    pb::COMMAND,
     load::COMMAND,
     sim::COMMAND,
 ];
