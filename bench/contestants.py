@@ -129,6 +129,12 @@ def twisted_line(bench):
     return Server("twisted", command, port, bench.folder)
 
 
+def twisted_pb(bench):
+    port = free_port()
+    command = [sys.executable, BENCH / "twisted/pb.py", port]
+    return Server("twisted", command, port, bench.folder)
+
+
 def twisted_herd(bench, nodes):
     """A ring, where flooding sends the fewest copies."""
     lines, ats = ([free_port() for _ in range(nodes)] for _ in range(2))

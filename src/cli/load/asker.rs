@@ -1,4 +1,5 @@
-//! A connection that asks and is answered: the loop of `http:`, `line:` and `publish:`.
+//! A connection that asks and is answered: the loop of `http:`, `line:`, `pb:` and
+//! `publish:`.
 
 use super::crew::{Crew, Phase};
 use super::tally::Trouble;

@@ -7,6 +7,7 @@ mod fleet;
 mod http;
 mod line;
 mod pace;
+mod pb;
 mod plan;
 mod plot;
 mod show;
@@ -45,6 +46,8 @@ Usage: bellwether load [OPTION]… URL
 URLs:
   http://HOST:PORT/TARGET      HTTP/1.1 requests, all alike
   line://HOST:PORT             lines of the line protocol, IAMAT unless --line says otherwise
+  pb://HOST:PORT[/METHOD/ARG…]  calls of a root over Perspective Broker (default hello), with texts
+                               as arguments
   publish://HOST:PORT[/TARGET] POSTs of updates (default target /v1/topics/load)
   sse://HOST:PORT[/TARGET]     readers of a stream (default target /v1/stream)
 

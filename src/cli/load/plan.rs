@@ -4,6 +4,7 @@ use super::super::args::Args;
 use super::super::failure::Failure;
 use super::http::{STAMP_BYTES, Template};
 use super::line::{IAMAT, LineTemplate};
+use super::pb::CallTemplate;
 use super::url::{SCHEMES, Scheme, Url};
 use crate::base::ClientEndpoint;
 use crate::proto::http::encode_segment;
@@ -28,6 +29,7 @@ pub(super) const PUBLISHERS: usize = 4;
 pub(super) enum Work {
     Http(Arc<Template>),
     Line(Arc<LineTemplate>),
+    Pb(Arc<CallTemplate>),
     /// Streams that only read, asked for by the first; the other is what the publisher sends.
     Stream(Arc<Template>, Option<Arc<Template>>),
 }
@@ -101,12 +103,12 @@ impl Plan {
 /// Options that mean something to some schemes only are refused at the others: a run that ignores
 /// what it was told measures something else.
 fn refuse_foreign(args: &Args, scheme: Scheme) -> Result<(), Failure> {
-    use Scheme::{Http, Line, Publish, Sse};
+    use Scheme::{Http, Line, Pb, Publish, Sse};
     let only: [(&str, &[Scheme]); 12] = [
-        ("rate", &[Http, Line, Publish]),
-        ("pipeline", &[Http, Line, Publish]),
+        ("rate", &[Http, Line, Publish, Pb]),
+        ("pipeline", &[Http, Line, Publish, Pb]),
         ("no-keep-alive", &[Http, Line, Publish]),
-        ("timeout", &[Http, Line, Publish]),
+        ("timeout", &[Http, Line, Publish, Pb]),
         ("method", &[Http]),
         ("body", &[Http]),
         ("header", &[Http, Publish, Sse]),
@@ -141,6 +143,7 @@ fn work(args: &Args, url: &Url) -> Result<Work, Failure> {
             let names = args.number("names", 0, 0..=u64::MAX)?;
             Work::Line(Arc::new(LineTemplate::parse(line, names)))
         }
+        Scheme::Pb => Work::Pb(Arc::new(CallTemplate::of_target(&url.target))),
         Scheme::Http => Work::Http(Arc::new(http(args, url)?)),
         Scheme::Publish => {
             let target = publish_target(args, &url.target)?;
@@ -307,6 +310,6 @@ mod tests {
             assert_eq!(plan(words).unwrap_err().exit_code(), 2, "{words:?}");
         }
         let failure = plan(&["ws://h/v1/ws"]).unwrap_err().to_string();
-        assert!(failure.contains("http:, line:, sse:, publish:"), "{failure}");
+        assert!(failure.contains("http:, line:, sse:, publish:, pb:"), "{failure}");
     }
 }

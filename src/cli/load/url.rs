@@ -11,9 +11,11 @@ pub(super) enum Scheme {
     Line,
     Sse,
     Publish,
+    Pb,
 }
 
-pub(super) const SCHEMES: [Scheme; 4] = [Scheme::Http, Scheme::Line, Scheme::Sse, Scheme::Publish];
+pub(super) const SCHEMES: [Scheme; 5] =
+    [Scheme::Http, Scheme::Line, Scheme::Sse, Scheme::Publish, Scheme::Pb];
 
 impl Scheme {
     pub(super) fn name(self) -> &'static str {
@@ -22,6 +24,7 @@ impl Scheme {
             Self::Line => "line",
             Self::Sse => "sse",
             Self::Publish => "publish",
+            Self::Pb => "pb",
         }
     }
 
@@ -30,6 +33,7 @@ impl Scheme {
             Self::Http | Self::Line => "/",
             Self::Sse => "/v1/stream",
             Self::Publish => "/v1/topics/load",
+            Self::Pb => "/hello",
         }
     }
 
@@ -39,6 +43,7 @@ impl Scheme {
             Self::Http => 80,
             Self::Line => 9001,
             Self::Sse | Self::Publish => 8001,
+            Self::Pb => 8787,
         }
     }
 }
@@ -120,6 +125,7 @@ mod tests {
         assert_eq!(parts("line://[::1]:9002"), "line ::1 9002 / [::1]:9002");
         assert_eq!(parts("line://[::1]"), "line ::1 9001 / [::1]");
         assert_eq!(parts("sse://a:1"), "sse a 1 /v1/stream a:1");
+        assert_eq!(parts("pb://a/read/b%20c"), "pb a 8787 /read/b%20c a");
         assert_eq!(parts("publish://a:1/"), "publish a 1 /v1/topics/load a:1");
     }
 
