@@ -158,7 +158,24 @@ impl<'a> UpdateView<'a> {
         view
     }
 
+    /// Shows an update without its body, for readers that could not take it. What it costs does
+    /// not grow with the body.
+    pub fn without_body(update: &'a Update) -> Self {
+        let mut view = Self::bare(update);
+        if let (Kind::Revision, Ok(revision)) = (update.kind(), Revision::decode(update.payload()))
+        {
+            view.show_revision(&Revision { body: b"", ..revision }, update.media_type());
+            view.body = None;
+        }
+        view
+    }
+
     fn plain(update: &'a Update) -> Self {
+        let body = Some(Body::of(update.media_type(), update.payload()));
+        Self { body, ..Self::bare(update) }
+    }
+
+    fn bare(update: &'a Update) -> Self {
         Self {
             id: Id(update.cid()),
             origin: update.origin(),
@@ -175,7 +192,7 @@ impl<'a> UpdateView<'a> {
             summary: "",
             language: "",
             reason: None,
-            body: Some(Body::of(update.media_type(), update.payload())),
+            body: None,
             located: None,
             conflicts: Vec::new(),
             erased: false,
@@ -378,6 +395,17 @@ mod tests {
             ..Revision::default()
         };
         seal(Kind::Revision, TOPIC_STORIES, media_type, &revision.encode().unwrap())
+    }
+
+    #[test]
+    fn an_update_without_its_body_has_all_else() {
+        for update in [flood("text/plain", b"high"), seal(Kind::Data, "t", "image/png", b"\xff")] {
+            let mut whole = to_value(UpdateView::of(&update, &[])).unwrap();
+            for key in ["body", "body_base64"] {
+                whole.as_object_mut().unwrap().shift_remove(key);
+            }
+            assert_eq!(to_value(UpdateView::without_body(&update)).unwrap(), whole);
+        }
     }
 
     #[test]

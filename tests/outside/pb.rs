@@ -2,7 +2,7 @@
 //! our client.
 
 use crate::guests::{client, said, values};
-use crate::harness::{Ended, Node, Port, Process, Setup, await_that, bellwether};
+use crate::harness::{Ended, Node, Port, Process, Setup, await_that, bellwether, scratch};
 use serde_json::{Value, json};
 use std::process::Stdio;
 
@@ -216,6 +216,28 @@ fn twisted_takes_big_bodies_in_pages_and_sends_them_in_pieces() {
     assert_eq!(failures(&said), [""; 0], "{said:?}");
     let read = node.http.get("/v1/stories/pieces").expect(200).json();
     assert_eq!(read["body"], format!("{}é", &piece[..50_000]));
+}
+
+#[test]
+fn a_callback_goes_on_at_another_node_of_the_herd() {
+    let dir = scratch();
+    let listen = |port: &Port| {
+        format!("[[listen]]\nprotocol = \"pb\"\nendpoint = \"tcp:{}\"\n", port.number)
+    };
+    let ports = [Port::take(), Port::take()];
+    let first = Node::start(Setup::new("node1").more(&listen(&ports[0])), &dir);
+    let second = Setup::new("node2").peer("node1").more(&listen(&ports[1]));
+    let _second = Node::start(second, &dir);
+    let read_at_first = json!(["subscribe", {"after": "0"}, 1]);
+    let said = twisted(&ports[0], &[], &[json!(["call", "publish", ["A", "one"]]), read_at_first]);
+    let seen = said.iter().find(|value| value.get("update").is_some()).expect("an update");
+    first.http.write("B", "two");
+    let go_on = json!(["subscribe", {"after": seen["update"]}, 1]);
+    let said = twisted(&ports[1], &[], &[go_on, json!(["call", "read", ["A"]])]);
+    let bodies: Vec<&Value> = said.iter().filter_map(|value| value.get("is")).collect();
+    assert_eq!(bodies.len(), 1, "{said:?}");
+    assert_eq!(bodies[0]["body"], "two");
+    assert_eq!(answers(&said)[1]["body"], "one");
 }
 
 /// Twisted's server, and where it listens.

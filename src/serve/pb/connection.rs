@@ -455,7 +455,8 @@ impl PbConnection {
     }
 
     fn close_when_done<D>(&self, cx: &mut Ctx<'_, D>) {
-        if self.read_closed && self.writes.is_empty() && self.pagers.is_empty() {
+        let is_done = self.writes.is_empty() && self.pagers.is_empty() && self.searches.is_empty();
+        if self.read_closed && is_done {
             cx.transport().close();
         }
     }
@@ -499,9 +500,14 @@ impl<D: Desk> Protocol<D> for PbConnection {
         Ok(())
     }
 
+    /// What has come is all that will come, so no bound but the input's holds it back.
     fn read_closed(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) -> Outcome {
         self.read_closed = true;
-        self.take_all(cx, desk, input)?;
+        loop {
+            let mut transport = cx.transport();
+            let Some(event) = self.broker.next(input, transport.out().tail())? else { break };
+            self.take(cx, desk, event);
+        }
         self.close_when_done(cx);
         Ok(())
     }

@@ -38,6 +38,11 @@ impl Searches {
         Ok(())
     }
 
+    /// True when none waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// The next that has ended; `None` when the first waits for the node, or there is none.
     pub(super) fn next<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Option<Ended> {
         let (_, search) = self.waiting.front()?;

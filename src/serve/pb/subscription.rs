@@ -5,12 +5,14 @@
 
 use super::connection::{Asked, PbBroker};
 use crate::herd::{Gap, Item};
+use crate::news::UpdateView;
+use crate::proto::banana::SIZE_MAX;
 use crate::proto::pb::{Jelly, ObjectId};
 use crate::reactor::Ctx;
 use crate::serve::Desk;
 use crate::serve::http::Reading;
 use crate::store::StoreError;
-use crate::update::Cursor;
+use crate::update::{Cursor, Update};
 use serde_json::{Value, json};
 
 /// How many updates one turn may look at for one subscription.
@@ -61,8 +63,7 @@ impl Subscription {
             }
             match self.reading.next(desk)? {
                 Some(Item::Update(update)) => {
-                    let json = desk.rendered(&update);
-                    let value: Value = serde_json::from_slice(&json).unwrap_or_default();
+                    let value = dictionary(desk, &update);
                     self.call(cx, broker, "update", &value);
                     desk.tally().pb.updates += 1;
                 }
@@ -90,6 +91,16 @@ impl Subscription {
         broker.call(transport.out().tail(), callback, method, arguments, Some(asked));
         self.in_flight += 1;
     }
+}
+
+/// The update's JSON. A body that no string could hold is not even made.
+fn dictionary<D: Desk>(desk: &mut D, update: &Update) -> Value {
+    if update.is_erased() || update.payload_bytes() <= SIZE_MAX {
+        return serde_json::from_slice(&desk.rendered(update)).unwrap_or_default();
+    }
+    let mut value = serde_json::to_value(UpdateView::without_body(update)).unwrap_or_default();
+    value["left_out"] = json!(["body"]);
+    value
 }
 
 fn of_gap(gap: &Gap) -> Value {

@@ -248,6 +248,33 @@ fn a_write_is_answered_when_the_disk_has_it_and_others_go_on() {
 }
 
 #[test]
+fn a_client_that_ends_its_side_still_gets_its_answers() {
+    let mut bench = Bench::new();
+    let mut caller = Caller::come(&mut bench);
+    bench.node.state.is_held = true;
+    let calls: Vec<u32> = (0..70)
+        .map(|n| {
+            let topic = format!("t{n}");
+            let args = vec![Jelly::Text(&topic), Jelly::Text("x")];
+            caller.begin(ObjectId::Name(b"root"), "post", args, &[])
+        })
+        .collect();
+    bench.send(caller.no, std::mem::take(&mut caller.said));
+    bench.half_close(caller.no);
+    bench.run(100);
+    assert!(!bench.is_closed(caller.no));
+    for _ in 0..2 {
+        bench.disk(Settled::Done);
+        caller.talk(&mut bench, 100);
+    }
+    for call in calls {
+        assert!(caller.answer(call).is_ok());
+    }
+    bench.run(100);
+    assert!(bench.is_closed(caller.no));
+}
+
+#[test]
 fn writes_under_way_are_bounded_and_the_rest_is_not_read() {
     let mut bench = Bench::new();
     let mut caller = Caller::come(&mut bench);
@@ -298,6 +325,18 @@ fn a_callback_gets_updates_with_cursors_until_it_is_taken_back() {
     bench.drop_client(later.no);
     assert_eq!(bench.node.state.tally.pb.subscriptions, 0);
     assert_eq!(bench.node.state.attending.len(), 0);
+}
+
+#[test]
+fn an_update_that_no_string_holds_comes_without_its_body() {
+    let mut bench = Bench::new();
+    let mut caller = Caller::come(&mut bench);
+    caller.subscribe(&mut bench, &[]);
+    bench.put_text("/v1/stories/Big?headline=H", &"x".repeat(700_000)).is(201);
+    caller.talk(&mut bench, 100);
+    let (_, _, args) = &caller.told.calls[0];
+    assert_eq!((&args[1]["left_out"], &args[1]["headline"]), (&json!(["body"]), &json!("H")));
+    assert_eq!(args[1].get("body"), None);
 }
 
 #[test]
