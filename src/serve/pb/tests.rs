@@ -51,8 +51,9 @@ impl Caller {
             is_quick: true,
             owed: Vec::new(),
         };
-        caller.talk(bench, 50);
-        assert!(caller.broker.is_running());
+        while !caller.broker.is_running() {
+            caller.talk(bench, 50);
+        }
         caller
     }
 
@@ -219,6 +220,35 @@ fn a_story_is_published_read_and_listed() {
     assert_eq!((&numbers["counts"]["pb"]["calls"], &numbers["name"]), (&json!(5), &json!("node1")));
     let revision = [("rev", made["id"].as_str().unwrap())];
     assert_eq!(caller.ask(&mut bench, "read", &["Weather"], &revision), Ok(read));
+}
+
+#[test]
+fn a_conversation_is_the_same_over_a_network_that_cuts_and_delays() {
+    for seed in 0..20 {
+        let mut bench = Bench::over(seed, SimFaults::calm());
+        let mut caller = Caller::come(&mut bench);
+        caller.talk(&mut bench, 1_000);
+        let callback = caller.object("callback");
+        let root = ObjectId::Name(b"root");
+        let subscribed = caller.begin(root, "subscribe", vec![callback], &[]);
+        let long = "x".repeat(100_000);
+        let args = vec![Jelly::Text("A"), Jelly::Text(&long)];
+        let written = caller.begin(root, "publish", args, &[]);
+        caller.talk(&mut bench, 10_000);
+        let read = caller.begin(root, "read", vec![Jelly::Text("A")], &[]);
+        let collector = caller.object("collector");
+        let args = vec![collector, Jelly::Text("A")];
+        let paged = caller.begin(root, "readPaged", args, &[]);
+        caller.talk(&mut bench, 20_000);
+        for call in [subscribed, written, paged] {
+            assert!(caller.answer(call).is_ok(), "seed {seed}");
+        }
+        assert_eq!(caller.answer(read).unwrap()["body"], long, "seed {seed}");
+        let calls = std::mem::take(&mut caller.told.calls);
+        let methods: Vec<&str> = calls.iter().map(|(_, method, _)| &**method).collect();
+        let pages = ["gotPage"; 13];
+        assert_eq!(methods, [&["update"], &pages[..], &["endedPaging"]].concat(), "seed {seed}");
+    }
 }
 
 #[test]
