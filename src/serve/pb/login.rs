@@ -11,7 +11,7 @@ use std::cell::Cell;
 /// The bytes of a challenge.
 pub(super) const CHALLENGE_BYTES: usize = 16;
 /// How many tokens of a name are tried, the first by their ids.
-const TOKENS_MAX: usize = 32;
+const TOKENS_MAX: usize = 128;
 
 /// A challenge that was given, to be answered once.
 #[derive(Debug)]
