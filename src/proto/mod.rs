@@ -4,4 +4,6 @@
 pub mod http;
 pub mod line;
 pub mod peer;
+pub mod proxy;
+pub mod sniff;
 pub mod sse;

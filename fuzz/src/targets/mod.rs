@@ -5,6 +5,7 @@
 
 mod config;
 mod cut;
+mod door;
 mod http;
 mod line;
 mod peer;
@@ -16,7 +17,7 @@ mod vector;
 pub(crate) type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub(crate) const TARGETS: [(&str, Target); 10] = [
+pub(crate) const TARGETS: [(&str, Target); 12] = [
     ("config", config::config),
     ("cursor", vector::cursor),
     ("envelope", update::envelope),
@@ -25,6 +26,8 @@ pub(crate) const TARGETS: [(&str, Target); 10] = [
     ("line", line::line),
     ("payload", update::payload),
     ("peer", peer::frames),
+    ("proxy", door::proxy),
+    ("sniff", door::sniff),
     ("sse", sse::events),
     ("vector", vector::vector),
 ];
