@@ -121,7 +121,7 @@ clean: ## remove what was built and installed (not the herd's data in herd-data/
 deps: $(T)/.deps-test $(T)/.deps-venv $(T)/.deps-npm ## install what tests and benches need
 
 $(T)/.deps-test: tests/deps.sh
-	tests/deps.sh chromium curl git ip iptables node npm nsenter promtool strace venv
+	tests/deps.sh chromium curl git ip iptables node npm nsenter promtool strace systemd-socket-activate venv
 	@mkdir -p $(T) && touch $@
 
 $(T)/.deps-bench: tests/deps.sh

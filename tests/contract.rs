@@ -6,6 +6,8 @@
 mod bed;
 #[path = "contract/corpora.rs"]
 mod corpora;
+#[path = "contract/doors.rs"]
+mod doors;
 #[path = "contract/flow.rs"]
 mod flow;
 #[path = "contract/life.rs"]
@@ -134,6 +136,19 @@ contract! {
         accepts_that_only_fail_do_not_spin
         many_connects_at_once_all_arrive
         unix_sockets_work_the_same;
+    doors:
+        a_connection_is_with_whom_a_proxy_tells_of
+        a_header_may_come_in_pieces
+        nobody_is_served_without_the_header
+        a_header_has_its_time_and_no_more
+        a_header_has_its_bytes_and_no_more
+        a_stop_ends_who_waits_for_a_header
+        a_protocol_gives_up_its_place_with_every_byte
+        who_takes_over_late_hears_of_the_end
+        a_timer_may_hand_over
+        a_stop_lets_clients_in_use_have_their_last_answers
+        a_stop_does_not_wait_for_who_is_silent
+        limits_of_an_address_are_for_whom_a_proxy_tells_of;
 }
 
 // What holds for bytes and lives holds when they are enciphered on the way.
@@ -195,4 +210,16 @@ contract! {
         a_changed_byte_loses_the_connection_for_both
         an_end_that_nobody_signed_is_a_reset
         a_byte_at_a_time_is_as_good;
+    doors:
+        a_connection_is_with_whom_a_proxy_tells_of
+        a_header_may_come_in_pieces
+        nobody_is_served_without_the_header
+        a_header_has_its_time_and_no_more
+        a_header_has_its_bytes_and_no_more
+        a_stop_ends_who_waits_for_a_header
+        a_protocol_gives_up_its_place_with_every_byte
+        who_takes_over_late_hears_of_the_end
+        a_timer_may_hand_over
+        a_stop_lets_clients_in_use_have_their_last_answers
+        a_stop_does_not_wait_for_who_is_silent;
 }

@@ -22,6 +22,7 @@ package() {
     node) echo nodejs ;;
     ip) echo iproute2 ;;
     taskset | nsenter) echo util-linux ;;
+    systemd-socket-activate) echo systemd ;;
     *) echo "$1" ;;
     esac
 }

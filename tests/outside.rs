@@ -46,5 +46,7 @@ mod load;
 mod net;
 #[path = "outside/panel.rs"]
 mod panel;
+#[path = "outside/ports.rs"]
+mod ports;
 #[path = "outside/search.rs"]
 mod search;

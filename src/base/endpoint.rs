@@ -13,13 +13,16 @@ const MODE_DEFAULT: u32 = 0o660;
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerEndpoint {
-    /// `tcp:PORT[:interface=IP][:backlog=N]`, `tcp6:…`. The interface is 127.0.0.1 (`::1` for
-    /// tcp6) unless named; port 0 lets the system choose.
+    /// `tcp:PORT[:interface=IP][:backlog=N][:reusePort=yes]`, `tcp6:…`. The interface is 127.0.0.1
+    /// (`::1` for tcp6) unless named; port 0 lets the system choose.
     Tcp {
         /// The address to bind.
         addr: SocketAddr,
         /// How many connections may wait to be accepted.
         backlog: u32,
+        /// Other processes of the same user may bind it, too, if they all say so; each connection
+        /// goes to one of them.
+        reuse_port: bool,
     },
     /// `unix:PATH[:mode=OCTAL][:backlog=N]`.
     Unix {
@@ -30,6 +33,49 @@ pub enum ServerEndpoint {
         /// How many connections may wait to be accepted.
         backlog: u32,
     },
+    /// `systemd:domain=INET:index=N`, or `…:name=NAME`: a socket that listens already and that
+    /// whoever started this process handed over (`sd_listen_fds(3)`).
+    Systemd {
+        /// What it must be: INET, INET6 or UNIX.
+        domain: SocketDomain,
+        /// Which one it is.
+        socket: HandedSocket,
+    },
+    /// `haproxy:` before another endpoint: proxies connect there, and say first whose connection
+    /// it is (the PROXY protocol).
+    Haproxy(Box<ServerEndpoint>),
+}
+
+/// The kind of a socket that was handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketDomain {
+    /// TCP over IPv4.
+    Inet,
+    /// TCP over IPv6.
+    Inet6,
+    /// A Unix socket.
+    Unix,
+}
+
+impl SocketDomain {
+    const ALL: [Self; 3] = [Self::Inet, Self::Inet6, Self::Unix];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Inet => "INET",
+            Self::Inet6 => "INET6",
+            Self::Unix => "UNIX",
+        }
+    }
+}
+
+/// Which of the sockets handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HandedSocket {
+    /// The one of this place, from 0 on.
+    Index(usize),
+    /// The first one of this name (`FileDescriptorName=`).
+    Name(String),
 }
 
 /// Where to connect to.
@@ -174,6 +220,15 @@ impl Parts {
         }
     }
 
+    /// `yes` or `no`, which is the default.
+    fn flag(&mut self, key: &'static str) -> Result<bool, EndpointError> {
+        match self.keyed(key).as_deref() {
+            None | Some("no") => Ok(false),
+            Some("yes") => Ok(true),
+            Some(other) => Err(EndpointError::Invalid(key, other.to_owned())),
+        }
+    }
+
     fn path(&mut self) -> Result<PathBuf, EndpointError> {
         match self.positional("path")? {
             empty if empty.is_empty() => Err(EndpointError::Missing("path")),
@@ -190,8 +245,12 @@ impl FromStr for ServerEndpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
+        if let Some(inner) = text.strip_prefix("haproxy:") {
+            return Self::behind_proxies(inner);
+        }
         let mut parts = Parts::split(text)?;
         let endpoint = match &parts.kind[..] {
+            "systemd" => Self::systemd(&mut parts)?,
             "tcp" => Self::tcp(&mut parts, Ipv4Addr::LOCALHOST.into())?,
             "tcp6" => Self::tcp(&mut parts, Ipv6Addr::LOCALHOST.into())?,
             "unix" => {
@@ -229,14 +288,46 @@ impl ServerEndpoint {
             return Err(EndpointError::Invalid("interface of tcp6", ip.to_string()));
         }
         let backlog = parts.number("backlog")?.unwrap_or(BACKLOG_DEFAULT);
-        Ok(Self::Tcp { addr: SocketAddr::new(ip, port), backlog })
+        let reuse_port = parts.flag("reusePort")?;
+        Ok(Self::Tcp { addr: SocketAddr::new(ip, port), backlog, reuse_port })
     }
 
-    /// True when only this machine can reach it.
+    fn systemd(parts: &mut Parts) -> Result<Self, EndpointError> {
+        let domain = parts.positional("domain")?;
+        let known = SocketDomain::ALL.into_iter().find(|known| known.name() == domain);
+        let domain = known.ok_or(EndpointError::Invalid("domain", domain))?;
+        let socket = match (parts.number("index")?, parts.keyed("name")) {
+            (Some(index), None) => HandedSocket::Index(index),
+            (None, Some(name)) if !name.is_empty() => HandedSocket::Name(name),
+            (Some(_), Some(name)) => return Err(EndpointError::Extra(format!("name={name}"))),
+            _ => return Err(EndpointError::Missing("index or name")),
+        };
+        Ok(Self::Systemd { domain, socket })
+    }
+
+    fn behind_proxies(inner: &str) -> Result<Self, EndpointError> {
+        match inner.parse()? {
+            Self::Haproxy(_) => Err(EndpointError::Extra("haproxy".to_owned())),
+            inner => Ok(Self::Haproxy(Box::new(inner))),
+        }
+    }
+
+    /// The endpoint that is bound: the one behind `haproxy:`, or itself.
+    pub fn bound(&self) -> &Self {
+        match self {
+            Self::Haproxy(inner) => inner,
+            other => other,
+        }
+    }
+
+    /// True when only this machine can reach it. Who comes by way of a proxy is from anywhere; and
+    /// what address a socket has that was handed over is not known here.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Tcp { addr, .. } => addr.ip().is_loopback(),
             Self::Unix { .. } => true,
+            Self::Systemd { domain, .. } => *domain == SocketDomain::Unix,
+            Self::Haproxy(_) => false,
         }
     }
 }
@@ -302,10 +393,13 @@ fn escaped(text: &str) -> String {
 impl fmt::Display for ServerEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let backlog = match self {
-            Self::Tcp { addr, backlog } => {
+            Self::Tcp { addr, backlog, reuse_port } => {
                 let kind = if addr.is_ipv6() { "tcp6" } else { "tcp" };
                 let interface = escaped(&addr.ip().to_string());
                 write!(f, "{kind}:{}:interface={interface}", addr.port())?;
+                if *reuse_port {
+                    f.write_str(":reusePort=yes")?;
+                }
                 backlog
             }
             Self::Unix { path, mode, backlog } => {
@@ -315,6 +409,14 @@ impl fmt::Display for ServerEndpoint {
                 }
                 backlog
             }
+            Self::Systemd { domain, socket } => {
+                write!(f, "systemd:domain={}", domain.name())?;
+                return match socket {
+                    HandedSocket::Index(index) => write!(f, ":index={index}"),
+                    HandedSocket::Name(name) => write!(f, ":name={}", escaped(name)),
+                };
+            }
+            Self::Haproxy(inner) => return write!(f, "haproxy:{inner}"),
         };
         if *backlog == BACKLOG_DEFAULT { Ok(()) } else { write!(f, ":backlog={backlog}") }
     }
@@ -350,6 +452,15 @@ mod tests {
             ("tcp6:80:interface=\\:\\:", "tcp6:80:interface=\\:\\:"),
             ("unix:/run/a\\:b", "unix:/run/a\\:b"),
             ("unix:path=/run/x:mode=600", "unix:/run/x:mode=600"),
+            (
+                "tcp:80:reusePort=yes:backlog=9",
+                "tcp:80:interface=127.0.0.1:reusePort=yes:backlog=9",
+            ),
+            ("tcp:80:reusePort=no", "tcp:80:interface=127.0.0.1"),
+            ("systemd:domain=INET:index=0", "systemd:domain=INET:index=0"),
+            ("systemd:UNIX:name=a\\:b", "systemd:domain=UNIX:name=a\\:b"),
+            ("haproxy:tcp:80:interface=", "haproxy:tcp:80:interface=0.0.0.0"),
+            ("haproxy:systemd:INET6:index=2", "haproxy:systemd:domain=INET6:index=2"),
         ];
         for (text, canonical) in table {
             let endpoint: ServerEndpoint = text.parse().unwrap();
@@ -387,6 +498,13 @@ mod tests {
             ("tcp:1:2", "\"2\" is one part too many"),
             ("unix:", "the endpoint has no path"),
             ("unix:/x:mode=9", "\"9\" is not a valid mode"),
+            ("tcp:1:reusePort=1", "\"1\" is not a valid reusePort"),
+            ("systemd:domain=IPX:index=0", "\"IPX\" is not a valid domain"),
+            ("systemd:domain=INET", "the endpoint has no index or name"),
+            ("systemd:domain=INET:index=0:name=x", "\"name=x\" is one part too many"),
+            ("systemd:domain=INET:index=-1", "\"-1\" is not a valid index"),
+            ("haproxy:", "the endpoint has no type"),
+            ("haproxy:haproxy:tcp:1", "\"haproxy\" is one part too many"),
             ("udp:1", "\"udp\" is no endpoint type: use tcp, tcp6 or unix, as in tcp:8001"),
             ("tcp:1\\", "the endpoint has no escaped character"),
             (

@@ -148,6 +148,23 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// A list of words in a grammar of their own.
+    pub(super) fn parsed_list<T>(&self, key: &str) -> Result<Option<Vec<T>>, ConfigError>
+    where
+        T: FromStr<Err: Display>,
+    {
+        let expected = "a list of strings in quotes";
+        let Some(array) = self.typed(key, expected, DeValue::as_array)? else { return Ok(None) };
+        let mut all = Vec::new();
+        for value in array {
+            let value = value.get_ref();
+            let wrong = || self.error(key, format!("holds {}: only strings", kind_of(value)));
+            let text = value.as_str().ok_or_else(wrong)?;
+            all.push(text.parse().map_err(|error: T::Err| self.error(key, error))?);
+        }
+        Ok(Some(all))
+    }
+
     /// `true` or `false`.
     pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, ConfigError> {
         self.typed(key, "true or false", DeValue::as_bool)

@@ -90,6 +90,13 @@ limits! {
     body_bytes_per_s: u64 = 1024, 1, 1024 * MIB;
     /// How long a TLS handshake may take.
     handshake_ms: u64 = 10_000, 100, 600_000;
+    /// The header of a proxy's PROXY protocol, with all that is told in it.
+    proxy_bytes: usize = 536, 232, 65_551;
+    /// How long the header of a proxy's PROXY protocol may take.
+    proxy_ms: u64 = 5_000, 100, 600_000;
+    /// How long a client may say nothing on a port of several protocols before it is taken for one
+    /// to whom the server speaks first.
+    silence_ms: u64 = 500, 10, 60_000;
     /// How long an HTTP connection may be silent.
     idle_ms: u64 = 60_000, 100, DAY_MS;
     /// Connections at a time; 0: as `RLIMIT_NOFILE` allows, less a reserve.
@@ -98,6 +105,9 @@ limits! {
     per_address: usize = 1024, 1, 16 * MIB;
     /// How far ahead of the clock a position report may be.
     report_ahead_ms: u64 = 24 * 3_600_000, 0, 366 * DAY_MS;
+    /// How long a stop waits for the next request of connections that were in use, to close them
+    /// behind its answer.
+    farewell_ms: u64 = 500, 0, 60_000;
     /// How long a drain may take before connections are cut.
     drain_ms: u64 = 10_000, 0, HOUR_MS;
     /// How long a closed connection may take to accept its last bytes.

@@ -60,10 +60,24 @@ pub struct Config {
 pub struct Listen {
     /// What is spoken there.
     pub service: Service,
+    /// With [`Service::Auto`] what is told apart there; empty for others.
+    pub protocols: Vec<Service>,
     /// Where.
     pub endpoint: ServerEndpoint,
     /// When a connection of the line protocol is closed; [`ClosePolicy::Never`] for others.
     pub close: ClosePolicy,
+}
+
+impl Listen {
+    /// A listener of one protocol.
+    pub fn new(service: Service, endpoint: ServerEndpoint) -> Self {
+        Self { service, protocols: Vec::new(), endpoint, close: ClosePolicy::Never }
+    }
+
+    /// True when this is spoken there, be it among others.
+    pub fn speaks(&self, service: Service) -> bool {
+        self.service == service || self.protocols.contains(&service)
+    }
 }
 
 /// One peer.

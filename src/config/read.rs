@@ -21,7 +21,7 @@ const ROOT_KEYS: [&str; 11] = [
     "retention",
     "log",
 ];
-const LISTEN_KEYS: [&str; 3] = ["protocol", "endpoint", "close"];
+const LISTEN_KEYS: [&str; 4] = ["protocol", "protocols", "endpoint", "close"];
 const PEER_KEYS: [&str; 5] = ["name", "endpoint", "kind", "key", "per_update"];
 
 pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigError> {
@@ -84,7 +84,10 @@ fn listeners(root: &Section<'_>) -> Result<Vec<Listen>, ConfigError> {
             let what = format!("{endpoint} is taken by the {} listener above", other.service);
             return Err(section.error("endpoint", what));
         }
-        if service == Service::At && !endpoint.is_local() {
+        let protocols = protocols(&section, service)?;
+        let listen = Listen { service, protocols, endpoint, close: ClosePolicy::Never };
+        let endpoint = &listen.endpoint;
+        if listen.speaks(Service::At) && !endpoint.is_local() {
             let what = format!(
                 "{endpoint} is beyond this machine, and whoever says AT moves anyone: use a \
                  loopback or unix endpoint, or a line listener and a peer of kind \"at\""
@@ -92,24 +95,59 @@ fn listeners(root: &Section<'_>) -> Result<Vec<Listen>, ConfigError> {
             return Err(section.error("endpoint", what));
         }
         let close: Option<ClosePolicy> = section.parsed("close")?;
-        if close.is_some() && service != Service::Line {
+        if close.is_some() && !listen.speaks(Service::Line) {
             let what = format!("belongs to the line protocol, not to {service}");
             return Err(section.error("close", what));
         }
-        listeners.push(Listen { service, endpoint, close: close.unwrap_or_default() });
+        listeners.push(Listen { close: close.unwrap_or_default(), ..listen });
     }
     Ok(listeners)
 }
 
+/// What is told apart on a port of several protocols.
+fn protocols(section: &Section<'_>, service: Service) -> Result<Vec<Service>, ConfigError> {
+    let wrong = |what: String| Err(section.error("protocols", what));
+    let given: Option<Vec<Service>> = section.parsed_list("protocols")?;
+    if service != Service::Auto {
+        return match given {
+            Some(_) => wrong(format!("belongs to protocol = \"auto\", not to \"{service}\"")),
+            None => Ok(Vec::new()),
+        };
+    }
+    let protocols = given.unwrap_or_else(|| vec![Service::Http, Service::Line]);
+    if protocols.is_empty() {
+        return wrong("is empty: name what is spoken there".to_owned());
+    }
+    for (at, protocol) in protocols.iter().enumerate() {
+        if matches!(protocol, Service::Peer | Service::Auto) {
+            return wrong(format!("\"{protocol}\" is not told from its first bytes"));
+        }
+        if protocols[..at].contains(protocol) {
+            return wrong(format!("\"{protocol}\" is named twice"));
+        }
+    }
+    let greeters: Vec<_> = protocols.iter().filter(|protocol| protocol.greets()).collect();
+    if let [first, second, ..] = greeters[..] {
+        let what = format!(
+            "\"{first}\" and \"{second}\" can't be told apart: in both the server speaks first"
+        );
+        return wrong(what);
+    }
+    Ok(protocols)
+}
+
 /// True when both can't be bound.
 fn collide(a: &ServerEndpoint, b: &ServerEndpoint) -> bool {
-    match (a, b) {
+    match (a.bound(), b.bound()) {
         (ServerEndpoint::Tcp { addr: a, .. }, ServerEndpoint::Tcp { addr: b, .. }) => {
             let is_all = a.ip().is_unspecified() || b.ip().is_unspecified();
             let same_ip = a.ip() == b.ip() || (is_all && a.is_ipv4() == b.is_ipv4());
             a.port() != 0 && a.port() == b.port() && same_ip
         }
         (ServerEndpoint::Unix { path: a, .. }, ServerEndpoint::Unix { path: b, .. }) => a == b,
+        (ServerEndpoint::Systemd { socket: a, .. }, ServerEndpoint::Systemd { socket: b, .. }) => {
+            a == b
+        }
         _ => false,
     }
 }

@@ -445,6 +445,34 @@ fn words_come_back_from_their_texts() {
     }
 }
 
+#[test]
+fn what_is_told_apart_on_one_port_is_checked() {
+    let auto = |endpoint: &str, more: &str| {
+        format!("[[listen]]\nprotocol = \"auto\"\nendpoint = \"{endpoint}\"\n{more}")
+    };
+    let protocols =
+        |text: &str| parse(&format!("{MINIMAL}{text}")).unwrap().listen[0].protocols.clone();
+    assert_eq!(protocols(&auto("tcp:1", "")), [Service::Http, Service::Line]);
+    let both = "protocols = [\"at\", \"line\"]\nclose = \"answered\"";
+    assert_eq!(protocols(&auto("tcp:1", both)), [Service::At, Service::Line]);
+    let at = "protocols = [\"at\"]";
+    for (text, why) in [
+        (auto("tcp:1", "protocols = [1]"), "holds a whole number: only strings"),
+        (auto("tcp:1", "protocols = [\"htp\"]"), "did you mean \"http\"?"),
+        (auto("tcp:1", "protocols = [\"auto\"]"), "\"auto\" is not told from its first bytes"),
+        (auto("tcp:1", "protocols = [\"at\"]\nclose = \"never\""), "belongs to the line"),
+        (auto("haproxy:tcp:1", at), "is beyond this machine"),
+        (auto("systemd:domain=INET:index=0", at), "is beyond this machine"),
+        (auto("tcp:1", at).replace("\"auto\"", "\"http\""), "belongs to protocol = \"auto\""),
+        (auto("tcp:1", "") + &auto("haproxy:tcp:1", ""), "is taken by the auto listener above"),
+    ] {
+        let said = error(&text);
+        assert!(said.contains(why), "{said}");
+    }
+    let behind = parse(&format!("{MINIMAL}{}", auto("haproxy:tcp:1", ""))).unwrap();
+    assert!(!behind.are_accounts_open());
+}
+
 proptest! {
     #[test]
     fn a_configuration_comes_back_from_its_text(
@@ -456,11 +484,15 @@ proptest! {
         let mut config = Config::new(name.clone(), dir);
         config.limits.idle_ms = idle_ms;
         for (index, port) in ports.into_iter().enumerate() {
-            let service = Service::ALL[index % 4];
-            let is_line = service == Service::Line;
-            let close = if is_line { ClosePolicy::Answered } else { ClosePolicy::Never };
-            let endpoint = format!("tcp:{port}").parse().unwrap();
-            config.listen.push(Listen { service, endpoint, close });
+            let service = Service::ALL[index % Service::ALL.len()];
+            let mut listen = Listen::new(service, format!("tcp:{port}").parse().unwrap());
+            if service == Service::Auto {
+                listen.protocols = vec![Service::At, Service::Line];
+            }
+            if listen.speaks(Service::Line) {
+                listen.close = ClosePolicy::Answered;
+            }
+            config.listen.push(listen);
             let endpoint = format!("tcp:127.0.0.1:{port}").parse().ok();
             let endpoint = endpoint.filter(|_| index != 4);
             let foreign = PeerKind::At { per_update: index == 3 };

@@ -106,11 +106,18 @@ pub enum Service {
     At,
     /// The herd's own links.
     Peer,
+    /// Several of these on one port: each connection's is told from its first bytes.
+    Auto,
 }
 
 impl Service {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Http, Self::Line, Self::At, Self::Peer];
+    pub const ALL: [Self; 5] = [Self::Http, Self::Line, Self::At, Self::Peer, Self::Auto];
+
+    /// True where the server speaks first, so that a client's bytes do not tell the protocol.
+    pub fn greets(self) -> bool {
+        !matches!(self, Self::Http | Self::Line | Self::At | Self::Peer | Self::Auto)
+    }
 
     /// Its word in a configuration.
     pub fn name(self) -> &'static str {
@@ -119,6 +126,7 @@ impl Service {
             Self::Line => "line",
             Self::At => "at",
             Self::Peer => "peer",
+            Self::Auto => "auto",
         }
     }
 }

@@ -22,6 +22,10 @@ fn write_config(config: &Config, out: &mut String) -> fmt::Result {
     }
     for listen in &config.listen {
         writeln!(out, "\n[[listen]]\nprotocol = \"{}\"", listen.service)?;
+        if !listen.protocols.is_empty() {
+            let words: Vec<_> = listen.protocols.iter().map(|word| quoted(word.name())).collect();
+            writeln!(out, "protocols = [{}]", words.join(", "))?;
+        }
         writeln!(out, "endpoint = {}", quoted(&listen.endpoint.to_string()))?;
         if listen.close != ClosePolicy::Never {
             writeln!(out, "close = \"{}\"", listen.close)?;

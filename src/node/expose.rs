@@ -197,6 +197,7 @@ fn expose_loop(cx: &Ctx<'_, Node>, out: &mut Exposition) {
     for (name, help, value) in [
         ("bellwether_accepted_total", "Connections accepted.", stats.accepted),
         ("bellwether_refused_total", "Connections closed at accept: too many.", stats.refused),
+        ("bellwether_proxies_refused_total", "No good PROXY header.", stats.proxies_refused),
         ("bellwether_accept_errors_total", "Failed accepts.", stats.accept_errors),
         ("bellwether_accept_exhausted_total", "Accepts short of files.", stats.accept_exhausted),
         ("bellwether_connect_failed_total", "Dials that never came up.", stats.connect_failed),

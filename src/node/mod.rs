@@ -20,6 +20,7 @@ mod links;
 mod mending;
 mod probe;
 mod rendered;
+mod replace;
 mod reports;
 mod retention;
 mod run;
@@ -30,7 +31,7 @@ mod steps;
 mod tickets;
 
 pub use probe::Probe;
-pub use run::{Changes, NodeError, Running, prepare, run};
+pub use run::{Changes, Ended, NodeError, Orders, Running, prepare, run};
 
 use crate::base::Chunk;
 use crate::base::plant::{Bug, is_planted};

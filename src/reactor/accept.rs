@@ -39,7 +39,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         }
     }
 
-    fn accept_from(&mut self, id: ListenerId, state: &mut S) {
+    pub(super) fn accept_from(&mut self, id: ListenerId, state: &mut S) {
         let mut accepted_any = false;
         let mut last_error = None;
         for _ in 0..self.core.board.settings.accepts_per_turn {
@@ -91,17 +91,25 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
     }
 
     fn admit(&mut self, id: ListenerId, socket: B::Socket, peer: Peer, state: &mut S) {
-        let class = self.core.listeners.get(id.0).map(|listener| listener.options.class);
-        if !class.is_some_and(|class| self.has_room_for(&peer, class)) {
+        let Some(listener) = self.core.listeners.get(id.0) else {
             return self.refuse(socket, &peer);
+        };
+        let options = listener.options.clone();
+        // Of a proxy's connections it is not known yet whose they are.
+        let has_room =
+            self.has_room(options.class) && (options.proxied || self.has_room_from(&peer));
+        if !has_room {
+            return self.refuse(socket, &peer);
+        }
+        if options.proxied {
+            return self.admit_nameless(id, socket, peer, &options);
+        }
+        if options.secure.is_some() {
+            return self.admit_to_handshake(id, socket, peer, &options);
         }
         let Some(listener) = self.core.listeners.get_mut(id.0) else {
             return self.refuse(socket, &peer);
         };
-        let options = listener.options.clone();
-        if options.secure.is_some() {
-            return self.admit_to_handshake(id, socket, peer, &options);
-        }
         let protocol = match build(listener.factory.as_mut(), &peer, state) {
             Ok(Some(protocol)) => protocol,
             Ok(None) => return self.refuse(socket, &peer),
@@ -120,7 +128,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             self.core.board.stats.refused += 1;
             return;
         };
-        self.count_accepted(&peer);
+        self.count_accepted(Some(&peer));
         self.came_up(conn, state);
         self.core.board.enqueue(conn);
     }
@@ -157,32 +165,42 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             self.backend.conceal(&mut end.socket);
             end.tls = Some(Box::new(tls));
         }
-        self.count_accepted(&peer);
+        self.count_accepted(Some(&peer));
         self.core.board.rearm(conn);
     }
 
-    fn refuse(&mut self, socket: B::Socket, peer: &Peer) {
+    pub(super) fn refuse(&mut self, socket: B::Socket, peer: &Peer) {
         self.core.board.stats.refuse(peer);
         self.backend.close(socket, Close::Orderly);
     }
 
     /// Peers have a reserve of their own: a flood of clients must not cut the herd apart.
-    fn has_room_for(&self, peer: &Peer, class: Class) -> bool {
+    fn has_room(&self, class: Class) -> bool {
         let settings = &self.core.board.settings;
+        let reserve = if class == Class::Peer { settings.peer_connections_reserve } else { 0 };
+        self.core.accepted_open < settings.connections_max.saturating_add(reserve)
+    }
+
+    pub(super) fn has_room_from(&self, peer: &Peer) -> bool {
         let from_there = match peer {
             Peer::Tcp(addr) if !peer.is_local() => {
                 self.core.by_address.get(&addr.ip()).copied().unwrap_or(0)
             }
             _ => 0,
         };
-        let reserve = if class == Class::Peer { settings.peer_connections_reserve } else { 0 };
-        let most = settings.connections_max.saturating_add(reserve);
-        self.core.accepted_open < most && from_there < settings.per_address_max
+        from_there < self.core.board.settings.per_address_max
     }
 
-    fn count_accepted(&mut self, peer: &Peer) {
+    /// Counts a connection, also for its address if that is known yet.
+    pub(super) fn count_accepted(&mut self, peer: Option<&Peer>) {
         self.core.board.stats.accepted += 1;
         self.core.accepted_open += 1;
+        if let Some(peer) = peer {
+            self.count_from(peer);
+        }
+    }
+
+    pub(super) fn count_from(&mut self, peer: &Peer) {
         if let Peer::Tcp(addr) = peer
             && !peer.is_local()
         {
@@ -191,9 +209,9 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
     }
 
     /// Takes back what [`Self::count_accepted`] counted.
-    pub(super) fn uncount_accepted(&mut self, peer: &Peer) {
+    pub(super) fn uncount_accepted(&mut self, peer: Option<&Peer>) {
         self.core.accepted_open -= 1;
-        if let Peer::Tcp(addr) = peer
+        if let Some(Peer::Tcp(addr)) = peer
             && let Some(count) = self.core.by_address.get_mut(&addr.ip())
         {
             *count -= 1;

@@ -18,6 +18,8 @@ pub(super) enum Due {
     Dial(Key),
     /// A listener that ran out of descriptors tries again.
     Accept(super::ListenerId),
+    /// Who is left of those that a stop lets have their last answers is looked at again.
+    Farewell,
     /// A stop has waited long enough.
     Drain,
 }

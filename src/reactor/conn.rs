@@ -51,12 +51,16 @@ impl Flags {
     pub(super) const SHAKING: Self = Self(1 << 19);
     /// There is a TLS filter.
     pub(super) const SECURED: Self = Self(1 << 21);
+    /// Accepted, and the header of a proxy is awaited: no protocol, and nobody's address.
+    pub(super) const NAMELESS: Self = Self(1 << 23);
     /// The TLS filter holds input: plaintext that came and for which there was no room.
     pub(super) const INSIDE: Self = Self(1 << 20);
 
     /// No call to the protocol but `lost`, no write accepted.
     pub(super) const OVER: Self =
-        Self(Self::CLOSING.0 | Self::DOOMED.0 | Self::DIALING.0 | Self::SHAKING.0);
+        Self(Self::CLOSING.0 | Self::DOOMED.0 | Self::DIALING.0 | Self::RAW.0);
+    /// Accepted or dialled, and not yet what a protocol can talk over.
+    pub(super) const RAW: Self = Self(Self::SHAKING.0 | Self::NAMELESS.0);
 
     pub(super) fn any(self, of: Self) -> bool {
         self.0 & of.0 != 0
@@ -166,7 +170,7 @@ impl Conn {
         if self.is(Flags::DOOMED) {
             return false;
         }
-        if self.is(Flags::SHAKING) {
+        if self.is(Flags::RAW) {
             return self.is(Flags::READABLE) || self.is(Flags::FAILED);
         }
         if self.is(Flags::DIALING) {
@@ -186,7 +190,7 @@ impl Conn {
         if self.is(Flags::DOOMED) || self.is(Flags::DIALING) {
             return None;
         }
-        if self.is(Flags::SHAKING) {
+        if self.is(Flags::RAW) {
             return self.deadline;
         }
         if self.is(Flags::CLOSING) {

@@ -11,9 +11,9 @@ use super::backend::{Ground, PoolMode, Resolve, Target};
 use super::board::{Board, Due};
 use super::pool::{Finish, Mailbox, Pool};
 use super::{
-    Class, ConnId, ConnectError, Ctx, Factory, ListenOptions, ListenerId, Peer, TlsClient,
+    Class, ConnId, ConnectError, Ctx, Factory, ListenOptions, ListenerId, Peer, Protocol, TlsClient,
 };
-use crate::base::{ClientEndpoint, Key, Rng, Slots, TimerKey};
+use crate::base::{ClientEndpoint, Key, Rng, Slots, Tick, TimerKey};
 
 pub(super) struct Core<S> {
     pub(super) board: Board,
@@ -34,6 +34,12 @@ pub(super) struct Core<S> {
     /// The wall clock of this turn, once someone asked.
     pub(super) wall_ns: Cell<Option<u64>>,
     pub(super) stage: Stage,
+    /// Until when a stop lets clients in use have their last answers.
+    pub(super) leaves_at: Tick,
+    /// Listening sockets go to a successor when the loop stops.
+    pub(super) has_successor: bool,
+    /// What takes the place of the protocol that is being called.
+    pub(super) heir: Option<Box<dyn Protocol<S>>>,
     pub(super) holds: u32,
     /// The deadline of the drain under way.
     pub(super) drain_timer: Option<TimerKey>,
@@ -48,7 +54,11 @@ pub(super) enum Stage {
     Running,
     /// `stop` was called in this turn.
     Asked,
-    /// Listeners are closed; holders are waited for.
+    /// Listeners are closed; connections in use get their last answers.
+    Leaving,
+    /// That is over.
+    Left,
+    /// Holders are waited for.
     Held,
     /// Connections are closing.
     Closing,

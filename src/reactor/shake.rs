@@ -90,8 +90,8 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         }
     }
 
-    /// An accepted connection is secured.
-    fn welcome(&mut self, id: ConnId, listener: ListenerId, peer: Peer, state: &mut S) {
+    /// What comes before a protocol is over for an accepted connection.
+    pub(super) fn welcome(&mut self, id: ConnId, listener: ListenerId, peer: Peer, state: &mut S) {
         let protocol = match self.core.listeners.get_mut(listener.0) {
             Some(listener) => build(listener.factory.as_mut(), &peer, state),
             // It stopped listening meanwhile.

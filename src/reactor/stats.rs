@@ -25,6 +25,8 @@ pub struct LoopStats {
     pub refused_from: Tops<IpAddr>,
     /// TLS handshakes of accepted connections that came to nothing.
     pub handshakes_failed: u64,
+    /// Accepted connections without the header that a proxy owes, or with a malformed one.
+    pub proxies_refused: u64,
     /// Accepts that failed for one connection.
     pub accept_errors: u64,
     /// Times that descriptors or memory ran out at an accept.
@@ -74,6 +76,7 @@ impl LoopStats {
             refused: 0,
             refused_from: Tops::new(REFUSED_FROM_MAX),
             handshakes_failed: 0,
+            proxies_refused: 0,
             accept_errors: 0,
             accept_exhausted: 0,
             connected: 0,

@@ -3,6 +3,7 @@
 //! state that outlives a connection (that is the node's).
 
 pub mod at;
+pub mod auto;
 mod console;
 mod gate;
 pub mod http;

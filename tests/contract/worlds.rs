@@ -263,7 +263,7 @@ fn an_application_hears_of_signals() {
         .on_signal(|signal, cx, log| match signal {
             Signal::Hangup => log.note("hangup"),
             Signal::Terminate => cx.stop(),
-            Signal::Interrupt | Signal::User1 => panic!("in the handler"),
+            Signal::Interrupt | Signal::User1 | Signal::User2 => panic!("in the handler"),
         })
         .unwrap();
     for signal in [Signal::User1, Signal::Hangup] {

@@ -128,6 +128,7 @@ impl<D: Desk> HttpConnection<D> {
 
     fn on_head(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, head: &Head<'_>) {
         self.to = head.reply_to();
+        self.say_the_end(cx);
         self.head_since = None;
         let reads = matches!(head.method, Method::Get | Method::Head);
         let is_plain = reads && head.body.is_empty();
@@ -241,7 +242,16 @@ impl<D: Desk> HttpConnection<D> {
         self.codec.discard_body();
     }
 
+    /// A node that is about to stop says so with its answers, so that nothing is asked in vain.
+    #[inline]
+    fn say_the_end(&mut self, cx: &mut Ctx<'_, D>) {
+        if cx.leaving() {
+            self.to = self.to.closing();
+        }
+    }
+
     fn answer(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, answer: Answer) {
+        self.say_the_end(cx);
         let answer = answer.encoded(self.encodings, self.to);
         let wall_ns = cx.wall_ns();
         let (now_ns, from) = (cx.now_ns(), cx.transport().peer());
