@@ -82,7 +82,7 @@ endif
 
 # A rival that cannot be had is named in the results, and hinders no other.
 build-rivals: deps
-	@for tool in nginx h2o redis-server; do \
+	@for tool in nginx h2o redis-server innd; do \
 	    tests/deps.sh $$tool || echo "bench: goes on without $$tool" >&2; \
 	done
 	@$(T)/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
@@ -121,7 +121,8 @@ clean: ## remove what was built and installed (not the herd's data in herd-data/
 deps: $(T)/.deps-test $(T)/.deps-venv $(T)/.deps-npm ## install what tests and benches need
 
 $(T)/.deps-test: tests/deps.sh
-	tests/deps.sh chromium curl git ip iptables node npm nsenter promtool strace venv
+	tests/deps.sh chromium curl expect git innd ip iptables node npm nsenter openssl promtool \
+	    slrnpull strace systemd-socket-activate telnet testssl tin venv
 	@mkdir -p $(T) && touch $@
 
 $(T)/.deps-bench: tests/deps.sh

@@ -13,17 +13,21 @@ import sys
 import results
 from durable_cases import DURABLE_CASES
 from fanout_cases import FANOUT_CASES
+from feed_cases import FEED_CASES
 from harness import BENCH, Bench, Broken
 from herd import HERD_CASES
 from idle_cases import IDLE_CASES
 from line_cases import LINE_CASES
+from pb_cases import PB_CASES
 from search_cases import SEARCH_CASES
 from stored import STORED_CASES
+from tls_cases import TLS_CASES
 from web_cases import WEB_CASES
+from ws_cases import WS_CASES
 
 CASES = {
     **WEB_CASES, **LINE_CASES, **FANOUT_CASES, **DURABLE_CASES, **IDLE_CASES, **STORED_CASES,
-    **SEARCH_CASES, **HERD_CASES,
+    **SEARCH_CASES, **FEED_CASES, **TLS_CASES, **HERD_CASES, **WS_CASES, **PB_CASES,
 }
 # Without another program to compare with it has nothing to say.
 NEEDS_BEFORE = "before"

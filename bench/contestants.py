@@ -4,9 +4,11 @@ Each function returns a server on the server's core, or raises `Missing` where t
 installed. One worker each: there is one core.
 """
 
+import grp
 import json
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import socket
@@ -64,6 +66,25 @@ def nginx(bench, files=None):
     "Optimizing Performance". worker_connections, keepalive_requests, access_log off,
     open_file_cache: nginx.com/blog/tuning-nginx, and nginx.org/en/docs/http/ngx_http_core_module.
     """
+    return nginx_with(bench, files, "nginx", "", "")
+
+
+def nginx_tls(bench, files, pem):
+    """The same over TLS 1.3 with that certificate and key, and with the cipher that we choose.
+
+    ssl_session_tickets on is the default, ssl_buffer_size for long answers too:
+    nginx.org/en/docs/http/ngx_http_ssl_module. Its own advice on HTTPS is one worker per core and
+    sessions that are taken up again: nginx.org/en/docs/http/configuring_https_servers.
+    """
+    settings = f"""\
+    ssl_certificate {pem}; ssl_certificate_key {pem};
+    ssl_protocols TLSv1.3; ssl_prefer_server_ciphers on;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+"""
+    return nginx_with(bench, files, "nginx", "ssl", settings)
+
+
+def nginx_with(bench, files, name, listen, settings):
     folder, port = fresh_folder(bench, "nginx"), free_port()
     user = "user root;" if os.geteuid() == 0 else ""
     temporary = "\n".join(
@@ -81,14 +102,14 @@ http {{
   keepalive_requests 1000000000; keepalive_timeout 300s;
   open_file_cache max=1000 inactive=300s; open_file_cache_valid 300s;
   server {{
-    listen 127.0.0.1:{port} backlog={BACKLOG};
-    location = /hello {{ return 200 "{HELLO}"; }}
+    listen 127.0.0.1:{port} {listen} backlog={BACKLOG};
+{settings}    location = /hello {{ return 200 "{HELLO}"; }}
     location /files/ {{ alias {files or folder}/; default_type application/json; }}
   }}
 }}
 """)
     command = [program("nginx"), "-e", "stderr", "-c", config]
-    return Server("nginx", command, port, bench.folder, says_ready=False)
+    return Server(name, command, port, bench.folder, says_ready=False)
 
 
 def h2o(bench):
@@ -126,6 +147,12 @@ def twisted_web(bench):
 def twisted_line(bench):
     port = free_port()
     command = [sys.executable, BENCH / "twisted/server.py", "twisted", port]
+    return Server("twisted", command, port, bench.folder)
+
+
+def twisted_pb(bench):
+    port = free_port()
+    command = [sys.executable, BENCH / "twisted/pb.py", port]
     return Server("twisted", command, port, bench.folder)
 
 
@@ -223,11 +250,73 @@ def create_stream(port):
             raise Broken(f"JetStream made no stream: {answer!r}")
 
 
-def inn():
-    """Not run. Debian's inn2 wants a mail server beside it; unpacked into a folder of its own,
-    with a configuration that knows no other path, its innd 2.7.1 ends at its start with status 1
-    and says nothing."""
-    raise Missing("Debian's innd 2.7.1 ends at its start outside its own system folders")
+def inn(bench):
+    """innd of Debian's inn2, with all its files in a folder of its own, which must be its user's.
+
+    Default settings, of which icdsynccount (sync of active and history, not of articles) is one:
+    INN never syncs an article. tradspool, hisv6 and tradindexed are what inn.conf comes with.
+    """
+    programs = pathlib.Path("/usr/lib/news/bin")
+    if not (programs / "innd").exists():
+        raise Missing("innd is not installed")
+    folder, port = fresh_folder(bench, "inn"), free_port()
+    root = os.geteuid() == 0
+    user, group = ("news", "news") if root else (pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name)
+    for name in ("etc/filter", "db", "log", "run", "tmp", "http", "spool/articles",
+                 "spool/overview", "spool/incoming", "spool/outgoing", "spool/archive"):
+        (folder / name).mkdir(parents=True)
+    files = {
+        "etc/inn.conf": f"""\
+mta: "/bin/true %s"
+ovmethod: tradindexed
+hismethod: hisv6
+pathhost: inn.example
+domain: example
+fromhost: inn.example
+pathnews: {folder}
+pathbin: {programs}
+pathetc: {folder}/etc
+pathdb: {folder}/db
+pathlog: {folder}/log
+pathrun: {folder}/run
+pathspool: {folder}/spool
+patharticles: {folder}/spool/articles
+pathoverview: {folder}/spool/overview
+pathincoming: {folder}/spool/incoming
+pathoutgoing: {folder}/spool/outgoing
+patharchive: {folder}/spool/archive
+pathhttp: {folder}/http
+pathtmp: {folder}/tmp
+pathcontrol: {programs}/control
+pathfilter: {folder}/etc/filter
+runasuser: {user}
+runasgroup: {group}
+port: {port}
+bindaddress: 127.0.0.1
+""",
+        "etc/storage.conf": "method tradspool {\n    newsgroups: *\n    class: 0\n}\n",
+        "etc/incoming.conf": "streaming: true\npeer load {\n  hostname: 127.0.0.1\n}\n",
+        "etc/newsfeeds": "ME:*::\n", "etc/expire.ctl": "/remember/:10\n*:A:1:never:never\n",
+        "etc/control.ctl": "all:*:*:drop\n", "etc/readers.conf": "", "etc/moderators": "",
+        "db/newsgroups": "", "db/active.times": "", "db/history": "",
+        "db/active": "".join(
+            f"{name} 0000000000 0000000001 {flag}\n"
+            for name, flag in (("control", "n"), ("control.cancel", "n"), ("junk", "n"),
+                               ("misc.test", "y"))),
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    by_user = []
+    if root:
+        subprocess.run(["chown", "-R", "news:news", folder], check=True)
+        by_user = ["setpriv", "--reuid=news", "--regid=news", "--clear-groups"]
+    by_user += ["env", f"INNCONF={folder}/etc/inn.conf"]
+    subprocess.run([*by_user, programs / "makedbz", "-i", "-o", "-s", "2000000",
+                    "-f", folder / "db/history"], check=True)
+    server = Server("INN", [*by_user, programs / "innd", "-d"], port, bench.folder,
+                    says_ready=False)
+    server.news_port = port
+    return server
 
 
 def versions(bench):

@@ -60,7 +60,6 @@ def publish_rivals(bench):
         ("JetStream, sync always", "jetstream", lambda: contestants.jetstream(bench, True)),
         ("JetStream, default", "jetstream", lambda: contestants.jetstream(bench, False)),
         ("Redis, appendfsync always", "redis", lambda: contestants.redis(bench, True)),
-        ("INN", None, contestants.inn),
     ]
 
 

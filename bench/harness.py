@@ -214,8 +214,8 @@ class Bench:
         if len(CORES) < 2:
             self.notes.append("one core only: server and load share it, the rates mean little")
 
-    def bellwether(self, durability, who="bellwether"):
-        """A fresh node with an HTTP and a line listener."""
+    def bellwether(self, durability, who="bellwether", more=""):
+        """A fresh node with an HTTP and a line listener, and more of a configuration."""
         name = f"{who} {durability}"
         folder = self.folder / f"node-{who}-{durability}"
         shutil.rmtree(folder, ignore_errors=True)
@@ -232,7 +232,7 @@ endpoint = "tcp:{http}:interface=127.0.0.1"
 [[listen]]
 protocol = "line"
 endpoint = "tcp:{line}:interface=127.0.0.1"
-""")
+{more}""")
         server = Server(name, [self.bellwether_program, "serve", config], http, self.folder)
         server.line_port = line
         return server

@@ -8,6 +8,8 @@ from web_cases import HELLO, ask
 
 CONNECTIONS = 15_000
 STREAM = b"GET /v1/stream?topic=quiet HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n"
+SOCKET = (b"GET /v1/ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+          b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 HEARTBEAT_S = 15
 
 
@@ -21,9 +23,10 @@ def how_many(bench):
 
 
 def idle(bench):
-    """RSS of a connection that has been answered once; RSS and CPU of one that reads a stream."""
+    """RSS and CPU of connections answered once, of quiet streams, and of quiet sockets."""
     wanted = how_many(bench)
-    for what, request, end in (("kept-alive", HELLO, b"Hello, World!"), ("SSE", STREAM, b"\r\n")):
+    for what, request, end in (("kept-alive", HELLO, b"Hello, World!"), ("SSE", STREAM, b"\r\n"),
+                               ("WebSocket", SOCKET, b"\r\n\r\n")):
         with bench.bellwether("none") as ours:
             warm = [ask(ours.port, request, end)[0] for _ in range(64)]
             before = ours.rss_bytes()

@@ -82,7 +82,8 @@ def hello(bench):
 
 def put_story(port, title, body_bytes):
     """Stores a story; returns the body of the answer to its GET."""
-    body = (b"All the news that fits on one line of this story. " * 100)[:body_bytes]
+    line = b"All the news that fits on one line of this story. "
+    body = (line * (body_bytes // len(line) + 1))[:body_bytes]
     head = f"PUT /v1/stories/{title} HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\n"
     request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
     connection, answer = ask(port, request, b"}")

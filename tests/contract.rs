@@ -6,6 +6,8 @@
 mod bed;
 #[path = "contract/corpora.rs"]
 mod corpora;
+#[path = "contract/doors.rs"]
+mod doors;
 #[path = "contract/flow.rs"]
 mod flow;
 #[path = "contract/life.rs"]
@@ -23,14 +25,14 @@ mod worlds;
 
 /// Instantiates each case for both backends.
 macro_rules! contract {
-    ($system:ident, $simulation:ident, $seeds:expr, $secured:expr;
+    ($system:ident, $simulation:ident, $seeds:expr, $way:expr;
      $($module:ident: $($case:ident)*;)*) => {
         mod $system {
             $(mod $module {
                 $(#[test]
                 fn $case() {
                     let backend = || bellwether::reactor::OsBackend::new().unwrap();
-                    crate::bed::secure($secured);
+                    crate::bed::go($way);
                     crate::$module::$case(&backend);
                 })*
             })*
@@ -40,7 +42,7 @@ macro_rules! contract {
             $(mod $module {
                 $(#[test]
                 fn $case() {
-                    crate::bed::secure($secured);
+                    crate::bed::go($way);
                     for seed in 1..=$seeds {
                         let faults = bellwether::reactor::SimFaults::calm();
                         let backend =
@@ -59,7 +61,7 @@ const SEEDS: u64 = 20;
 const SECURED_SEEDS: u64 = 4;
 
 contract! {
-    on_the_system, in_simulation, crate::SEEDS, false;
+    on_the_system, in_simulation, crate::SEEDS, crate::bed::Way::Clear;
     flow:
         echo_comes_back_whole
         close_flushes_everything_first
@@ -134,65 +136,106 @@ contract! {
         accepts_that_only_fail_do_not_spin
         many_connects_at_once_all_arrive
         unix_sockets_work_the_same;
+    doors:
+        a_connection_is_with_whom_a_proxy_tells_of
+        a_header_may_come_in_pieces
+        nobody_is_served_without_the_header
+        a_header_has_its_time_and_no_more
+        a_header_has_its_bytes_and_no_more
+        a_stop_ends_who_waits_for_a_header
+        a_protocol_gives_up_its_place_with_every_byte
+        who_takes_over_late_hears_of_the_end
+        a_timer_may_hand_over
+        a_stop_lets_clients_in_use_have_their_last_answers
+        a_stop_does_not_wait_for_who_is_silent
+        limits_of_an_address_are_for_whom_a_proxy_tells_of;
 }
 
-// What holds for bytes and lives holds when they are enciphered on the way.
-contract! {
-    secured_on_the_system, secured_in_simulation, crate::SECURED_SEEDS, true;
-    flow:
-        echo_comes_back_whole
-        close_flushes_everything_first
-        input_is_offered_with_what_was_left
-        pause_holds_input_and_resume_feeds_it
-        resume_offers_what_was_left_without_new_bytes
-        a_full_buffer_stops_the_reader_and_drained_tells_of_room
-        a_protocol_takes_its_share_of_a_turn_and_no_more
-        a_fast_sender_does_not_starve_another
-        input_beyond_its_cap_loses_the_connection
-        a_larger_cap_lets_a_larger_message_in
-        a_slow_reader_is_cut_by_the_hard_cap
-        one_large_write_may_pass_the_cap
-        chunks_and_writes_keep_their_order
-        peers_that_stream_to_each_other_do_not_wait_for_each_other
-        writes_of_one_turn_go_out_in_one_write
-        a_fast_reader_may_be_sent_more_than_the_cap_in_a_turn;
-    life:
-        made_comes_first_and_lost_once_and_last
-        a_half_closing_client_gets_its_answer
-        an_unterminated_line_is_still_there_when_the_peer_closes
-        a_large_answer_to_a_half_closed_client_arrives
-        the_end_of_input_is_told_after_all_of_it_was_offered
-        both_half_closes_end_the_connection
-        a_reset_does_not_eat_the_last_reply
-        an_abort_is_a_reset_for_the_peer
-        nothing_is_fed_after_a_close_or_abort
-        writes_after_a_close_go_nowhere
-        a_closing_connection_does_not_wait_for_ever_for_the_peer
-        a_closing_connection_does_not_wait_for_ever_for_a_reader
-        stale_ids_do_nothing
-        an_idle_connection_is_lost
-        traffic_keeps_a_connection_from_being_idle
-        a_timeout_is_called_once
-        a_timeout_moves_and_is_taken_back
-        the_default_timeout_aborts
-        notified_comes_once_and_never_within
-        an_error_loses_its_connection_only_and_flushes
-        a_panic_loses_its_connection_only
-        a_panic_in_lost_or_a_factory_or_a_timer_is_contained
-        a_lost_may_end_other_connections
-        a_paused_connection_hears_of_a_reset
-        reasons_of_its_own_are_kept_and_counted
-        classes_are_counted;
-    secure:
-        both_ends_know_each_other_by_their_keys
-        no_protocol_is_made_for_who_does_not_speak_tls
-        a_server_that_does_not_speak_tls_is_no_connection
-        a_handshake_has_its_time_and_no_more
-        a_handshake_has_its_bytes_and_no_more
-        a_stop_ends_handshakes
-        a_listener_that_closed_takes_nobody_from_a_handshake
-        a_factory_may_still_say_no
-        a_changed_byte_loses_the_connection_for_both
-        an_end_that_nobody_signed_is_a_reset
-        a_byte_at_a_time_is_as_good;
+/// What holds for bytes and lives holds when they are enciphered on the way.
+macro_rules! enciphered {
+    ($system:ident, $simulation:ident, $way:expr; $($case:ident)*) => {
+        contract! {
+            $system, $simulation, crate::SECURED_SEEDS, $way;
+            flow:
+                echo_comes_back_whole
+                close_flushes_everything_first
+                input_is_offered_with_what_was_left
+                pause_holds_input_and_resume_feeds_it
+                resume_offers_what_was_left_without_new_bytes
+                a_full_buffer_stops_the_reader_and_drained_tells_of_room
+                a_protocol_takes_its_share_of_a_turn_and_no_more
+                a_fast_sender_does_not_starve_another
+                input_beyond_its_cap_loses_the_connection
+                a_larger_cap_lets_a_larger_message_in
+                a_slow_reader_is_cut_by_the_hard_cap
+                one_large_write_may_pass_the_cap
+                chunks_and_writes_keep_their_order
+                peers_that_stream_to_each_other_do_not_wait_for_each_other
+                writes_of_one_turn_go_out_in_one_write
+                a_fast_reader_may_be_sent_more_than_the_cap_in_a_turn;
+            life:
+                made_comes_first_and_lost_once_and_last
+                a_half_closing_client_gets_its_answer
+                an_unterminated_line_is_still_there_when_the_peer_closes
+                a_large_answer_to_a_half_closed_client_arrives
+                the_end_of_input_is_told_after_all_of_it_was_offered
+                both_half_closes_end_the_connection
+                a_reset_does_not_eat_the_last_reply
+                an_abort_is_a_reset_for_the_peer
+                nothing_is_fed_after_a_close_or_abort
+                writes_after_a_close_go_nowhere
+                a_closing_connection_does_not_wait_for_ever_for_the_peer
+                a_closing_connection_does_not_wait_for_ever_for_a_reader
+                stale_ids_do_nothing
+                an_idle_connection_is_lost
+                traffic_keeps_a_connection_from_being_idle
+                a_timeout_is_called_once
+                a_timeout_moves_and_is_taken_back
+                the_default_timeout_aborts
+                notified_comes_once_and_never_within
+                an_error_loses_its_connection_only_and_flushes
+                a_panic_loses_its_connection_only
+                a_panic_in_lost_or_a_factory_or_a_timer_is_contained
+                a_lost_may_end_other_connections
+                a_paused_connection_hears_of_a_reset
+                reasons_of_its_own_are_kept_and_counted
+                classes_are_counted;
+            secure:
+                no_protocol_is_made_for_who_does_not_speak_tls
+                a_server_that_does_not_speak_tls_is_no_connection
+                a_handshake_has_its_time_and_no_more
+                a_handshake_has_its_bytes_and_no_more
+                handshakes_have_their_number_and_no_more
+                a_stop_ends_handshakes
+                a_listener_that_closed_takes_nobody_from_a_handshake
+                a_factory_may_still_say_no
+                a_changed_byte_loses_the_connection_for_both
+                an_end_that_nobody_signed_is_a_reset
+                a_byte_at_a_time_is_as_good
+                $($case)*;
+            doors:
+                a_connection_is_with_whom_a_proxy_tells_of
+                a_header_may_come_in_pieces
+                nobody_is_served_without_the_header
+                a_header_has_its_time_and_no_more
+                a_header_has_its_bytes_and_no_more
+                a_stop_ends_who_waits_for_a_header
+                a_protocol_gives_up_its_place_with_every_byte
+                who_takes_over_late_hears_of_the_end
+                a_timer_may_hand_over
+                a_stop_lets_clients_in_use_have_their_last_answers
+                a_stop_does_not_wait_for_who_is_silent;
+        }
+    };
+}
+
+enciphered! {
+    secured_on_the_system, secured_in_simulation, crate::bed::Way::Keys;
+    both_ends_know_each_other_by_their_keys
+}
+
+enciphered! {
+    certified_on_the_system, certified_in_simulation, crate::bed::Way::Certificates;
+    who_is_not_whom_it_dialled_is_no_connection
+    certificates_may_change_while_they_are_shown
 }

@@ -7,6 +7,7 @@ PATH=$PATH:/usr/sbin:/sbin # where Debian keeps some tools from those who are no
 present() {
     case $1 in
     venv) python3 -c 'import venv, ensurepip' 2>/dev/null ;;
+    innd) [ -x /usr/lib/news/bin/innd ] ;;
     perf) perf --version >/dev/null 2>&1 ;; # Debian's is a script that may find no program
     *) command -v "$1" >/dev/null ;;
     esac
@@ -19,9 +20,13 @@ package() {
     nginx) echo nginx-light ;;
     perf) echo linux-perf ;;
     promtool) echo prometheus ;;
+    telnet) echo inetutils-telnet ;;
     node) echo nodejs ;;
+    innd) echo inn2 ;;
     ip) echo iproute2 ;;
+    testssl) echo testssl.sh ;;
     taskset | nsenter) echo util-linux ;;
+    systemd-socket-activate) echo systemd ;;
     *) echo "$1" ;;
     esac
 }
@@ -47,9 +52,19 @@ fi
 echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get update -qq || give_up "apt-get update failed"
+# With this runlevel no package starts its service.
 # shellcheck disable=SC2086 # a list of packages
-$sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null ||
-    give_up "apt-get could not install them"
+install() { $sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+    --no-install-recommends $missing >/dev/null; }
+
+# inn2 can't be set up on a machine whose name has no domain, unless it is told one: any will do.
+name_inn() {
+    [ -f /etc/news/inn.conf ] &&
+        $sudo sed -i 's/^#domain:.*/domain: bellwether.invalid/' /etc/news/inn.conf &&
+        $sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive dpkg --configure -a >/dev/null
+}
+
+install || name_inn || give_up "apt-get could not install them"
 for tool in "$@"; do
     present "$tool" || give_up "$tool is still not found"
 done

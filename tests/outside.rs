@@ -5,6 +5,8 @@
 mod guests;
 #[path = "outside/harness.rs"]
 mod harness;
+#[path = "outside/inn.rs"]
+mod inn;
 #[path = "outside/process.rs"]
 mod process;
 #[path = "outside/raw.rs"]
@@ -34,6 +36,8 @@ mod disk;
 mod durable;
 #[path = "outside/erasure.rs"]
 mod erasure;
+#[path = "outside/feed.rs"]
+mod feed;
 #[path = "outside/herd.rs"]
 mod herd;
 #[path = "outside/http.rs"]
@@ -44,7 +48,21 @@ mod line;
 mod load;
 #[path = "outside/net.rs"]
 mod net;
+#[path = "outside/nntp.rs"]
+mod nntp;
 #[path = "outside/panel.rs"]
 mod panel;
+#[path = "outside/pb.rs"]
+mod pb;
+#[path = "outside/ports.rs"]
+mod ports;
+#[path = "outside/protocols.rs"]
+mod protocols;
 #[path = "outside/search.rs"]
 mod search;
+#[path = "outside/telnet.rs"]
+mod telnet;
+#[path = "outside/tls.rs"]
+mod tls;
+#[path = "outside/ws.rs"]
+mod ws;

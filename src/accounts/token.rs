@@ -42,7 +42,25 @@ impl Token {
 
     /// MD5 of its text: what a Perspective Broker challenge is answered with.
     pub fn digest(&self) -> TokenId {
-        TokenId(Md5::digest(self.0.as_bytes()).into())
+        TokenId::digest_of(&self.0)
+    }
+}
+
+impl TokenId {
+    /// MD5 of a password: of a token's text, or of one that some other server wants.
+    pub fn digest_of(password: &str) -> Self {
+        Self(Md5::digest(password.as_bytes()).into())
+    }
+
+    /// The answer of who has this digest to a challenge: MD5 over both.
+    pub fn response(self, challenge: &[u8]) -> [u8; 16] {
+        Md5::new().chain_update(self.0).chain_update(challenge).finalize().into()
+    }
+
+    /// True when this is the digest of whoever answers a challenge so.
+    pub fn responds(self, challenge: &[u8], response: &[u8]) -> bool {
+        // Compared by their hashes, so that the time it takes tells nothing.
+        blake3::hash(&self.response(challenge)) == blake3::hash(response)
     }
 }
 
@@ -123,6 +141,18 @@ mod tests {
         let token = Token::of([0; 32]);
         assert_eq!(token.digest(), TokenId(Md5::digest(token.text()).into()));
         assert_ne!(token.digest(), token.id());
+    }
+
+    /// The challenge that Twisted 26.10 gave to alice, whose password is `secret`, and her answer.
+    #[test]
+    fn a_challenge_is_answered_as_twisted_answers_it() {
+        let bytes = |text: &str| text.parse::<TokenId>().unwrap().0;
+        let digest = TokenId::digest_of("secret");
+        let challenge = bytes("e63b81c5f04fb8179f0d7c00e2f8fcfc");
+        let response = bytes("4fa5d948e498b7a08c872e88f734551d");
+        assert!(digest.responds(&challenge, &response));
+        assert!(!digest.responds(&response, &challenge));
+        assert!(!digest.responds(&challenge, &response[..15]) && !digest.responds(&challenge, b""));
     }
 
     #[test]

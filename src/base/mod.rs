@@ -9,7 +9,7 @@ mod rng;
 mod slots;
 mod wheel;
 
-pub use endpoint::{ClientEndpoint, EndpointError, ServerEndpoint};
+pub use endpoint::{ClientEndpoint, EndpointError, HandedSocket, ServerEndpoint, SocketDomain};
 pub use inbuf::InBuf;
 pub use outbuf::{Chunk, OutBuf};
 pub use rng::Rng;

@@ -47,7 +47,7 @@ impl Local {
         let failed = |error: &dyn std::fmt::Display| Failure::failed(error.to_string());
         let config = Config::load(Path::new(file)).map_err(|error| failed(&error))?;
         let key = load_or_make_key(&config.dir).map_err(|error| failed(&error))?;
-        let mut http = config.listen.iter().filter(|listen| listen.service == Service::Http);
+        let mut http = config.listen.iter().filter(|listen| listen.speaks(Service::Http));
         let door = http.find_map(|listen| door(&listen.endpoint));
         let door = door.ok_or_else(|| {
             Failure::failed(format!(
@@ -134,6 +134,11 @@ fn door(endpoint: &ServerEndpoint) -> Option<Door> {
             Some(Door::Tcp(SocketAddr::new(ip, addr.port())))
         }
         ServerEndpoint::Unix { path, .. } => Some(Door::Unix(path.clone())),
+        // We do not know its address, or are no proxy; and only by its own name would it show a
+        // certificate that we could trust.
+        ServerEndpoint::Systemd { .. }
+        | ServerEndpoint::Haproxy(_)
+        | ServerEndpoint::Tls { .. } => None,
     }
 }
 

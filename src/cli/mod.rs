@@ -8,6 +8,7 @@ mod args;
 mod chart;
 mod charter;
 mod client;
+mod dev_cert;
 mod failure;
 mod follow;
 mod herd;
@@ -19,6 +20,7 @@ mod load;
 mod local;
 mod logging;
 mod nearest;
+mod pb;
 mod publish;
 mod read;
 mod search;
@@ -66,6 +68,8 @@ const COMMANDS: &[Command] = &[
     charter::COMMAND,
     account::COMMAND,
     token::COMMAND,
+    dev_cert::COMMAND,
+    pb::COMMAND,
     load::COMMAND,
     sim::COMMAND,
 ];

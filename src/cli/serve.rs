@@ -5,12 +5,16 @@ use super::args::{self, Args, Opt};
 use super::failure::Failure;
 use super::leash;
 use crate::config::Config;
-use crate::node::{self, Changes};
+use crate::node::{self, Changes, Ended, Orders};
+use crate::reactor::Retired;
 use log::LevelFilter;
 use signal_hook::consts::SIGXFSZ;
+use std::env;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -32,7 +36,15 @@ Options:
 
 SIGTERM and ^C drain: no new work is taken, answers are finished, everything goes to disk, within
 limits.drain_ms. A second signal ends the process at once. SIGHUP reads the configuration again and
-takes from it what can change while the node runs: the level of its log.
+takes from it what can change while the node runs: the level of its log; and certificates whose
+files have changed, which are looked at now and then in any case.
+
+SIGUSR2 runs the program's file anew in the place of this process, for a new version or a changed
+configuration, if `serve --check` finds nothing wrong with that: the node drains, and its listening
+sockets stay open, so that whoever connects meanwhile waits and nobody is refused.
+
+systemd: endpoints listen on the sockets of a .socket unit; where NOTIFY_SOCKET is set
+(Type=notify), READY=1, RELOADING=1, STOPPING=1 and, for WatchdogSec=, WATCHDOG=1 are told.
 
 A small configuration:
   name = \"hill\"
@@ -65,12 +77,9 @@ fn run(given: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
     outlive_the_file_limit()?;
     let held = args.has(leash::OPTION);
     let mut said = Ok(());
-    let path = PathBuf::from(file);
-    let reread = move || {
-        let config = Config::load(&path).map_err(|error| error.to_string())?;
-        Ok(Changes { level: config.log.level.unwrap_or(LevelFilter::Info) })
-    };
-    node::run(config, reread, |running| {
+    let program = program()
+        .map_err(|error| Failure::failed(format!("cannot find this program's file: {error}")))?;
+    let ended = node::run(config, orders(Path::new(file), &program), |running| {
         said = writeln!(out, "ready {}", running.name).and_then(|()| out.flush());
         if held && let Err(error) = leash::hold() {
             log::error!("standard input can't be watched: {error}");
@@ -78,7 +87,53 @@ fn run(given: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
     })
     .map_err(|error| Failure::failed(error.to_string()))?;
     log::logger().flush();
-    Ok(said?)
+    match ended {
+        Ended::Stopped => Ok(said?),
+        Ended::Replaced(sockets) => Err(replace(&program, sockets)),
+    }
+}
+
+/// What the node asks for while it runs.
+fn orders(
+    file: &Path,
+    program: &Path,
+) -> Orders<
+    impl Fn() -> Result<Changes, String> + Send + Sync + 'static,
+    impl Fn() -> Result<(), String> + Send + Sync + 'static,
+> {
+    let (read, checked, program) = (file.to_owned(), file.to_owned(), program.to_owned());
+    let reread = move || {
+        let config = Config::load(&read).map_err(|error| error.to_string())?;
+        Ok(Changes { level: config.log.level.unwrap_or(LevelFilter::Info) })
+    };
+    let check = move || {
+        let mut command = process::Command::new(&program);
+        let said = command.args(["serve", "--check"]).arg(&checked).output();
+        let said = said.map_err(|error| format!("{}: {error}", program.display()))?;
+        let why = || String::from_utf8_lossy(&said.stderr).trim_end().to_owned();
+        if said.status.success() { Ok(()) } else { Err(why()) }
+    };
+    Orders { reread, check }
+}
+
+/// This program's file, as it was named: where that is a link, it may lead elsewhere by now.
+fn program() -> io::Result<PathBuf> {
+    let named = env::args_os().next().map(PathBuf::from);
+    match named.filter(|named| named.components().count() > 1) {
+        Some(named) => std::path::absolute(named),
+        None => env::current_exe(),
+    }
+}
+
+/// Runs the program's file in the place of this process. Returns only when it can't.
+fn replace(program: &Path, sockets: Vec<Retired>) -> Failure {
+    let mut command = process::Command::new(program);
+    command.args(env::args_os().skip(1));
+    let error = match Retired::hand_on(&mut command, sockets) {
+        Ok(()) => command.exec(),
+        Err(error) => error,
+    };
+    Failure::failed(format!("{} can't take over: {error}", program.display()))
 }
 
 /// A file that may not grow (`ulimit -f`) is a full disk, which a node lives through: writes fail

@@ -36,14 +36,12 @@ impl<'a> Document<'a> {
 
 /// Keys that an earlier version knew or a later one will, and what to say of them; a `.` at the end
 /// stands for every key of a section.
-const ELSEWHERE: [(&str, &str); 4] = [
+const ELSEWHERE: [(&str, &str); 2] = [
     (
         "insecure_peers",
         "is gone, since links are encrypted: remove it, and give each peer beyond this machine its \
          key (bellwether key prints it)",
     ),
-    ("peer.accept", "news feeds are not supported by this version: remove it"),
-    ("peer.offer", "news feeds are not supported by this version: remove it"),
     ("places.url", "place services are not supported by this version: remove it"),
 ];
 
@@ -146,6 +144,23 @@ impl<'a> Section<'a> {
             DeValue::Integer(number) => Some(number.to_string()),
             other => other.as_str().map(str::to_owned),
         })
+    }
+
+    /// A list of words in a grammar of their own.
+    pub(super) fn parsed_list<T>(&self, key: &str) -> Result<Option<Vec<T>>, ConfigError>
+    where
+        T: FromStr<Err: Display>,
+    {
+        let expected = "a list of strings in quotes";
+        let Some(array) = self.typed(key, expected, DeValue::as_array)? else { return Ok(None) };
+        let mut all = Vec::new();
+        for value in array {
+            let value = value.get_ref();
+            let wrong = || self.error(key, format!("holds {}: only strings", kind_of(value)));
+            let text = value.as_str().ok_or_else(wrong)?;
+            all.push(text.parse().map_err(|error: T::Err| self.error(key, error))?);
+        }
+        Ok(Some(all))
     }
 
     /// `true` or `false`.

@@ -80,8 +80,18 @@ limits! {
     update_bytes: usize = 16 * 1024 * 1024, KIB, 16 * MIB;
     /// What is kept in memory of the bodies of all HTTP requests under way.
     bodies_bytes: u64 = 256 * MIB, 16 * MIB, 1024 * 1024 * MIB;
+    /// How long a newsreader may be silent.
+    nntp_idle_ms: u64 = 600_000, 100, DAY_MS;
+    /// Newsreaders' connections that may be compressed at a time, each in 350 KiB of memory.
+    compressed_connections: usize = 64, 0, 65_536;
     /// A line of the line protocol, without its end.
     line_bytes: usize = 65_536, 256, MIB;
+    /// A message of Perspective Broker.
+    pb_message_bytes: usize = 2 * 1024 * 1024, 64 * KIB, 32 * MIB;
+    /// References that each side of a Perspective Broker connection may hold.
+    pb_references: usize = 1024, 8, MIB;
+    /// Updates that a subscriber over Perspective Broker may have unanswered.
+    pb_unanswered_updates: usize = 64, 1, 65_536;
     /// How long an HTTP request's head may take.
     head_ms: u64 = 10_000, 100, HOUR_MS;
     /// How long a request's body may come slower than `body_bytes_per_s`.
@@ -90,6 +100,17 @@ limits! {
     body_bytes_per_s: u64 = 1024, 1, 1024 * MIB;
     /// How long a TLS handshake may take.
     handshake_ms: u64 = 10_000, 100, 600_000;
+    /// TLS handshakes under way at a time on one listener; other connections wait to be accepted.
+    handshakes: usize = 1024, 1, MIB;
+    /// How often the certificates of listeners are looked at for changes.
+    certificates_ms: u64 = 10_000, 100, DAY_MS;
+    /// The header of a proxy's PROXY protocol, with all that is told in it.
+    proxy_bytes: usize = 536, 232, 65_551;
+    /// How long the header of a proxy's PROXY protocol may take.
+    proxy_ms: u64 = 5_000, 100, 600_000;
+    /// How long a client may say nothing on a port of several protocols before it is taken for one
+    /// to whom the server speaks first.
+    silence_ms: u64 = 500, 10, 60_000;
     /// How long an HTTP connection may be silent.
     idle_ms: u64 = 60_000, 100, DAY_MS;
     /// Connections at a time; 0: as `RLIMIT_NOFILE` allows, less a reserve.
@@ -98,6 +119,9 @@ limits! {
     per_address: usize = 1024, 1, 16 * MIB;
     /// How far ahead of the clock a position report may be.
     report_ahead_ms: u64 = 24 * 3_600_000, 0, 366 * DAY_MS;
+    /// How long a stop waits for the next request of connections that were in use, to close them
+    /// behind its answer.
+    farewell_ms: u64 = 500, 0, 60_000;
     /// How long a drain may take before connections are cut.
     drain_ms: u64 = 10_000, 0, HOUR_MS;
     /// How long a closed connection may take to accept its last bytes.
@@ -119,6 +143,15 @@ limits! {
     stall_ms: u64 = 60_000, 100, DAY_MS;
     /// What a peer may send before we give it credit.
     peer_window_bytes: usize = 1024 * 1024, 64 * KIB, 256 * MIB;
+    /// A message of a WebSocket.
+    ws_message_bytes: usize = 16 * 1024 * 1024, KIB, 16 * MIB;
+    /// What is remembered of each direction of a WebSocket, so that its next messages deflate
+    /// better; below 512 nothing is.
+    ws_context_bytes: usize = 0, 0, 32 * KIB;
+    /// Subscriptions of one WebSocket at a time.
+    ws_subscriptions: usize = 64, 1, 10_000;
+    /// Writes of one WebSocket that may wait for their end; then it is not read.
+    ws_writes: usize = 64, 1, 10_000;
     /// How often both ends of a link compare all that they have.
     digest_ms: u64 = 30_000, 100, DAY_MS;
     /// What may wait in memory for the updates before it, from all peers together.
@@ -157,6 +190,10 @@ limits! {
     searches: usize = 32, 0, 10_000;
     /// How long a search may take.
     search_ms: u64 = 500, 10, 60_000;
+    /// A line typed at a Telnet console, without its end.
+    telnet_line_bytes: usize = 16 * 1024, 80, 64 * KIB;
+    /// How long a Telnet console may be silent.
+    telnet_idle_ms: u64 = 1_800_000, 100, DAY_MS;
     /// A turn of the loop that took longer is logged.
     turn_slow_ms: u64 = 50, 1, 600_000;
 }

@@ -1,14 +1,15 @@
 //! Layer 1: what an operator may say, and what is wrong with how they said it.
 //!
 //! Owns the configuration file: its keys, the limits with their bounds, and one-line errors that
-//! name file, line, key and the nearest known key. And the node's secret key. Loads these two
-//! files; opens nothing else.
+//! name file, line, key and the nearest known key. The node's secret key, and the files that TLS
+//! needs. Loads these files; opens nothing else.
 
 mod document;
 mod error;
 mod key;
 mod limits;
 mod logs;
+mod pem;
 mod read;
 mod retention;
 #[cfg(test)]
@@ -21,8 +22,9 @@ pub(crate) use error::distance;
 pub use key::{KeyError, load_or_make_key};
 pub use limits::{Limit, Limits};
 pub use logs::{LogConfig, LogFormat};
+pub use pem::{PemError, PemFile, PemStamp, read_authorities, read_folder, read_pem};
 pub use retention::Keep;
-pub use values::{ClosePolicy, Durability, PeerKind, Service, ValueError};
+pub use values::{ClosePolicy, Durability, FeedRules, PeerKind, Service, ValueError};
 
 use crate::base::{ClientEndpoint, ServerEndpoint};
 use crate::update::PublicKey;
@@ -60,10 +62,33 @@ pub struct Config {
 pub struct Listen {
     /// What is spoken there.
     pub service: Service,
+    /// With [`Service::Auto`] what is told apart there; empty for others.
+    pub protocols: Vec<Service>,
     /// Where.
     pub endpoint: ServerEndpoint,
     /// When a connection of the line protocol is closed; [`ClosePolicy::Never`] for others.
     pub close: ClosePolicy,
+    /// The folder of certificates for connections that begin in the clear and are secured when
+    /// their clients ask for it.
+    pub certificates: Option<PathBuf>,
+}
+
+impl Listen {
+    /// A listener of one protocol.
+    pub fn new(service: Service, endpoint: ServerEndpoint) -> Self {
+        Self {
+            service,
+            protocols: Vec::new(),
+            endpoint,
+            close: ClosePolicy::Never,
+            certificates: None,
+        }
+    }
+
+    /// True when this is spoken there, be it among others.
+    pub fn speaks(&self, service: Service) -> bool {
+        self.service == service || self.protocols.contains(&service)
+    }
 }
 
 /// One peer.

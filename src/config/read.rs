@@ -1,12 +1,14 @@
 //! A configuration out of its file: each section in turn, then what must hold between them.
 
 use super::document::{Document, Section};
+use super::values::wildmat_fault;
 use super::{
-    ClosePolicy, Config, ConfigError, Durability, Limits, Listen, Peer, PeerKind, Service, logs,
-    retention,
+    ClosePolicy, Config, ConfigError, Durability, FeedRules, Limits, Listen, Peer, PeerKind,
+    Service, logs, retention,
 };
 use crate::base::{ClientEndpoint, ServerEndpoint};
 use crate::update::{ORIGIN_BYTES_MAX, PublicKey};
+use std::path::PathBuf;
 
 const ROOT_KEYS: [&str; 11] = [
     "name",
@@ -21,8 +23,11 @@ const ROOT_KEYS: [&str; 11] = [
     "retention",
     "log",
 ];
-const LISTEN_KEYS: [&str; 3] = ["protocol", "endpoint", "close"];
-const PEER_KEYS: [&str; 5] = ["name", "endpoint", "kind", "key", "per_update"];
+const LISTEN_KEYS: [&str; 5] = ["protocol", "protocols", "endpoint", "close", "certificates"];
+/// Protocols in which a client may ask for TLS.
+const UPGRADES: [&str; 1] = ["nntp"];
+const PEER_KEYS: [&str; 8] =
+    ["name", "endpoint", "kind", "key", "per_update", "accept", "offer", "trusts_cancels"];
 
 pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigError> {
     let document = Document { file, text };
@@ -84,7 +89,10 @@ fn listeners(root: &Section<'_>) -> Result<Vec<Listen>, ConfigError> {
             let what = format!("{endpoint} is taken by the {} listener above", other.service);
             return Err(section.error("endpoint", what));
         }
-        if service == Service::At && !endpoint.is_local() {
+        let protocols = protocols(&section, service)?;
+        let listen = Listen { protocols, ..Listen::new(service, endpoint) };
+        let endpoint = &listen.endpoint;
+        if listen.speaks(Service::At) && !endpoint.is_local() {
             let what = format!(
                 "{endpoint} is beyond this machine, and whoever says AT moves anyone: use a \
                  loopback or unix endpoint, or a line listener and a peer of kind \"at\""
@@ -92,25 +100,82 @@ fn listeners(root: &Section<'_>) -> Result<Vec<Listen>, ConfigError> {
             return Err(section.error("endpoint", what));
         }
         let close: Option<ClosePolicy> = section.parsed("close")?;
-        if close.is_some() && service != Service::Line {
+        if close.is_some() && !listen.speaks(Service::Line) {
             let what = format!("belongs to the line protocol, not to {service}");
             return Err(section.error("close", what));
         }
-        listeners.push(Listen { service, endpoint, close: close.unwrap_or_default() });
+        let certificates = secured(&section, &listen)?;
+        let close = close.unwrap_or_default();
+        listeners.push(Listen { close, certificates, ..listen });
     }
     Ok(listeners)
 }
 
+/// The folder of certificates of a listener whose clients ask for TLS when they are connected.
+fn secured(section: &Section<'_>, listen: &Listen) -> Result<Option<PathBuf>, ConfigError> {
+    let service = listen.service;
+    let is_tls = matches!(listen.endpoint.bound(), ServerEndpoint::Tls { .. });
+    if is_tls && service == Service::Peer {
+        let what = "links of the herd are secured by the nodes' keys: use a tcp endpoint";
+        return Err(section.error("endpoint", what));
+    }
+    match section.word("certificates")? {
+        None => Ok(None),
+        Some(_) if is_tls => {
+            Err(section.error("certificates", "are those of the tls endpoint itself"))
+        }
+        Some(_) if !UPGRADES.contains(&service.name()) => {
+            let what = format!("belong to a tls endpoint: {service} knows no way to ask for them");
+            Err(section.error("certificates", what))
+        }
+        Some(folder) => Ok(Some(folder.into())),
+    }
+}
+
+/// What is told apart on a port of several protocols.
+fn protocols(section: &Section<'_>, service: Service) -> Result<Vec<Service>, ConfigError> {
+    let wrong = |what: String| Err(section.error("protocols", what));
+    let given: Option<Vec<Service>> = section.parsed_list("protocols")?;
+    if service != Service::Auto {
+        return match given {
+            Some(_) => wrong(format!("belongs to protocol = \"auto\", not to \"{service}\"")),
+            None => Ok(Vec::new()),
+        };
+    }
+    let protocols = given.unwrap_or_else(|| vec![Service::Http, Service::Line]);
+    if protocols.is_empty() {
+        return wrong("is empty: name what is spoken there".to_owned());
+    }
+    for (at, protocol) in protocols.iter().enumerate() {
+        if matches!(protocol, Service::Peer | Service::Auto) {
+            return wrong(format!("\"{protocol}\" is not told from its first bytes"));
+        }
+        if protocols[..at].contains(protocol) {
+            return wrong(format!("\"{protocol}\" is named twice"));
+        }
+    }
+    let greeters: Vec<_> = protocols.iter().filter(|protocol| protocol.greets()).collect();
+    if let [first, second, ..] = greeters[..] {
+        let what = format!(
+            "\"{first}\" and \"{second}\" can't be told apart: in both the server speaks first"
+        );
+        return wrong(what);
+    }
+    Ok(protocols)
+}
+
 /// True when both can't be bound.
 fn collide(a: &ServerEndpoint, b: &ServerEndpoint) -> bool {
-    match (a, b) {
-        (ServerEndpoint::Tcp { addr: a, .. }, ServerEndpoint::Tcp { addr: b, .. }) => {
+    match (a.bound(), b.bound()) {
+        (ServerEndpoint::Unix { path: a, .. }, ServerEndpoint::Unix { path: b, .. }) => a == b,
+        (ServerEndpoint::Systemd { socket: a, .. }, ServerEndpoint::Systemd { socket: b, .. }) => {
+            a == b
+        }
+        (a, b) => a.addr().zip(b.addr()).is_some_and(|(a, b)| {
             let is_all = a.ip().is_unspecified() || b.ip().is_unspecified();
             let same_ip = a.ip() == b.ip() || (is_all && a.is_ipv4() == b.is_ipv4());
             a.port() != 0 && a.port() == b.port() && same_ip
-        }
-        (ServerEndpoint::Unix { path: a, .. }, ServerEndpoint::Unix { path: b, .. }) => a == b,
-        _ => false,
+        }),
     }
 }
 
@@ -134,7 +199,7 @@ fn peers(root: &Section<'_>, own_name: &str) -> Result<Vec<Peer>, ConfigError> {
             let what = format!("{endpoint} is where peer {:?} is", other.name);
             return Err(section.error("endpoint", what));
         }
-        let key = peer_key(&section, kind, endpoint.as_ref())?;
+        let key = peer_key(&section, &kind, endpoint.as_ref())?;
         if let Some(other) = peers.iter().find(|other| key.is_some() && other.key == key) {
             return Err(section.error("key", format!("is that of peer {:?}", other.name)));
         }
@@ -145,35 +210,56 @@ fn peers(root: &Section<'_>, own_name: &str) -> Result<Vec<Peer>, ConfigError> {
 
 /// True when both lead to one server, whatever their time-outs.
 fn same_place(a: &ClientEndpoint, b: &ClientEndpoint) -> bool {
-    match (a, b) {
-        (
-            ClientEndpoint::Tcp { host: a, port: a_port, .. },
-            ClientEndpoint::Tcp { host: b, port: b_port, .. },
-        ) => (a, a_port) == (b, b_port),
-        (ClientEndpoint::Unix { path: a, .. }, ClientEndpoint::Unix { path: b, .. }) => a == b,
-        _ => false,
+    if let (ClientEndpoint::Unix { path: a, .. }, ClientEndpoint::Unix { path: b, .. }) = (a, b) {
+        return a == b;
     }
+    a.host_and_port().is_some_and(|place| b.host_and_port() == Some(place))
 }
 
 fn peer_kind(section: &Section<'_>) -> Result<PeerKind, ConfigError> {
     let kind = section.parsed("kind")?.unwrap_or(PeerKind::Herd);
-    match (kind, section.flag("per_update")?) {
-        (PeerKind::Herd, Some(_)) => {
-            Err(section.error("per_update", "belongs to peers of kind \"at\""))
+    let foreign = match &kind {
+        PeerKind::Herd => &["per_update", "accept", "offer", "trusts_cancels"][..],
+        PeerKind::At { .. } => &["accept", "offer", "trusts_cancels"][..],
+        PeerKind::Nntp(_) => &["per_update"][..],
+    };
+    if let Some(key) = foreign.iter().find(|key| section.has(key)) {
+        let other = if *key == "per_update" { "at" } else { "nntp" };
+        return Err(section.error(key, format!("belongs to peers of kind {other:?}")));
+    }
+    Ok(match kind {
+        PeerKind::Herd => PeerKind::Herd,
+        PeerKind::At { per_update } => {
+            PeerKind::At { per_update: section.flag("per_update")?.unwrap_or(per_update) }
         }
-        (PeerKind::At { .. }, Some(per_update)) => Ok(PeerKind::At { per_update }),
-        (kind, None) => Ok(kind),
+        PeerKind::Nntp(rules) => PeerKind::Nntp(FeedRules {
+            accept: wildmat(section, "accept")?.unwrap_or(rules.accept),
+            offer: wildmat(section, "offer")?.unwrap_or(rules.offer),
+            trusts_cancels: section.flag("trusts_cancels")?.unwrap_or(rules.trusts_cancels),
+        }),
+    })
+}
+
+fn wildmat(section: &Section<'_>, key: &'static str) -> Result<Option<String>, ConfigError> {
+    let Some(text) = section.text(key)? else { return Ok(None) };
+    match wildmat_fault(text) {
+        Some(fault) => Err(section.error(key, format!("{text:?} {fault}"))),
+        None => Ok(Some(text.to_owned())),
     }
 }
 
 fn peer_key(
     section: &Section<'_>,
-    kind: PeerKind,
+    kind: &PeerKind,
     endpoint: Option<&ClientEndpoint>,
 ) -> Result<Option<PublicKey>, ConfigError> {
     let key = section.parsed("key")?;
     match (kind, endpoint) {
-        (PeerKind::At { .. }, _) if key.is_some() => {
+        (PeerKind::Herd, Some(ClientEndpoint::Tls { .. })) => {
+            let what = "links of the herd are secured by the nodes' keys: use a tcp endpoint";
+            Err(section.error("endpoint", what))
+        }
+        (PeerKind::At { .. } | PeerKind::Nntp(_), _) if key.is_some() => {
             Err(section.error("key", "belongs to peers of kind \"herd\""))
         }
         (_, None) if key.is_none() => {

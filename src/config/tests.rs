@@ -119,36 +119,57 @@ fn unknown_keys_name_their_line_and_the_nearest_known_key() {
 
 #[test]
 fn what_only_later_versions_can_do_is_refused_and_says_so() {
-    let listen = |protocol| format!("[[listen]]\nprotocol = {protocol:?}\nendpoint = \"tcp:1\"");
     let table = [
         (
-            listen("nntp"),
-            "herd.toml:4: listen.protocol: \"nntp\" is not supported by this version: use \
-             \"http\", \"line\", \"at\" or \"peer\"",
-        ),
-        (
-            "insecure_peers = true".to_owned(),
+            "insecure_peers = true",
             "herd.toml:3: insecure_peers: is gone, since links are encrypted: remove it, and give \
              each peer beyond this machine its key (bellwether key prints it)",
         ),
         (
-            "[[peer]]\nname=\"B\"\nendpoint=\"tcp:127.0.0.1:1\"\nkind=\"nntp\"".to_owned(),
-            "herd.toml:6: peer.kind: \"nntp\" is not supported by this version: use \"herd\" or \
-             \"at\"",
-        ),
-        (
-            "[places]\nurl = \"http://x\"".to_owned(),
+            "[places]\nurl = \"http://x\"",
             "herd.toml:4: places.url: place services are not supported by this version: remove it",
         ),
         (
-            "[[listen]]\nprotocol = \"http\"\nendpoint = \"tls:/d:port=1\"".to_owned(),
-            "herd.toml:5: listen.endpoint: tls endpoints are not supported by this version: use \
-             tcp, tcp6, unix",
+            "[[listen]]\nprotocol = \"http\"\nendpoint = \"stdio:\"",
+            "herd.toml:5: listen.endpoint: stdio endpoints are not supported by this version: use \
+             tcp, tcp6, unix, tls",
         ),
     ];
     for (more, expected) in table {
-        assert_eq!(error(&more), expected);
+        assert_eq!(error(more), expected);
     }
+}
+
+#[test]
+fn certificates_belong_where_they_are_shown() {
+    let listen = |protocol, more| format!("[[listen]]\nprotocol = {protocol:?}\n{more}");
+    let keys = "links of the herd are secured by the nodes' keys: use a tcp endpoint";
+    let table = [
+        (listen("peer", "endpoint = \"tls:/d:port=1\""), format!("5: listen.endpoint: {keys}")),
+        (
+            listen("http", "endpoint = \"tls:/d:port=1\"\ncertificates = \"/d\""),
+            "6: listen.certificates: are those of the tls endpoint itself".to_owned(),
+        ),
+        (
+            listen("http", "endpoint = \"tcp:1\"\ncertificates = \"/d\""),
+            "6: listen.certificates: belong to a tls endpoint: http knows no way to ask for them"
+                .to_owned(),
+        ),
+        (
+            "[[peer]]\nname = \"B\"\nendpoint = \"tls:localhost:1\"".to_owned(),
+            format!("5: peer.endpoint: {keys}"),
+        ),
+    ];
+    for (more, expected) in table {
+        assert_eq!(error(&more), format!("herd.toml:{expected}"));
+    }
+    let config = Config::parse(
+        "name = \"a\"\ndir = \"d\"\n[[listen]]\nprotocol = \"http\"\n\
+         endpoint = \"tls:/c:port=1:clientCA=/ca\"",
+        "herd.toml",
+    );
+    let config = config.unwrap();
+    assert_eq!(Config::parse(&config.to_toml(), "again"), Ok(config));
 }
 
 #[test]
@@ -222,6 +243,20 @@ fn wrong_values_are_named_with_what_is_expected() {
         (
             "[[peer]]\nname = \"B\"\nendpoint = \"tcp:127.0.0.1:1\"\nper_update = true",
             "herd.toml:6: peer.per_update: belongs to peers of kind \"at\"",
+        ),
+        (
+            "[[peer]]\nname = \"B\"\nendpoint = \"tcp:127.0.0.1:1\"\nkind = \"at\"\noffer = \"*\"",
+            "herd.toml:7: peer.offer: belongs to peers of kind \"nntp\"",
+        ),
+        (
+            "[[peer]]\nname = \"B\"\nendpoint = \"unix:b\"\nkind = \"nntp\"\noffer = \"a,!\"",
+            "herd.toml:7: peer.offer: \"a,!\" has an empty pattern: write group names with * and \
+             ?, with commas between them",
+        ),
+        (
+            "[[peer]]\nname = \"B\"\nendpoint = \"unix:b\"\nkind = \"nntp\"\naccept = \"[a]\"",
+            "herd.toml:7: peer.accept: \"[a]\" is no wildmat: of signs it has only * ? ! and \
+             commas",
         ),
         (
             "[[peer]]\nname = \"B C\"\nendpoint = \"tcp:127.0.0.1:1\"",
@@ -385,7 +420,20 @@ fn limits_keep_their_bounds_and_their_relations() {
 
 #[test]
 fn the_table_of_limits_is_sound() {
-    let units = ["bytes", "updates", "ms", "s", "fields", "connections", "address", "searches"];
+    let units = [
+        "bytes",
+        "updates",
+        "ms",
+        "s",
+        "fields",
+        "connections",
+        "address",
+        "searches",
+        "references",
+        "handshakes",
+        "subscriptions",
+        "writes",
+    ];
     for (limit, value) in Limits::default().values() {
         assert!((limit.min..=limit.max).contains(&limit.default), "{}", limit.name);
         assert_eq!(value, limit.default);
@@ -445,6 +493,34 @@ fn words_come_back_from_their_texts() {
     }
 }
 
+#[test]
+fn what_is_told_apart_on_one_port_is_checked() {
+    let auto = |endpoint: &str, more: &str| {
+        format!("[[listen]]\nprotocol = \"auto\"\nendpoint = \"{endpoint}\"\n{more}")
+    };
+    let protocols =
+        |text: &str| parse(&format!("{MINIMAL}{text}")).unwrap().listen[0].protocols.clone();
+    assert_eq!(protocols(&auto("tcp:1", "")), [Service::Http, Service::Line]);
+    let both = "protocols = [\"at\", \"line\"]\nclose = \"answered\"";
+    assert_eq!(protocols(&auto("tcp:1", both)), [Service::At, Service::Line]);
+    let at = "protocols = [\"at\"]";
+    for (text, why) in [
+        (auto("tcp:1", "protocols = [1]"), "holds a whole number: only strings"),
+        (auto("tcp:1", "protocols = [\"htp\"]"), "did you mean \"http\"?"),
+        (auto("tcp:1", "protocols = [\"auto\"]"), "\"auto\" is not told from its first bytes"),
+        (auto("tcp:1", "protocols = [\"at\"]\nclose = \"never\""), "belongs to the line"),
+        (auto("haproxy:tcp:1", at), "is beyond this machine"),
+        (auto("systemd:domain=INET:index=0", at), "is beyond this machine"),
+        (auto("tcp:1", at).replace("\"auto\"", "\"http\""), "belongs to protocol = \"auto\""),
+        (auto("tcp:1", "") + &auto("haproxy:tcp:1", ""), "is taken by the auto listener above"),
+    ] {
+        let said = error(&text);
+        assert!(said.contains(why), "{said}");
+    }
+    let behind = parse(&format!("{MINIMAL}{}", auto("haproxy:tcp:1", ""))).unwrap();
+    assert!(!behind.are_accounts_open());
+}
+
 proptest! {
     #[test]
     fn a_configuration_comes_back_from_its_text(
@@ -456,15 +532,24 @@ proptest! {
         let mut config = Config::new(name.clone(), dir);
         config.limits.idle_ms = idle_ms;
         for (index, port) in ports.into_iter().enumerate() {
-            let service = Service::ALL[index % 4];
-            let is_line = service == Service::Line;
-            let close = if is_line { ClosePolicy::Answered } else { ClosePolicy::Never };
-            let endpoint = format!("tcp:{port}").parse().unwrap();
-            config.listen.push(Listen { service, endpoint, close });
+            let service = Service::ALL[index % Service::ALL.len()];
+            let mut listen = Listen::new(service, format!("tcp:{port}").parse().unwrap());
+            if service == Service::Auto {
+                listen.protocols = vec![Service::At, Service::Line];
+            }
+            if listen.speaks(Service::Line) {
+                listen.close = ClosePolicy::Answered;
+            }
+            config.listen.push(listen);
             let endpoint = format!("tcp:127.0.0.1:{port}").parse().ok();
             let endpoint = endpoint.filter(|_| index != 4);
-            let foreign = PeerKind::At { per_update: index == 3 };
-            let kind = if index % 2 == 0 { PeerKind::Herd } else { foreign };
+            let accept = "news.*,!news.x".to_owned();
+            let rules = FeedRules { accept, trusts_cancels: index > 3, ..FeedRules::default() };
+            let kind = match index % 4 {
+                1 => PeerKind::Nntp(rules),
+                3 => PeerKind::At { per_update: index == 3 },
+                _ => PeerKind::Herd,
+            };
             let key = (kind == PeerKind::Herd).then_some(PublicKey([index as u8; 32]));
             config.peers.push(Peer { name: format!("{name}{index}"), endpoint, kind, key });
         }

@@ -104,13 +104,35 @@ pub enum Service {
     Line,
     /// AT lines from the servers of foreign herds.
     At,
+    /// A console for people.
+    Telnet,
+    /// NNTP, for newsreaders and feeders.
+    Nntp,
+    /// Perspective Broker.
+    Pb,
     /// The herd's own links.
     Peer,
+    /// Several of these on one port: each connection's is told from its first bytes.
+    Auto,
 }
 
 impl Service {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Http, Self::Line, Self::At, Self::Peer];
+    pub const ALL: [Self; 8] = [
+        Self::Http,
+        Self::Line,
+        Self::At,
+        Self::Telnet,
+        Self::Nntp,
+        Self::Pb,
+        Self::Peer,
+        Self::Auto,
+    ];
+
+    /// True where the server speaks first, so that a client's bytes do not tell the protocol.
+    pub fn greets(self) -> bool {
+        !matches!(self, Self::Http | Self::Line | Self::At | Self::Peer | Self::Auto)
+    }
 
     /// Its word in a configuration.
     pub fn name(self) -> &'static str {
@@ -118,7 +140,11 @@ impl Service {
             Self::Http => "http",
             Self::Line => "line",
             Self::At => "at",
+            Self::Telnet => "telnet",
+            Self::Nntp => "nntp",
+            Self::Pb => "pb",
             Self::Peer => "peer",
+            Self::Auto => "auto",
         }
     }
 }
@@ -136,16 +162,8 @@ impl FromStr for Service {
         if let Some(service) = Self::ALL.into_iter().find(|service| service.name() == text) {
             return Ok(service);
         }
-        Err(ValueError(match text {
-            "telnet" | "nntp" | "pb" => format!(
-                "{text:?} is not supported by this version: use \"http\", \"line\", \"at\" or \
-                 \"peer\""
-            ),
-            _ => {
-                let hint = hint(text, Self::ALL.map(Self::name));
-                format!("{text:?} is no protocol; {hint}")
-            }
-        }))
+        let hint = hint(text, Self::ALL.map(Self::name));
+        Err(ValueError(format!("{text:?} is no protocol; {hint}")))
     }
 }
 
@@ -193,7 +211,7 @@ impl fmt::Display for ClosePolicy {
 }
 
 /// What is spoken with a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerKind {
     /// The herd's own links.
     Herd,
@@ -202,14 +220,47 @@ pub enum PeerKind {
         /// On a fresh connection for each report, as some of them expect.
         per_update: bool,
     },
+    /// Articles: a news server (RFC 3977, 4644).
+    Nntp(FeedRules),
+}
+
+/// What goes between this node and a news server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedRules {
+    /// A wildmat (RFC 3977, 4): of which groups its articles are taken.
+    pub accept: String,
+    /// A wildmat: of which groups articles are offered to it.
+    pub offer: String,
+    /// What it cancels is withdrawn without a key (RFC 8315).
+    pub trusts_cancels: bool,
+}
+
+impl Default for FeedRules {
+    /// All groups, both ways; cancels need a key.
+    fn default() -> Self {
+        Self { accept: "*".to_owned(), offer: "*".to_owned(), trusts_cancels: false }
+    }
+}
+
+/// Why a text is no wildmat, if it is none: an empty pattern, or a sign that RFC 3977 keeps out.
+pub(super) fn wildmat_fault(text: &str) -> Option<&'static str> {
+    let bare = |pattern: &'_ str| pattern.strip_prefix('!').unwrap_or(pattern).is_empty();
+    if text.split(',').any(bare) {
+        Some("has an empty pattern: write group names with * and ?, with commas between them")
+    } else if text.contains(['[', ']', '\\', ' ']) {
+        Some("is no wildmat: of signs it has only * ? ! and commas")
+    } else {
+        None
+    }
 }
 
 impl PeerKind {
     /// Its word in a configuration.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Herd => "herd",
             Self::At { .. } => "at",
+            Self::Nntp(_) => "nntp",
         }
     }
 }
@@ -221,12 +272,9 @@ impl FromStr for PeerKind {
         match text {
             "herd" => Ok(Self::Herd),
             "at" => Ok(Self::At { per_update: false }),
-            "nntp" => {
-                let what = "\"nntp\" is not supported by this version: use \"herd\" or \"at\"";
-                Err(ValueError(what.to_owned()))
-            }
+            "nntp" => Ok(Self::Nntp(FeedRules::default())),
             other => {
-                let hint = hint(other, ["herd", "at"]);
+                let hint = hint(other, ["herd", "at", "nntp"]);
                 Err(ValueError(format!("{other:?} is no kind of peer; {hint}")))
             }
         }

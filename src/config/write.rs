@@ -22,9 +22,16 @@ fn write_config(config: &Config, out: &mut String) -> fmt::Result {
     }
     for listen in &config.listen {
         writeln!(out, "\n[[listen]]\nprotocol = \"{}\"", listen.service)?;
+        if !listen.protocols.is_empty() {
+            let words: Vec<_> = listen.protocols.iter().map(|word| quoted(word.name())).collect();
+            writeln!(out, "protocols = [{}]", words.join(", "))?;
+        }
         writeln!(out, "endpoint = {}", quoted(&listen.endpoint.to_string()))?;
         if listen.close != ClosePolicy::Never {
             writeln!(out, "close = \"{}\"", listen.close)?;
+        }
+        if let Some(folder) = &listen.certificates {
+            writeln!(out, "certificates = {}", quoted(&folder.to_string_lossy()))?;
         }
     }
     for peer in &config.peers {
@@ -36,8 +43,14 @@ fn write_config(config: &Config, out: &mut String) -> fmt::Result {
         if let Some(key) = peer.key {
             writeln!(out, "key = \"{key}\"")?;
         }
-        if peer.kind == (PeerKind::At { per_update: true }) {
-            writeln!(out, "per_update = true")?;
+        match &peer.kind {
+            PeerKind::At { per_update: true } => writeln!(out, "per_update = true")?,
+            PeerKind::Nntp(rules) => {
+                writeln!(out, "accept = {}", quoted(&rules.accept))?;
+                writeln!(out, "offer = {}", quoted(&rules.offer))?;
+                writeln!(out, "trusts_cancels = {}", rules.trusts_cancels)?;
+            }
+            PeerKind::Herd | PeerKind::At { .. } => {}
         }
     }
     if let Some(open) = config.accounts_open {

@@ -205,7 +205,7 @@ mod tests {
         assert_eq!((&edit.parents[..], &edit.headline[..]), (&[first][..], "h"));
         assert_eq!(page.lines[2].kind, ChangeKind::New);
         for (seq, reason) in [(9, "late"), (8, "wrong")] {
-            let payload = Withdrawal { title: "a", reason }.encode().unwrap();
+            let payload = Withdrawal { title: "a", reason, wire: b"" }.encode().unwrap();
             put(&mut shelf, seq, Kind::Withdrawal, vec![], &payload);
         }
         let page = changes(&shelf, &Wanted::default(), None, 10).unwrap();

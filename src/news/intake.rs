@@ -10,6 +10,8 @@
 //! `w`, and the withdrawal's in `t`, and what it consisted of is named to be erased. What a
 //! revision says of parents in other stories is kept in its envelope and changes nothing here.
 
+use super::message::{self, forget_alias};
+use super::numbers::unnumber;
 use super::rows::{
     AliasRow, ChangeRow, FollowedRow, HeadRank, HeadRow, HistoryRow, RevisionRow, StoryRow,
     WithdrawnRow, alias_key, behind_key, change_key, followed_key, head_key, history_key,
@@ -64,6 +66,7 @@ pub(super) fn apply_withdrawal(
     };
     let title = withdrawal.title;
     let (clock, cid) = (update.clock(), update.cid());
+    message::note(shelf, update.alias(), title);
     let (before, is_created) = story_row(shelf, title, clock)?;
     let earlier = before.withdrawn.as_ref();
     if earlier.is_some_and(|earlier| (earlier.clock, earlier.cid) <= (clock, cid)) {
@@ -109,6 +112,7 @@ impl<S: Shelf> Intake<'_, S> {
             title: self.title.to_owned(),
         };
         self.shelf.put(key(table::REVISION, &[&cid.0]), row.encode());
+        message::note(self.shelf, alias, self.title);
         let followed = self.shelf.get(&followed_key(self.title, cid))?;
         let followed = followed.map(|row| FollowedRow::decode(&row)).transpose()?;
         let is_followed = followed.is_some_and(|followed| followed.counts_for(alias));
@@ -255,6 +259,7 @@ impl<S: Shelf> Intake<'_, S> {
 pub fn forget(shelf: &mut impl Shelf, update: &Update) -> Result<(), StoreError> {
     let cid = update.cid();
     let Some(row) = revision_row(shelf, cid)? else { return Ok(()) };
+    unnumber(shelf, row.dot)?;
     let shown = history_key(&row.title, row.clock, cid);
     let was_shown = shelf.get(&shown)?.is_some();
     shelf.delete(&shown);
@@ -283,12 +288,17 @@ fn sweep(shelf: &mut impl Shelf, title: &str) -> Result<Vec<Dot>, StoreError> {
             let rows = shelf.scan(from, to, SWEEP_ROWS, Direction::Up)?;
             for (row_key, value) in &rows {
                 if matches!(letter, table::HISTORY | table::BEHIND) {
-                    dots.push(row_dot(value)?);
+                    let dot = row_dot(value)?;
+                    unnumber(shelf, dot)?;
+                    dots.push(dot);
                     shelf.delete(&key(table::REVISION, &[&key_cid(row_key)?.0]));
                 }
                 if letter == table::HISTORY {
                     let (clock, cid) = read_moment(row_key)?;
                     shelf.delete(&change_key(clock, cid));
+                }
+                if letter == table::ALIAS {
+                    forget_alias(shelf, title, row_key);
                 }
                 shelf.delete(row_key);
             }

@@ -51,6 +51,7 @@ impl Merged {
             language: &self.language,
             located: self.located,
             body: &self.body,
+            wire: &[],
         }
     }
 

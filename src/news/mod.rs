@@ -14,8 +14,10 @@ mod globe;
 mod intake;
 mod lines;
 mod merge;
+mod message;
 mod near;
 mod newest;
+mod numbers;
 mod page;
 mod places;
 mod propose;
@@ -36,16 +38,20 @@ pub use globe::Located;
 pub use intake::forget;
 pub use lines::{Change, changes_within};
 pub use merge::{Clash, MERGE_ALIAS, MERGE_AUTHOR, Merged, Version, merge, merge_alias};
+pub use message::{Message, is_message, message, message_title, title_message};
 pub use near::{Near, near, nearby_json};
 pub use newest::is_newest;
+pub use numbers::{
+    Group, Numbered, Progress, group, groups, number, number_of, numbered, numbering, put_numbering,
+};
 pub use page::{BadToken, ChangeMark, Page, RevisionMark, StoryMark};
 pub use places::{ReportPage, read_report, report, report_time, reports};
 pub use propose::{Proposal, has_markers, propose};
 pub use revision::{FieldError, FieldFault, PayloadError, Revision, is_language, is_title};
 pub use shelf::Shelf;
 pub use story::{
-    Head, RevisionLine, RevisionPlace, SectionLine, Story, StoryLine, Withdrawn, aliased, history,
-    list, revision_place, sections, story,
+    Head, RevisionLine, RevisionPlace, SectionLine, Story, StoryLine, Withdrawn, aliased,
+    has_section, history, list, revision_place, sections, story,
 };
 pub use timeline::{Event, Happened, timeline, timeline_up};
 pub use view::{HistoryView, RevisionView, SideView, StoriesView, UpdateView, at_text, is_textual};

@@ -6,6 +6,7 @@
 //! u8+ author · u8+ language · u8 located (0 or 1) [ · i32 lat · i32 lon, millionths of a degree ]
 //! · body, to the end
 //! ```
+//! Version 2 is the same with `v+ wire` before the body, and is written only where there is one.
 //! Numbers are big-endian; `u8+` is bytes behind a one-byte count, `v+` behind a varint. The media
 //! type of the body is the envelope's; the parents are the envelope's. Reading borrows: nothing is
 //! allocated by what a payload declares.
@@ -15,6 +16,10 @@ use crate::update::{Reader, Truncated, put_varint};
 use std::fmt;
 
 const VERSION: u8 = 1;
+/// Of a payload that holds what came over the wire.
+pub(super) const VERSION_WIRED: u8 = 2;
+/// The most of that, in bytes.
+pub(super) const WIRE_BYTES_MAX: usize = 8 << 20;
 /// The longest title, author, in bytes.
 const NAME_BYTES_MAX: usize = 255;
 const HEADLINE_BYTES_MAX: usize = 1024;
@@ -42,7 +47,8 @@ pub enum FieldFault {
 /// A field that cannot stand, by the name that JSON has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// `title`, `headline`, `section`, `summary`, `author`, `language`, `located`, `generation`.
+    /// `title`, `headline`, `section`, `summary`, `author`, `language`, `located`, `generation`,
+    /// `wire`.
     pub field: &'static str,
     /// What is wrong with it.
     pub fault: FieldFault,
@@ -124,6 +130,9 @@ pub struct Revision<'a> {
     pub located: Option<Located>,
     /// The text, in the media type of the envelope.
     pub body: &'a [u8],
+    /// Of a revision that came as an article from outside of the herd: what of the article is to be
+    /// handed on as it came. At most 8 MiB; for no reader, and erased with the rest.
+    pub wire: &'a [u8],
 }
 
 impl<'a> Revision<'a> {
@@ -144,6 +153,7 @@ impl<'a> Revision<'a> {
         note("language", language_fault(self.language));
         let in_range = self.located.is_none_or(Located::is_in_range);
         note("located", if in_range { Ok(()) } else { Err(FieldFault::Range) });
+        note("wire", wire_fault(self.wire));
         faults
     }
 
@@ -154,8 +164,8 @@ impl<'a> Revision<'a> {
             return Err(faults);
         }
         let texts = self.title.len() + self.headline.len() + self.summary.len();
-        let mut out = Vec::with_capacity(texts + self.body.len() + 400);
-        out.push(VERSION);
+        let mut out = Vec::with_capacity(texts + self.wire.len() + self.body.len() + 400);
+        out.push(if self.wire.is_empty() { VERSION } else { VERSION_WIRED });
         out.extend_from_slice(&self.generation.to_be_bytes());
         put_short(&mut out, self.title);
         put_counted(&mut out, self.headline.as_bytes());
@@ -164,6 +174,9 @@ impl<'a> Revision<'a> {
         put_short(&mut out, self.author);
         put_short(&mut out, self.language);
         put_located(&mut out, self.located);
+        if !self.wire.is_empty() {
+            put_counted(&mut out, self.wire);
+        }
         out.extend_from_slice(self.body);
         Ok(out)
     }
@@ -171,7 +184,7 @@ impl<'a> Revision<'a> {
     /// Reads a payload from anywhere.
     pub fn decode(payload: &'a [u8]) -> Result<Self, PayloadError> {
         let mut reader = Reader::new(payload);
-        read_version(&mut reader, VERSION)?;
+        let is_wired = read_version(&mut reader)?;
         let revision = Self {
             generation: reader.u32()?,
             title: utf8("title", reader.short()?)?,
@@ -181,17 +194,37 @@ impl<'a> Revision<'a> {
             author: utf8("author", reader.short()?)?,
             language: utf8("language", reader.short()?)?,
             located: read_located(&mut reader)?,
+            wire: read_wire(&mut reader, is_wired)?,
             body: reader.rest(),
         };
         revision.faults().first().map_or(Ok(revision), |&fault| Err(PayloadError::Field(fault)))
     }
 }
 
-pub(super) fn read_version(reader: &mut Reader<'_>, known: u8) -> Result<(), PayloadError> {
+/// The version; true when it is that of a payload with something from the wire.
+pub(super) fn read_version(reader: &mut Reader<'_>) -> Result<bool, PayloadError> {
     match reader.u8()? {
-        version if version == known => Ok(()),
+        VERSION => Ok(false),
+        VERSION_WIRED => Ok(true),
         other => Err(PayloadError::Version(other)),
     }
+}
+
+/// What came over the wire, which is never empty where the version says that it is there.
+pub(super) fn read_wire<'a>(
+    reader: &mut Reader<'a>,
+    is_wired: bool,
+) -> Result<&'a [u8], PayloadError> {
+    if !is_wired {
+        return Ok(&[]);
+    }
+    let wire = reader.counted()?;
+    let fault = FieldError { field: "wire", fault: FieldFault::Empty };
+    if wire.is_empty() { Err(PayloadError::Field(fault)) } else { Ok(wire) }
+}
+
+pub(super) fn wire_fault(wire: &[u8]) -> Result<(), FieldFault> {
+    if wire.len() > WIRE_BYTES_MAX { Err(FieldFault::Long(WIRE_BYTES_MAX)) } else { Ok(()) }
 }
 
 pub(super) fn utf8<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, PayloadError> {
@@ -301,6 +334,7 @@ mod tests {
             generation in 1_u32..,
             located in located(),
             body: Vec<u8>,
+            wire: Vec<u8>,
         ) {
             let revision = Revision {
                 generation,
@@ -312,6 +346,7 @@ mod tests {
                 language: "zh-Hant-TW",
                 located,
                 body: &body,
+                wire: &wire,
             };
             let payload = revision.encode().unwrap();
             prop_assert_eq!(Revision::decode(&payload), Ok(revision));
@@ -321,7 +356,7 @@ mod tests {
         fn hostile_payloads_are_named_errors_or_canonical(bytes: Vec<u8>) {
             let mut bytes = bytes;
             if let Some(first) = bytes.first_mut() {
-                *first = VERSION;
+                *first = VERSION + *first % 2;
             }
             if let Ok(revision) = Revision::decode(&bytes) {
                 prop_assert_eq!(revision.encode(), Ok(bytes));
@@ -333,7 +368,7 @@ mod tests {
             let located = Some(Located { lat_udeg: 1, lon_udeg: 2 });
             let sample = Revision {
                 generation: 1, title: "a title", headline: "b", section: "c", summary: "d",
-                author: "e", language: "en", located, body: b"the body",
+                author: "e", language: "en", located, body: b"the body", wire: b"",
             };
             let mut payload = sample.encode().unwrap();
             let at = at % payload.len();
@@ -351,7 +386,20 @@ mod tests {
         for cut in 0..payload.len() {
             assert!(Revision::decode(&payload[..cut]).is_err(), "cut at {cut}");
         }
-        assert_eq!(Revision::decode(&[2]), Err(PayloadError::Version(2)));
+        assert_eq!(Revision::decode(&[3]), Err(PayloadError::Version(3)));
+    }
+
+    #[test]
+    fn a_version_that_promises_wire_has_some() {
+        let plain = Revision { generation: 1, title: "t", body: b"b", ..Revision::default() };
+        let payload = Revision { wire: b"w", ..plain }.encode().unwrap();
+        assert_eq!((payload[0], Revision::decode(&payload).unwrap().wire), (2, &b"w"[..]));
+        let mut empty = plain.encode().unwrap();
+        empty[0] = VERSION_WIRED;
+        let at = empty.len() - 1;
+        empty.insert(at, 0);
+        let fault = FieldError { field: "wire", fault: FieldFault::Empty };
+        assert_eq!(Revision::decode(&empty), Err(PayloadError::Field(fault)));
     }
 
     #[test]
@@ -374,6 +422,7 @@ mod tests {
             language: "english!",
             located: Some(Located { lat_udeg: 90_000_001, lon_udeg: 0 }),
             body: b"",
+            wire: &vec![0; WIRE_BYTES_MAX + 1],
         };
         let named: Vec<&str> = bad.encode().unwrap_err().iter().map(|e| e.field).collect();
         assert_eq!(
@@ -386,7 +435,8 @@ mod tests {
                 "summary",
                 "author",
                 "language",
-                "located"
+                "located",
+                "wire"
             ]
         );
         let text = FieldError { field: "section", fault: FieldFault::Long(64) }.to_string();

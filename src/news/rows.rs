@@ -10,6 +10,7 @@
 //! | `f` | title 0 cid | [`FollowedRow`] | each revision, here or not, that one here follows |
 //! | `v` | title 0 clock cid | [`HistoryRow`] | the revisions of a story by time |
 //! | `a` | title 0 alias | [`AliasRow`] | which revision stands for all of an alias |
+//! | `u` | alias 0 title | | the stories of Message-IDs that do not name their story |
 //! | `d` | title 0 cid | dot | a revision behind the one that stands for its alias |
 //! | `t` | clock cid | [`ChangeRow`] | the revisions of `v` and the withdrawals, by time |
 //! | `l` | clock title | | stories by the clock of their head, withdrawn ones left out |
@@ -20,7 +21,10 @@
 //! | `p` | id of at most 64 bytes | report payload | the newest report of an id |
 //! | `q` | BLAKE3 of a longer id | report payload | the same |
 //!
-//! Of a withdrawn story only its rows in `s` and `w` are left, and that of its withdrawal in `t`.
+//! Numbers, which are each node's own, stand in tables of `numbers.rs`.
+//!
+//! Of a withdrawn story only its rows in `s` and `w` are left, that of its withdrawal in `t`, and
+//! those of its withdrawals' own Message-IDs in `u`.
 //! So the rows say nothing that a node can't know that came too late to read what was withdrawn.
 
 use super::revision::{put_counted, put_located, put_short, read_located};
@@ -36,6 +40,7 @@ pub(super) mod table {
     pub(in super::super) const FOLLOWED: u8 = b'f';
     pub(in super::super) const HISTORY: u8 = b'v';
     pub(in super::super) const ALIAS: u8 = b'a';
+    pub(in super::super) const MESSAGE: u8 = b'u';
     pub(in super::super) const BEHIND: u8 = b'd';
     pub(in super::super) const CHANGE: u8 = b't';
     pub(in super::super) const LISTED: u8 = b'l';
@@ -73,6 +78,10 @@ pub(super) fn followed_key(title: &str, cid: Cid) -> Vec<u8> {
 
 pub(super) fn alias_key(title: &str, alias: &str) -> Vec<u8> {
     key(table::ALIAS, &[title.as_bytes(), &[0], alias.as_bytes()])
+}
+
+pub(super) fn message_key(alias: &str, title: &str) -> Vec<u8> {
+    key(table::MESSAGE, &[alias.as_bytes(), &[0], title.as_bytes()])
 }
 
 pub(super) fn behind_key(title: &str, cid: Cid) -> Vec<u8> {
@@ -452,7 +461,7 @@ pub(super) fn row_dot(row: &[u8]) -> Result<Dot, StoreError> {
     dot(&mut Reader::new(row)).ok_or(StoreError::IndexBroken)
 }
 
-fn dot(reader: &mut Reader<'_>) -> Option<Dot> {
+pub(super) fn dot(reader: &mut Reader<'_>) -> Option<Dot> {
     Some(Dot { epoch: Epoch(reader.u64().ok()?), seq: reader.u64().ok()? })
 }
 

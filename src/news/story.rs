@@ -351,6 +351,12 @@ pub(super) fn revision_line(key: &[u8], row: &[u8]) -> Result<RevisionLine, Stor
     })
 }
 
+/// True for a section in which a story has its head.
+pub fn has_section(shelf: &impl Shelf, section: &str) -> Result<bool, StoreError> {
+    let row = shelf.get(&key(table::SECTION, &[section.as_bytes()]))?;
+    Ok(row.is_some())
+}
+
 /// The sections by name, at most 1,000 of them, with how many stories have their head in each.
 pub fn sections(shelf: &impl Shelf) -> Result<Vec<SectionLine>, StoreError> {
     let (from, to) = ([table::SECTION], [table::SECTION + 1]);

@@ -78,7 +78,8 @@ fn build(steps: &[Step]) -> Vec<Update> {
     for (seq, step) in (1..).zip(steps) {
         let title = TITLES[step.title];
         if step.is_withdrawal {
-            let payload = Withdrawal { title, reason: &format!("no {seq}") }.encode().unwrap();
+            let payload =
+                Withdrawal { title, reason: &format!("no {seq}"), wire: b"" }.encode().unwrap();
             updates.push(seal(seq, step.clock, Kind::Withdrawal, vec![], &payload));
             continue;
         }
@@ -355,7 +356,7 @@ fn a_change_says_what_became_of_the_story() {
     assert_eq!(change.head, Some(left.cid()));
     let joined = revision(4, "Flood", 3, vec![left.cid(), right.cid()]);
     assert_eq!(changed(apply(&mut shelf, &joined).unwrap()).conflicts, 0);
-    let payload = Withdrawal { title: "Flood", reason: "wrong" }.encode().unwrap();
+    let payload = Withdrawal { title: "Flood", reason: "wrong", wire: b"" }.encode().unwrap();
     let withdrawal = seal(5, 5, Kind::Withdrawal, vec![], &payload);
     let change = changed(apply(&mut shelf, &withdrawal).unwrap());
     let dots = [&first, &left, &right, &joined].map(Update::dot);
@@ -525,7 +526,7 @@ fn a_damaged_row_is_a_broken_index() {
 #[test]
 fn a_filter_passes_what_it_names() {
     let revision = revision(1, "Flood", 1, vec![]);
-    let payload = Withdrawal { title: "Flood", reason: "" }.encode().unwrap();
+    let payload = Withdrawal { title: "Flood", reason: "", wire: b"" }.encode().unwrap();
     let withdrawal = seal(2, 2, Kind::Withdrawal, vec![], &payload);
     let data = seal(3, 3, Kind::Data, vec![], b"");
     let broken = seal(4, 4, Kind::Revision, vec![], b"");

@@ -158,7 +158,24 @@ impl<'a> UpdateView<'a> {
         view
     }
 
+    /// Shows an update without its body, for readers that could not take it. What it costs does
+    /// not grow with the body.
+    pub fn without_body(update: &'a Update) -> Self {
+        let mut view = Self::bare(update);
+        if let (Kind::Revision, Ok(revision)) = (update.kind(), Revision::decode(update.payload()))
+        {
+            view.show_revision(&Revision { body: b"", ..revision }, update.media_type());
+            view.body = None;
+        }
+        view
+    }
+
     fn plain(update: &'a Update) -> Self {
+        let body = Some(Body::of(update.media_type(), update.payload()));
+        Self { body, ..Self::bare(update) }
+    }
+
+    fn bare(update: &'a Update) -> Self {
         Self {
             id: Id(update.cid()),
             origin: update.origin(),
@@ -175,7 +192,7 @@ impl<'a> UpdateView<'a> {
             summary: "",
             language: "",
             reason: None,
-            body: Some(Body::of(update.media_type(), update.payload())),
+            body: None,
             located: None,
             conflicts: Vec::new(),
             erased: false,
@@ -381,6 +398,17 @@ mod tests {
     }
 
     #[test]
+    fn an_update_without_its_body_has_all_else() {
+        for update in [flood("text/plain", b"high"), seal(Kind::Data, "t", "image/png", b"\xff")] {
+            let mut whole = to_value(UpdateView::of(&update, &[])).unwrap();
+            for key in ["body", "body_base64"] {
+                whole.as_object_mut().unwrap().shift_remove(key);
+            }
+            assert_eq!(to_value(UpdateView::without_body(&update)).unwrap(), whole);
+        }
+    }
+
+    #[test]
     fn a_revision_as_an_update() {
         let update = flood("text/plain", "é\n".as_bytes());
         let view = to_value(UpdateView::of(&update, &[PARENT])).unwrap();
@@ -431,7 +459,7 @@ mod tests {
 
     #[test]
     fn other_kinds_show_what_they_are() {
-        let payload = Withdrawal { title: "Flood", reason: "wrong" }.encode().unwrap();
+        let payload = Withdrawal { title: "Flood", reason: "wrong", wire: b"" }.encode().unwrap();
         let update = seal(Kind::Withdrawal, TOPIC_STORIES, "text/plain", &payload);
         let view = to_value(UpdateView::of(&update, &[])).unwrap();
         assert_eq!((&view["title"], &view["reason"]), (&"Flood".into(), &"wrong".into()));

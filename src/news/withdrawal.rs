@@ -3,8 +3,12 @@
 //! ```text
 //! u8 version = 1 · u8+ title · v+ reason
 //! ```
+//! Version 2 has `v+ wire` behind that, and is written only where there is one.
 
-use super::revision::{put_counted, put_short, read_version, text_fault, title_fault, utf8};
+use super::revision::{
+    VERSION_WIRED, put_counted, put_short, read_version, read_wire, text_fault, title_fault, utf8,
+    wire_fault,
+};
 use super::{FieldError, PayloadError};
 use crate::update::Reader;
 
@@ -12,12 +16,15 @@ const VERSION: u8 = 1;
 const REASON_BYTES_MAX: usize = 4096;
 
 /// A story is withdrawn, for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Withdrawal<'a> {
     /// The story: 1 to 255 bytes, no control characters.
     pub title: &'a str,
     /// Why: at most 4 KiB, no control characters but tab and line feed. May be empty.
     pub reason: &'a str,
+    /// Of one that came as an article from outside of the herd: what of the article is to be handed
+    /// on as it came. At most 8 MiB.
+    pub wire: &'a [u8],
 }
 
 impl<'a> Withdrawal<'a> {
@@ -26,7 +33,8 @@ impl<'a> Withdrawal<'a> {
         let title = title_fault(self.title).map_err(|fault| FieldError { field: "title", fault });
         let reason = text_fault(self.reason, REASON_BYTES_MAX)
             .map_err(|fault| FieldError { field: "reason", fault });
-        [title, reason].into_iter().filter_map(Result::err).collect()
+        let wire = wire_fault(self.wire).map_err(|fault| FieldError { field: "wire", fault });
+        [title, reason, wire].into_iter().filter_map(Result::err).collect()
     }
 
     /// The canonical payload, or everything that is wrong with the fields.
@@ -35,22 +43,26 @@ impl<'a> Withdrawal<'a> {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let mut out = vec![VERSION];
+        let mut out = vec![if self.wire.is_empty() { VERSION } else { VERSION_WIRED }];
         put_short(&mut out, self.title);
         put_counted(&mut out, self.reason.as_bytes());
+        if !self.wire.is_empty() {
+            put_counted(&mut out, self.wire);
+        }
         Ok(out)
     }
 
     /// Reads a payload from anywhere.
     pub fn decode(payload: &'a [u8]) -> Result<Self, PayloadError> {
         let mut reader = Reader::new(payload);
-        read_version(&mut reader, VERSION)?;
+        let is_wired = read_version(&mut reader)?;
         let title = utf8("title", reader.short()?)?;
         let reason = utf8("reason", reader.counted()?)?;
+        let wire = read_wire(&mut reader, is_wired)?;
         if !reader.is_done() {
             return Err(PayloadError::Trailing);
         }
-        let withdrawal = Self { title, reason };
+        let withdrawal = Self { title, reason, wire };
         let fault = withdrawal.faults().first().copied();
         fault.map_or(Ok(withdrawal), |fault| Err(PayloadError::Field(fault)))
     }
@@ -68,8 +80,9 @@ mod tests {
             reason in "[a-z\n ]{0,200}",
             at in 0..300_usize,
             bit in 0..8_u32,
+            wire: Vec<u8>,
         ) {
-            let withdrawal = Withdrawal { title: &title, reason: &reason };
+            let withdrawal = Withdrawal { title: &title, reason: &reason, wire: &wire };
             let mut payload = withdrawal.encode().unwrap();
             prop_assert_eq!(Withdrawal::decode(&payload), Ok(withdrawal));
             prop_assert!(Withdrawal::decode(&payload[..payload.len() - 1]).is_err());
@@ -83,10 +96,10 @@ mod tests {
 
     #[test]
     fn bytes_behind_it_and_bad_fields_are_named() {
-        let mut payload = Withdrawal { title: "t", reason: "" }.encode().unwrap();
+        let mut payload = Withdrawal { title: "t", reason: "", wire: b"" }.encode().unwrap();
         payload.push(0);
         assert_eq!(Withdrawal::decode(&payload), Err(PayloadError::Trailing));
-        let bad = Withdrawal { title: "", reason: "\u{0}" }.encode().unwrap_err();
+        let bad = Withdrawal { title: "", reason: "\u{0}", wire: b"" }.encode().unwrap_err();
         assert_eq!(bad.iter().map(|e| e.field).collect::<Vec<_>>(), ["title", "reason"]);
     }
 }

@@ -278,6 +278,8 @@ impl Node {
         cx.hold();
         self.is_held = true;
         self.audience.tell_readers(cx);
+        self.sockets.notify(cx);
+        self.sessions.tell(cx);
         self.look_at_spread(cx);
         cx.call_later(0, |cx, node| {
             node.commit_later(cx, true);

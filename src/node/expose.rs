@@ -197,6 +197,7 @@ fn expose_loop(cx: &Ctx<'_, Node>, out: &mut Exposition) {
     for (name, help, value) in [
         ("bellwether_accepted_total", "Connections accepted.", stats.accepted),
         ("bellwether_refused_total", "Connections closed at accept: too many.", stats.refused),
+        ("bellwether_proxies_refused_total", "No good PROXY header.", stats.proxies_refused),
         ("bellwether_accept_errors_total", "Failed accepts.", stats.accept_errors),
         ("bellwether_accept_exhausted_total", "Accepts short of files.", stats.accept_exhausted),
         ("bellwether_connect_failed_total", "Dials that never came up.", stats.connect_failed),
@@ -208,6 +209,16 @@ fn expose_loop(cx: &Ctx<'_, Node>, out: &mut Exposition) {
     ] {
         out.counter(name, help, &[], value);
     }
+    let full = stats.handshakes - stats.handshakes_resumed;
+    for (how, value) in
+        [("full", full), ("resumed", stats.handshakes_resumed), ("failed", stats.handshakes_failed)]
+    {
+        let help = "TLS handshakes of accepted connections, by what came of them.";
+        out.counter("bellwether_handshakes_total", help, &[("how", how)], value);
+    }
+    out.gauge("bellwether_handshakes", "TLS handshakes under way.", &[], stats.handshaking);
+    let help = "Times that connections had to wait for the end of a handshake to be accepted.";
+    out.counter("bellwether_handshakes_full_total", help, &[], stats.handshakes_full);
     out.gauge("bellwether_jobs_waiting", "Blocking jobs under way.", &[], stats.jobs_waiting);
     out.gauge("bellwether_timers", "Timers armed.", &[], stats.timers_armed);
     let help = "How long a turn of the loop took, the wait for events left out.";

@@ -1,11 +1,13 @@
 //! The node's side of foreign herds' servers: peers of kind `at`.
 
-use super::Node;
+use super::{Node, NodeError, certificates};
 use crate::base::ClientEndpoint;
 use crate::config::{ClosePolicy, Config, PeerKind, Service};
 use crate::herd::{Backoff, Feed};
 use crate::news;
-use crate::reactor::{Class, ConnectError, ConnectOptions, Ctx, Factory, Peer, Protocol};
+use crate::reactor::{
+    Class, ConnectError, ConnectOptions, Ctx, Factory, Peer, Protocol, TlsClient,
+};
 use crate::serve::at::{AtConnection, AtDesk, AtShot};
 use crate::serve::line::{Caller, LineConnection};
 use crate::store::{Store, StoreError};
@@ -20,6 +22,7 @@ const TURN_UPDATES: usize = 128;
 pub(super) struct Foreign {
     name: String,
     endpoint: ClientEndpoint,
+    secure: Option<TlsClient>,
     /// One connection for each update, as its own kind does it.
     per_update: bool,
     backoff: Backoff,
@@ -35,11 +38,12 @@ impl Foreign {
     pub(super) fn of(config: &Config) -> Vec<Self> {
         let peers = config.peers.iter();
         peers
-            .filter_map(|peer| match (peer.kind, &peer.endpoint) {
-                (PeerKind::Herd, _) | (_, None) => None,
-                (PeerKind::At { per_update }, Some(endpoint)) => Some(Self {
+            .filter_map(|peer| match (&peer.kind, &peer.endpoint) {
+                (PeerKind::Herd | PeerKind::Nntp(_), _) | (_, None) => None,
+                (&PeerKind::At { per_update }, Some(endpoint)) => Some(Self {
                     name: peer.name.clone(),
                     endpoint: endpoint.clone(),
+                    secure: None,
                     per_update,
                     backoff: Backoff::new(config.limits.redial_min_ms, config.limits.redial_max_ms),
                     is_busy: false,
@@ -71,7 +75,7 @@ impl Foreign {
     /// says nothing of who it is: such peers need a listener of kind `at`.
     pub(super) fn is_at(&self, from: &Peer) -> bool {
         let Peer::Tcp(from) = from else { return false };
-        let ClientEndpoint::Tcp { host, .. } = &self.endpoint else { return false };
+        let Some((host, _)) = self.endpoint.host_and_port() else { return false };
         !from.ip().is_loopback() && host.parse::<IpAddr>().is_ok_and(|ip| ip == from.ip())
     }
 }
@@ -100,6 +104,16 @@ impl Factory<Node> for DialForeign {
 }
 
 impl Node {
+    /// Reads what secures the connections to those foreign servers that want it.
+    pub(super) fn secure_foreign(&mut self) -> Result<(), NodeError> {
+        for foreign in &mut self.foreign {
+            let secure = certificates::client(&foreign.endpoint, Service::At);
+            foreign.secure =
+                secure.map_err(|error| NodeError::Dial(foreign.name.clone(), Box::new(error)))?;
+        }
+        Ok(())
+    }
+
     /// Begins with all foreign servers.
     pub(super) fn dial_foreign_all(&mut self, cx: &mut Ctx<'_, Self>) {
         for peer in 0..self.foreign.len() {
@@ -124,8 +138,9 @@ impl Node {
         let foreign = &mut self.foreign[peer];
         foreign.is_busy = true;
         let timeout_ms = foreign.endpoint.timeout_ms().unwrap_or(self.config.limits.connect_ms);
+        let secure = foreign.secure.clone();
         let options =
-            ConnectOptions { class: Class::Peer, timeout_ms, ..ConnectOptions::default() };
+            ConnectOptions { class: Class::Peer, timeout_ms, secure, ..ConnectOptions::default() };
         cx.connect(&foreign.endpoint, options, DialForeign { peer });
     }
 

@@ -6,20 +6,24 @@ mod admission;
 mod answers;
 mod audience;
 mod audits;
+mod certificates;
 mod charter;
 mod commit;
 mod console;
 mod dials;
 mod erasure;
 mod expose;
+mod feeds;
 mod flood;
 mod foreign;
 mod hops;
 mod hour;
 mod links;
 mod mending;
+mod numbers;
 mod probe;
 mod rendered;
+mod replace;
 mod reports;
 mod retention;
 mod run;
@@ -29,8 +33,9 @@ mod steer;
 mod steps;
 mod tickets;
 
+pub use certificates::TlsError;
 pub use probe::Probe;
-pub use run::{Changes, NodeError, Running, prepare, run};
+pub use run::{Changes, Ended, NodeError, Orders, Running, prepare, run};
 
 use crate::base::Chunk;
 use crate::base::plant::{Bug, is_planted};
@@ -41,6 +46,8 @@ use crate::news;
 use crate::reactor::{ConnId, Ctx, TlsClient, TlsServer};
 use crate::search::{Ask, Fault, Found};
 use crate::serve::http::{Events, Prints};
+use crate::serve::telnet::Sessions;
+use crate::serve::ws::Sockets;
 use crate::serve::{
     Desk, Entry, Gate, Holder, Receipt, Refusal, SearchBacklog, SearchRefusal, Settled, Tally,
     Ticket,
@@ -51,13 +58,16 @@ use crate::update::{
     Vector, Word,
 };
 use audience::Audience;
+use certificates::Shelves;
 use commit::Commits;
 use console::Questions;
 use dials::Dialler;
 use expose::Figures;
+use feeds::NewsServer;
 use foreign::Foreign;
 use hops::Hops;
 use hour::Hour;
+use numbers::Numbers;
 use rendered::Rendered;
 use reports::Reports;
 use retention::Retention;
@@ -77,6 +87,8 @@ pub struct Node {
     /// How its links are secured, by its key.
     tls_server: TlsServer,
     tls_client: TlsClient,
+    /// How clients' connections are secured, by certificates.
+    shelves: Shelves,
     store: Store,
     clock: Clock,
     roll: Roll<ConnId>,
@@ -91,6 +103,7 @@ pub struct Node {
     epoch_of_run: Option<Epoch>,
     diallers: Vec<Dialler>,
     foreign: Vec<Foreign>,
+    news_servers: Vec<NewsServer>,
     due: Due,
     audience: Audience,
     tickets: Tickets,
@@ -106,6 +119,7 @@ pub struct Node {
     /// The way that its readers go together.
     trail: Trail,
     events: Events,
+    sockets: Sockets,
     prints: Prints,
     tally: Tally,
     hour: Hour,
@@ -113,6 +127,8 @@ pub struct Node {
     /// What the herd was asked from here.
     questions: Questions,
     gate: Gate,
+    /// Who is at a Telnet console.
+    sessions: Sessions,
     figures: Figures,
     charter: Charter,
     /// The acts that say so, by their cids.
@@ -121,6 +137,8 @@ pub struct Node {
     is_charter_stale: bool,
     /// The names of those who published, by epoch.
     origins: BTreeMap<Epoch, String>,
+    /// The numbers that newsreaders know revisions by.
+    numbers: Numbers,
     /// A stop is held until everything is on disk.
     is_held: bool,
     /// The search index; only on real files.
@@ -151,6 +169,7 @@ impl Node {
         };
         let diallers = Dialler::of(&config);
         let retention = Retention::of(&config.retention);
+        let numbers = Numbers::of(&config);
         let herd = config.peers.iter().filter(|peer| peer.kind == PeerKind::Herd);
         let configured: Vec<String> = herd.map(|peer| peer.name.clone()).collect();
         Self {
@@ -159,10 +178,12 @@ impl Node {
             roll: Roll::new(me, configured),
             tls_server: TlsServer::of_node(key),
             tls_client: TlsClient::of_node(key),
+            shelves: Shelves::default(),
             early: Vec::new(),
             is_flooding: false,
             epoch_of_run: None,
             foreign: Foreign::of(&config),
+            news_servers: NewsServer::of(&config),
             due: Due::default(),
             clock,
             diallers,
@@ -181,17 +202,20 @@ impl Node {
             rendered: Rendered::default(),
             trail: Trail::default(),
             events: Events::default(),
+            sockets: Sockets::default(),
             prints: Prints::default(),
             tally: Tally::default(),
             hour: Hour::default(),
             hops: Hops::default(),
             questions: Questions::default(),
             gate: Gate::default(),
+            sessions: Sessions::default(),
             figures: Figures::default(),
             charter: Charter::default(),
             acts: Vec::new(),
             is_charter_stale: false,
             origins: BTreeMap::new(),
+            numbers,
             is_held: false,
             search: None,
         }
@@ -249,6 +273,7 @@ impl Node {
         }
         self.feed_foreign(cx);
         self.search_after_news(cx);
+        self.number_articles(cx);
         self.checkpoint_if_large(cx);
     }
 
@@ -440,6 +465,10 @@ impl Desk for Node {
         &mut self.events
     }
 
+    fn sockets(&mut self) -> &mut Sockets {
+        &mut self.sockets
+    }
+
     fn tally(&mut self) -> &mut Tally {
         &mut self.tally
     }
@@ -458,5 +487,9 @@ impl Desk for Node {
 
     fn gate(&mut self) -> &mut Gate {
         &mut self.gate
+    }
+
+    fn sessions(&mut self) -> &mut Sessions {
+        &mut self.sessions
     }
 }

@@ -1,16 +1,21 @@
 //! A node from its configuration to its end: the store opened and caught up, listeners bound,
 //! peers dialled, the loop run, the store closed.
 
+use super::certificates::{Shelves, TlsError};
 use super::search::Search;
-use super::{Node, erasure};
+use super::{Node, erasure, replace};
 use crate::base::{Rng, ServerEndpoint};
 use crate::config::{Config, KeyError, Listen, Service, load_or_make_key};
 use crate::reactor::{
-    Backend, Class, Ctx, Finish, ListenOptions, OsBackend, Peer, Protocol, Reactor, Settings,
-    Signal, descriptors_max,
+    Backend, Class, Ctx, Finish, ListenOptions, OsBackend, Peer, Protocol, Reactor, Retired,
+    Settings, Signal, descriptors_max, tell_supervisor,
 };
+use crate::serve::auto::AutoConnection;
 use crate::serve::http::HttpConnection;
+use crate::serve::nntp::NntpConnection;
+use crate::serve::pb::PbConnection;
 use crate::serve::peer::PeerConnection;
+use crate::serve::telnet::TelnetConnection;
 use crate::store::{Birth, Disk, FileDisk, NewEpoch, Store, StoreError, StoreOptions};
 use crate::update::{Clock, Dot, Hlc, SigningKey, Span};
 use std::fmt;
@@ -29,6 +34,10 @@ pub enum NodeError {
     Key(KeyError),
     /// A listener can't be bound.
     Listen(ServerEndpoint, io::Error),
+    /// A listener has no certificates.
+    Certificates(ServerEndpoint, Box<TlsError>),
+    /// A foreign server, of this name, can't be dialled.
+    Dial(String, Box<TlsError>),
     /// The loop failed.
     Loop(io::Error),
 }
@@ -39,6 +48,8 @@ impl fmt::Display for NodeError {
             Self::Store(error) => write!(f, "{error}"),
             Self::Key(error) => write!(f, "{error}"),
             Self::Listen(endpoint, error) => write!(f, "can't listen on {endpoint}: {error}"),
+            Self::Certificates(endpoint, error) => write!(f, "can't secure {endpoint}: {error}"),
+            Self::Dial(name, error) => write!(f, "can't secure what goes to {name}: {error}"),
             Self::Loop(error) => write!(f, "the loop failed: {error}"),
         }
     }
@@ -57,6 +68,24 @@ impl From<StoreError> for NodeError {
 pub struct Changes {
     /// From which level on it logs.
     pub level: log::LevelFilter,
+}
+
+/// How a node's run ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// Another program is to take the place of this process, with these sockets.
+    Replaced(Vec<Retired>),
+}
+
+/// What a node asks of who runs it while it runs; both are called on a thread of the pool.
+#[derive(Clone, Copy, Debug)]
+pub struct Orders<R, C> {
+    /// Reads the configuration again.
+    pub reread: R,
+    /// Says why a program that took the place of this one could not run; `Ok` when it could.
+    pub check: C,
 }
 
 /// A node that is up: what it listens on.
@@ -105,6 +134,8 @@ impl Node {
     /// Binds the listeners and starts what runs for ever.
     pub fn start(&mut self, cx: &mut Ctx<'_, Self>) -> Result<Running, NodeError> {
         self.catch_up_clock(cx.wall_ns() / 1_000_000)?;
+        self.shelves = Shelves::open(&self.config)?;
+        self.secure_foreign()?;
         let mut bound = Vec::new();
         for listen in self.config.listen.clone() {
             let local = self.bind(cx, listen.clone())?;
@@ -128,8 +159,11 @@ impl Node {
         self.mend_for_ever(cx);
         self.dial_all(cx);
         self.dial_foreign_all(cx);
+        self.number_articles(cx);
+        self.dial_news_all(cx);
         self.open_search(cx);
         self.tend_search_for_ever(cx);
+        self.tend_certificates_for_ever(cx);
         Ok(Running { name: self.config.name.clone(), bound })
     }
 
@@ -146,16 +180,23 @@ impl Node {
         Ok(())
     }
 
-    /// Opens a listener; the address it got. Links are always over TLS.
+    /// Opens a listener; the address it got. Links are always over TLS, others when their endpoint
+    /// says so.
     fn bind(&self, cx: &mut Ctx<'_, Self>, listen: Listen) -> Result<Peer, NodeError> {
         let is_peer = listen.service == Service::Peer;
         let options = ListenOptions {
             class: if is_peer { Class::Peer } else { Class::Client },
-            secure: is_peer.then(|| self.tls_server.clone()),
+            secure: match listen.endpoint.bound() {
+                _ if is_peer => Some(self.tls_server.clone()),
+                ServerEndpoint::Tls { .. } => self.shelves.server(&listen).cloned(),
+                _ => None,
+            },
             ..ListenOptions::default()
         };
         let endpoint = listen.endpoint.clone();
-        let factory = move |peer: &Peer, node: &mut Self| node.protocol(&listen, peer);
+        let listen = Arc::new(listen);
+        let factory =
+            move |peer: &Peer, node: &mut Self| node.protocol(&listen, listen.service, peer);
         match cx.listen(&endpoint, options, factory) {
             Ok(id) => Ok(cx.local_addr(id).unwrap_or(Peer::Unix)),
             Err(error) => Err(NodeError::Listen(endpoint, error)),
@@ -163,13 +204,26 @@ impl Node {
     }
 
     /// The protocol of a connection that a listener accepted.
-    fn protocol(&self, listen: &Listen, peer: &Peer) -> Box<dyn Protocol<Self>> {
-        match listen.service {
-            Service::Http => Box::new(HttpConnection::new(&self.config.limits)),
+    fn protocol(
+        &self,
+        listen: &Arc<Listen>,
+        service: Service,
+        peer: &Peer,
+    ) -> Box<dyn Protocol<Self>> {
+        let limits = &self.config.limits;
+        match service {
+            Service::Http => Box::new(HttpConnection::new(limits)),
             Service::Line | Service::At => {
-                Box::new(self.line_connection(peer, listen.close, listen.service))
+                Box::new(self.line_connection(peer, listen.close, service))
             }
+            Service::Telnet => Box::new(TelnetConnection::new(limits)),
+            Service::Nntp => {
+                let tls = self.shelves.server(listen).cloned();
+                Box::new(NntpConnection::new(limits, tls))
+            }
+            Service::Pb => Box::new(PbConnection::new(limits)),
             Service::Peer => Box::new(PeerConnection::new(None)),
+            Service::Auto => Box::new(AutoConnection::new(listen, limits, told_apart)),
         }
     }
 
@@ -180,6 +234,10 @@ impl Node {
             linger_ms: limits.linger_ms,
             drain_ms: limits.drain_ms,
             handshake_ms: limits.handshake_ms,
+            handshakes_max: limits.handshakes,
+            proxy_ms: limits.proxy_ms,
+            proxy_bytes_max: limits.proxy_bytes,
+            farewell_ms: limits.farewell_ms,
             per_address_max: limits.per_address as u32,
             slow_turn_ms: limits.turn_slow_ms,
             subscriber_out_bytes_max: limits.subscriber_bytes.max(1 << 20),
@@ -227,18 +285,33 @@ impl Node {
     }
 }
 
+/// The protocol of a connection, once it is told what it speaks.
+fn told_apart(
+    cx: &mut Ctx<'_, Node>,
+    node: &mut Node,
+    listen: &Arc<Listen>,
+    service: Service,
+) -> Box<dyn Protocol<Node>> {
+    let peer = cx.transport().peer();
+    node.protocol(listen, service, &peer)
+}
+
 /// Prepares a loop to carry a node: signals are the caller's.
 pub fn prepare<B: Backend>(reactor: &mut Reactor<B, Node>) {
     reactor.on_stop(|cx, node: &mut Node| node.drain(cx));
 }
 
-/// Runs a node on this machine until a signal stops it. `reread` reads the configuration again, on
-/// a thread of the pool; `ready` is called once every listener is bound.
-pub fn run(
+/// Runs a node on this machine until a signal stops it. `ready` is called once every listener is
+/// bound.
+pub fn run<R, C>(
     config: Config,
-    reread: impl Fn() -> Result<Changes, String> + Send + Sync + 'static,
+    orders: Orders<R, C>,
     ready: impl FnOnce(&Running),
-) -> Result<(), NodeError> {
+) -> Result<Ended, NodeError>
+where
+    R: Fn() -> Result<Changes, String> + Send + Sync + 'static,
+    C: Fn() -> Result<(), String> + Send + Sync + 'static,
+{
     let disk: Arc<dyn Disk> = Arc::new(FileDisk::new(config.dir.clone()));
     let mut settings = Node::settings(&config);
     let reserved = DESCRIPTORS_RESERVED + settings.peer_connections_reserve;
@@ -249,7 +322,8 @@ pub fn run(
     if config.limits.connections == 0 || config.limits.connections > most {
         settings.connections_max = most;
     }
-    let backend = OsBackend::new().map_err(NodeError::Loop)?;
+    let mut backend = OsBackend::new().map_err(NodeError::Loop)?;
+    backend.take_over(config.listen.iter().map(|listen| &listen.endpoint));
     let mut reactor = Reactor::new(backend, settings).map_err(NodeError::Loop)?;
     let seed = getrandom::u64().map_err(|error| NodeError::Loop(io::Error::other(error)))?;
     let key = load_or_make_key(&config.dir).map_err(NodeError::Key)?;
@@ -257,19 +331,39 @@ pub fn run(
     let mut node = Node::open(config, &key, disk, seed)?;
     node.search = Search::of(&node.config);
     prepare(&mut reactor);
-    let reread = Arc::new(reread);
-    let on_signal = move |signal, cx: &mut Ctx<'_, Node>, _: &mut Node| match signal {
-        Signal::Interrupt | Signal::Terminate => cx.stop(),
-        Signal::Hangup | Signal::User1 => Node::reread(cx, &reread),
-    };
-    reactor.on_signal(on_signal).map_err(NodeError::Loop)?;
+    reactor.on_signal(on_signal(orders)).map_err(NodeError::Loop)?;
     let running = reactor.with(&mut node, |cx, node| {
         node.sample_for_ever(cx);
+        replace::reassure_for_ever(cx);
         node.start(cx)
     })?;
     ready(&running);
+    tell_supervisor("READY=1");
     reactor.run(&mut node).map_err(NodeError::Loop)?;
     node.close()?;
     log::info!("stopped");
-    Ok(())
+    if reactor.has_successor() {
+        return Ok(Ended::Replaced(reactor.backend().take_retired()));
+    }
+    Ok(Ended::Stopped)
+}
+
+/// What a node does on signals.
+fn on_signal<R, C>(orders: Orders<R, C>) -> impl FnMut(Signal, &mut Ctx<'_, Node>, &mut Node)
+where
+    R: Fn() -> Result<Changes, String> + Send + Sync + 'static,
+    C: Fn() -> Result<(), String> + Send + Sync + 'static,
+{
+    let (reread, check) = (Arc::new(orders.reread), Arc::new(orders.check));
+    move |signal, cx, node| match signal {
+        Signal::Interrupt | Signal::Terminate => {
+            tell_supervisor("STOPPING=1");
+            cx.stop();
+        }
+        Signal::Hangup | Signal::User1 => {
+            node.look_at_certificates(cx);
+            Node::reread(cx, &reread);
+        }
+        Signal::User2 => Node::give_way(cx, &check),
+    }
 }

@@ -15,6 +15,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         if let Some(listener) = self.core.listeners.get_mut(id.0)
             && !listener.queued
             && !listener.resting
+            && !listener.held
         {
             listener.queued = true;
             self.core.accepting.push_back(id);
@@ -39,10 +40,13 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         }
     }
 
-    fn accept_from(&mut self, id: ListenerId, state: &mut S) {
+    pub(super) fn accept_from(&mut self, id: ListenerId, state: &mut S) {
         let mut accepted_any = false;
         let mut last_error = None;
         for _ in 0..self.core.board.settings.accepts_per_turn {
+            if self.is_full_of_handshakes(id) {
+                return;
+            }
             match self.backend.accept(id.token()) {
                 Ok((socket, peer)) => {
                     accepted_any = true;
@@ -91,17 +95,25 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
     }
 
     fn admit(&mut self, id: ListenerId, socket: B::Socket, peer: Peer, state: &mut S) {
-        let class = self.core.listeners.get(id.0).map(|listener| listener.options.class);
-        if !class.is_some_and(|class| self.has_room_for(&peer, class)) {
+        let Some(listener) = self.core.listeners.get(id.0) else {
             return self.refuse(socket, &peer);
+        };
+        let options = listener.options.clone();
+        // Of a proxy's connections it is not known yet whose they are.
+        let has_room =
+            self.has_room(options.class) && (options.proxied || self.has_room_from(&peer));
+        if !has_room {
+            return self.refuse(socket, &peer);
+        }
+        if options.proxied {
+            return self.admit_nameless(id, socket, peer, &options);
+        }
+        if options.secure.is_some() {
+            return self.admit_to_handshake(id, socket, peer, &options);
         }
         let Some(listener) = self.core.listeners.get_mut(id.0) else {
             return self.refuse(socket, &peer);
         };
-        let options = listener.options.clone();
-        if options.secure.is_some() {
-            return self.admit_to_handshake(id, socket, peer, &options);
-        }
         let protocol = match build(listener.factory.as_mut(), &peer, state) {
             Ok(Some(protocol)) => protocol,
             Ok(None) => return self.refuse(socket, &peer),
@@ -120,7 +132,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             self.core.board.stats.refused += 1;
             return;
         };
-        self.count_accepted(&peer);
+        self.count_accepted(Some(&peer));
         self.came_up(conn, state);
         self.core.board.enqueue(conn);
     }
@@ -141,48 +153,50 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             }
             None => return self.refuse(socket, &peer),
         };
-        let now = self.core.board.now;
-        let mut conn = Conn::new(peer, options.class, now);
+        let mut conn = Conn::new(peer, options.class, self.core.board.now);
         conn.idle_ms = options.idle_ms;
         conn.listener = Some(id);
-        conn.deadline = Some(now.saturating_add(self.core.board.settings.handshake_ms));
-        conn.flags.set(Flags::SHAKING);
-        conn.flags.set(Flags::SECURED);
         conn.flags.set(Flags::WRITABLE);
         let Some(conn) = self.install(conn, socket, Role::Shaking) else {
             self.core.board.stats.refused += 1;
             return;
         };
-        if let Some(end) = self.ends[conn.index()].as_mut() {
-            self.backend.conceal(&mut end.socket);
-            end.tls = Some(Box::new(tls));
-        }
-        self.count_accepted(&peer);
-        self.core.board.rearm(conn);
+        self.count_accepted(Some(&peer));
+        self.begin_handshake(conn, tls);
     }
 
-    fn refuse(&mut self, socket: B::Socket, peer: &Peer) {
+    pub(super) fn refuse(&mut self, socket: B::Socket, peer: &Peer) {
         self.core.board.stats.refuse(peer);
         self.backend.close(socket, Close::Orderly);
     }
 
     /// Peers have a reserve of their own: a flood of clients must not cut the herd apart.
-    fn has_room_for(&self, peer: &Peer, class: Class) -> bool {
+    fn has_room(&self, class: Class) -> bool {
         let settings = &self.core.board.settings;
+        let reserve = if class == Class::Peer { settings.peer_connections_reserve } else { 0 };
+        self.core.accepted_open < settings.connections_max.saturating_add(reserve)
+    }
+
+    pub(super) fn has_room_from(&self, peer: &Peer) -> bool {
         let from_there = match peer {
             Peer::Tcp(addr) if !peer.is_local() => {
                 self.core.by_address.get(&addr.ip()).copied().unwrap_or(0)
             }
             _ => 0,
         };
-        let reserve = if class == Class::Peer { settings.peer_connections_reserve } else { 0 };
-        let most = settings.connections_max.saturating_add(reserve);
-        self.core.accepted_open < most && from_there < settings.per_address_max
+        from_there < self.core.board.settings.per_address_max
     }
 
-    fn count_accepted(&mut self, peer: &Peer) {
+    /// Counts a connection, also for its address if that is known yet.
+    pub(super) fn count_accepted(&mut self, peer: Option<&Peer>) {
         self.core.board.stats.accepted += 1;
         self.core.accepted_open += 1;
+        if let Some(peer) = peer {
+            self.count_from(peer);
+        }
+    }
+
+    pub(super) fn count_from(&mut self, peer: &Peer) {
         if let Peer::Tcp(addr) = peer
             && !peer.is_local()
         {
@@ -191,9 +205,9 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
     }
 
     /// Takes back what [`Self::count_accepted`] counted.
-    pub(super) fn uncount_accepted(&mut self, peer: &Peer) {
+    pub(super) fn uncount_accepted(&mut self, peer: Option<&Peer>) {
         self.core.accepted_open -= 1;
-        if let Peer::Tcp(addr) = peer
+        if let Some(Peer::Tcp(addr)) = peer
             && let Some(count) = self.core.by_address.get_mut(&addr.ip())
         {
             *count -= 1;

@@ -45,6 +45,12 @@ pub trait Backend: Ground {
     /// Takes one waiting connection of the listener of `token`.
     fn accept(&mut self, token: u64) -> Result<(Self::Socket, Peer), AcceptError>;
 
+    /// Stops accepting on the listener of `token`, whose socket a successor of this process is to
+    /// have: whoever waits there, waits on. Closes it where there can't be one.
+    fn retire(&mut self, token: u64) {
+        self.unlisten(token);
+    }
+
     /// When descriptors ran out: closes one waiting connection with a descriptor kept for that.
     /// False when none waits, or it can't.
     fn shed(&mut self, token: u64) -> bool;
@@ -129,6 +135,8 @@ pub enum Signal {
     Hangup,
     /// SIGUSR1: the application's own.
     User1,
+    /// SIGUSR2: likewise.
+    User2,
 }
 
 /// Why nothing was accepted.

@@ -18,6 +18,8 @@ pub(super) enum Due {
     Dial(Key),
     /// A listener that ran out of descriptors tries again.
     Accept(super::ListenerId),
+    /// Who is left of those that a stop lets have their last answers is looked at again.
+    Farewell,
     /// A stop has waited long enough.
     Drain,
 }
@@ -86,7 +88,8 @@ impl Board {
             self.doom(id, Lost::Slow, true);
         }
         let writable = |conn: &Conn| {
-            !conn.is(Flags::OVER) && !conn.is(Flags::FINISHING) && !conn.is(Flags::FINISHED)
+            let ends = conn.is(Flags::FINISHING) || conn.is(Flags::FINISHED);
+            !conn.is(Flags::OVER) && !ends && !conn.is(Flags::UPGRADING)
         };
         match self.conns.get_mut(id.0) {
             Some(conn) if writable(conn) => {

@@ -1,6 +1,6 @@
 //! What the loop remembers of one connection, apart from its socket, input and protocol.
 
-use super::{Class, ListenerId, Lost, Peer};
+use super::{Class, ListenerId, Lost, Peer, TlsServer};
 use crate::base::{OutBuf, Tick, TimerKey};
 use crate::update::PublicKey;
 
@@ -51,12 +51,18 @@ impl Flags {
     pub(super) const SHAKING: Self = Self(1 << 19);
     /// There is a TLS filter.
     pub(super) const SECURED: Self = Self(1 << 21);
+    /// Accepted, and the header of a proxy is awaited: no protocol, and nobody's address.
+    pub(super) const NAMELESS: Self = Self(1 << 23);
     /// The TLS filter holds input: plaintext that came and for which there was no room.
     pub(super) const INSIDE: Self = Self(1 << 20);
+    /// To be secured once flushed.
+    pub(super) const UPGRADING: Self = Self(1 << 22);
 
     /// No call to the protocol but `lost`, no write accepted.
     pub(super) const OVER: Self =
-        Self(Self::CLOSING.0 | Self::DOOMED.0 | Self::DIALING.0 | Self::SHAKING.0);
+        Self(Self::CLOSING.0 | Self::DOOMED.0 | Self::DIALING.0 | Self::RAW.0);
+    /// Accepted or dialled, and not yet what a protocol can talk over.
+    pub(super) const RAW: Self = Self(Self::SHAKING.0 | Self::NAMELESS.0);
 
     pub(super) fn any(self, of: Self) -> bool {
         self.0 & of.0 != 0
@@ -96,6 +102,8 @@ pub(super) struct Conn {
     pub(super) sealed: usize,
     /// The key that the peer proved to own, if it was asked.
     pub(super) peer_key: Option<Box<PublicKey>>,
+    /// With what it is to be secured once flushed.
+    pub(super) upgrade: Option<TlsServer>,
     /// Bytes waiting when they were last measured.
     pub(super) measured: usize,
     /// Bytes added while `out` was above its hard cap.
@@ -126,6 +134,7 @@ impl Conn {
             out: OutBuf::new(),
             sealed: 0,
             peer_key: None,
+            upgrade: None,
             measured: 0,
             excess: 0,
             input_bytes_max: 0,
@@ -151,7 +160,7 @@ impl Conn {
     /// True while nothing is read or fed. A full out-buffer holds back who is answered for what
     /// they send; two peers that stream to each other would both wait for the other to read.
     pub(super) fn is_held(&self) -> bool {
-        let held = self.is(Flags::OVER) || self.is(Flags::PAUSED);
+        let held = self.is(Flags::OVER) || self.is(Flags::PAUSED) || self.is(Flags::UPGRADING);
         held || (self.is(Flags::FULL) && self.class != Class::Peer)
     }
 
@@ -166,7 +175,7 @@ impl Conn {
         if self.is(Flags::DOOMED) {
             return false;
         }
-        if self.is(Flags::SHAKING) {
+        if self.is(Flags::RAW) {
             return self.is(Flags::READABLE) || self.is(Flags::FAILED);
         }
         if self.is(Flags::DIALING) {
@@ -186,7 +195,7 @@ impl Conn {
         if self.is(Flags::DOOMED) || self.is(Flags::DIALING) {
             return None;
         }
-        if self.is(Flags::SHAKING) {
+        if self.is(Flags::RAW) {
             return self.deadline;
         }
         if self.is(Flags::CLOSING) {

@@ -11,9 +11,9 @@ use super::backend::{Ground, PoolMode, Resolve, Target};
 use super::board::{Board, Due};
 use super::pool::{Finish, Mailbox, Pool};
 use super::{
-    Class, ConnId, ConnectError, Ctx, Factory, ListenOptions, ListenerId, Peer, TlsClient,
+    Class, ConnId, ConnectError, Ctx, Factory, ListenOptions, ListenerId, Peer, Protocol, TlsClient,
 };
-use crate::base::{ClientEndpoint, Key, Rng, Slots, TimerKey};
+use crate::base::{ClientEndpoint, Key, Rng, Slots, Tick, TimerKey};
 
 pub(super) struct Core<S> {
     pub(super) board: Board,
@@ -34,6 +34,12 @@ pub(super) struct Core<S> {
     /// The wall clock of this turn, once someone asked.
     pub(super) wall_ns: Cell<Option<u64>>,
     pub(super) stage: Stage,
+    /// Until when a stop lets clients in use have their last answers.
+    pub(super) leaves_at: Tick,
+    /// Listening sockets go to a successor when the loop stops.
+    pub(super) has_successor: bool,
+    /// What takes the place of the protocol that is being called.
+    pub(super) heir: Option<Box<dyn Protocol<S>>>,
     pub(super) holds: u32,
     /// The deadline of the drain under way.
     pub(super) drain_timer: Option<TimerKey>,
@@ -48,7 +54,11 @@ pub(super) enum Stage {
     Running,
     /// `stop` was called in this turn.
     Asked,
-    /// Listeners are closed; holders are waited for.
+    /// Listeners are closed; connections in use get their last answers.
+    Leaving,
+    /// That is over.
+    Left,
+    /// Holders are waited for.
     Held,
     /// Connections are closing.
     Closing,
@@ -64,6 +74,10 @@ pub(super) struct Listener<S> {
     pub(super) queued: bool,
     /// Descriptors ran out: waits for its timer.
     pub(super) resting: bool,
+    /// Handshakes under way, of those it accepted.
+    pub(super) shaking: usize,
+    /// They are as many as may be: waits for the end of one.
+    pub(super) held: bool,
 }
 
 /// A connector at work.
@@ -104,12 +118,8 @@ impl<S: 'static> Core<S> {
         options: super::ConnectOptions,
         factory: Box<dyn Factory<S>>,
     ) {
-        let asked_ms = match endpoint {
-            ClientEndpoint::Tcp { timeout_ms, .. } | ClientEndpoint::Unix { timeout_ms, .. } => {
-                *timeout_ms
-            }
-        };
-        let due = self.board.now.saturating_add(asked_ms.unwrap_or(options.timeout_ms));
+        let asked_ms = endpoint.timeout_ms().unwrap_or(options.timeout_ms);
+        let due = self.board.now.saturating_add(asked_ms);
         let key = self.dials.insert(Dial {
             factory,
             class: options.class,
@@ -125,10 +135,12 @@ impl<S: 'static> Core<S> {
         dial.timer = Some(timer);
         match endpoint {
             ClientEndpoint::Unix { path, .. } => dial.targets.push_back(Target::Unix(path.clone())),
-            ClientEndpoint::Tcp { host, port, .. } => match host.parse::<IpAddr>() {
-                Ok(ip) => dial.targets.push_back(Target::Tcp((ip, *port).into())),
-                Err(_) => return self.look_up(key, host.clone(), *port),
-            },
+            ClientEndpoint::Tcp { host, port, .. } | ClientEndpoint::Tls { host, port, .. } => {
+                match host.parse::<IpAddr>() {
+                    Ok(ip) => dial.targets.push_back(Target::Tcp((ip, *port).into())),
+                    Err(_) => return self.look_up(key, host.clone(), *port),
+                }
+            }
         }
         self.dialing.push(key);
     }

@@ -8,7 +8,7 @@ use super::conn::Flags;
 use super::core::{Call, Core, Listener, Stage};
 use super::{
     ConnId, ConnectOptions, Factory, Job, ListenOptions, ListenerId, LoopStats, Peer, PoolFull,
-    Remote, TimerId, Transport,
+    Protocol, Remote, TimerId, Transport,
 };
 use crate::base::{ClientEndpoint, Rng, ServerEndpoint, Tick};
 
@@ -68,6 +68,13 @@ impl<S> Ctx<'_, S> {
         true
     }
 
+    /// Has `next` take the place of the protocol whose call this is, once it returns `Ok`: it is
+    /// made, then offered the input as it was left, and told of its end if it had come. Timer and
+    /// pause begin anew. The one that gives up its place hears no more, not even that it is lost.
+    pub fn hand_over(&mut self, next: Box<dyn Protocol<S>>) {
+        self.core.heir = Some(next);
+    }
+
     /// The verbs on this call's connection.
     pub fn transport(&mut self) -> Transport<'_> {
         self.transport_of(self.id)
@@ -111,10 +118,12 @@ impl<S> Ctx<'_, S> {
     pub fn listen(
         &mut self,
         endpoint: &ServerEndpoint,
-        options: ListenOptions,
+        mut options: ListenOptions,
         factory: impl Factory<S> + 'static,
     ) -> io::Result<ListenerId> {
-        if self.draining() {
+        options.proxied |= matches!(endpoint, ServerEndpoint::Haproxy(_));
+        let endpoint = endpoint.bound();
+        if self.leaving() {
             return Err(io::Error::other("the loop is stopping"));
         }
         let listener = Listener {
@@ -123,6 +132,8 @@ impl<S> Ctx<'_, S> {
             local: Peer::Unix,
             queued: false,
             resting: false,
+            shaking: 0,
+            held: false,
         };
         let id = ListenerId(self.core.listeners.insert(listener));
         let bound = self.ground.listen(endpoint, id.token());
@@ -152,18 +163,40 @@ impl<S> Ctx<'_, S> {
         }
     }
 
-    /// Drains: listeners are closed at the end of this turn, then, once nobody
-    /// [`hold`](Self::hold)s, every connection after its flush; what is left after `drain_ms` is
-    /// dropped. Both are lost with [`Lost::Shutdown`](super::Lost::Shutdown). Then the loop ends.
+    /// Drains: listeners are closed at the end of this turn, whoever waits there is let in before;
+    /// for `farewell_ms` all goes on, so that clients in use get their answers; then, once nobody
+    /// [`hold`](Self::hold)s, every connection is closed after its flush; what is left after
+    /// `drain_ms` is dropped. Both are lost with [`Lost::Shutdown`](super::Lost::Shutdown). Then
+    /// the loop ends.
     pub fn stop(&mut self) {
         if self.core.stage == Stage::Running {
             self.core.stage = Stage::Asked;
+            self.core.has_successor = false;
         }
     }
 
-    /// True from `stop` on.
-    pub fn draining(&self) -> bool {
+    /// [`stop`](Self::stop) before another process takes over: listening sockets stay open where
+    /// that is possible ([`OsBackend::take_retired`](super::OsBackend::take_retired)), and whoever
+    /// connects waits for it.
+    pub fn stop_for_successor(&mut self) {
+        if self.core.stage == Stage::Running {
+            self.stop();
+            self.core.has_successor = true;
+        }
+    }
+
+    /// True from `stop` on: a protocol that can says that its connection ends behind its answer.
+    pub fn leaving(&self) -> bool {
         self.core.stage != Stage::Running
+    }
+
+    /// True once a stop has begun to end what is under way: nothing new should be begun.
+    pub fn draining(&self) -> bool {
+        match self.core.stage {
+            Stage::Running | Stage::Leaving => false,
+            Stage::Asked => self.core.board.settings.farewell_ms == 0,
+            _ => true,
+        }
     }
 
     /// Keeps connections open while the loop drains (until its deadline), for work that must end

@@ -18,6 +18,9 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         if conn.is(Flags::DOOMED) {
             return;
         }
+        if conn.is(Flags::NAMELESS) {
+            return self.hear_proxy(id, state);
+        }
         if conn.is(Flags::SHAKING) {
             return self.shake(id, state);
         }

@@ -161,6 +161,8 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         let (closing, finishing) = (conn.is(Flags::CLOSING), conn.is(Flags::FINISHING));
         if closing || finishing {
             self.finish(id, closing);
+        } else if let Some(with) = conn.upgrade.take() {
+            self.upgrade(id, &with);
         }
     }
 

@@ -72,17 +72,21 @@
 mod accept;
 mod backend;
 mod board;
+mod certified;
 mod conn;
 mod core;
 mod ctx;
 mod dial;
 mod feed;
 mod flush;
+mod handed;
 mod ids;
+mod leave;
 mod os;
 mod pool;
 mod process;
 mod protocol;
+mod proxied;
 mod reap;
 mod secure;
 mod settings;
@@ -90,6 +94,7 @@ mod shake;
 mod sim;
 mod slow;
 mod stats;
+mod supervisor;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -99,7 +104,9 @@ mod turn;
 pub use self::backend::{
     AcceptError, Backend, Close, Event, Ground, PoolMode, Readiness, Resolve, Signal, Target, Wake,
 };
+pub use self::certified::{Authorities, CertificateFault, Certificates};
 pub use self::ctx::Ctx;
+pub use self::handed::Retired;
 pub use self::ids::{ConnId, ListenerId, TimerId};
 pub use self::os::{OsBackend, OsReactor, OsSocket, descriptors_max};
 pub use self::pool::{Finish, Job, PoolFull, Remote};
@@ -112,5 +119,6 @@ pub use self::sim::{
 };
 pub use self::slow::SlowTurn;
 pub use self::stats::LoopStats;
+pub use self::supervisor::{tell_supervisor, watchdog};
 pub use self::transport::Transport;
 pub use self::turn::Reactor;

@@ -6,19 +6,20 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token, Waker, event};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use super::backend::{
     AcceptError, Backend, Close, Event, Ground, PoolMode, Readiness, Resolve, Signal, Target, Wake,
 };
+use super::handed::{Handed, Retired};
 use super::{Peer, Reactor};
 use crate::base::ServerEndpoint;
 
@@ -58,6 +59,8 @@ pub struct OsBackend {
     waker: Arc<Waker>,
     signals: Option<Signals>,
     listeners: BTreeMap<u64, Listener>,
+    handed: Handed,
+    retired: Vec<Retired>,
     /// A descriptor to give up when there are no others.
     reserve: Option<Socket>,
     began: Instant,
@@ -74,9 +77,40 @@ pub fn descriptors_max() -> usize {
     getrlimit(Resource::Nofile).current.map_or(usize::MAX, |current| current as usize)
 }
 
-enum Listener {
+struct Listener {
+    door: Door,
+    endpoint: ServerEndpoint,
+}
+
+enum Door {
     Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener),
+}
+
+impl Door {
+    fn of(socket: Socket) -> io::Result<Self> {
+        let is_unix = socket.local_addr()?.is_unix();
+        let socket = OwnedFd::from(socket);
+        Ok(if is_unix {
+            Self::Unix(UnixListener::from_std(socket.into()))
+        } else {
+            Self::Tcp(TcpListener::from_std(socket.into()))
+        })
+    }
+
+    fn local(&self) -> io::Result<Peer> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(Peer::Tcp),
+            Self::Unix(_) => Ok(Peer::Unix),
+        }
+    }
+
+    fn source(&mut self) -> &mut dyn event::Source {
+        match self {
+            Self::Tcp(listener) => listener,
+            Self::Unix(listener) => listener,
+        }
+    }
 }
 
 /// A TCP or Unix stream.
@@ -99,23 +133,67 @@ impl OsBackend {
             waker,
             signals: None,
             listeners: BTreeMap::new(),
+            handed: Handed::default(),
+            retired: Vec::new(),
             reserve: reserve(),
             began: Instant::now(),
         })
     }
 
+    /// Takes over the listening sockets that were handed to this process, for these endpoints;
+    /// others are closed. Only the first backend of a process finds any.
+    pub fn take_over<'a>(&mut self, endpoints: impl Iterator<Item = &'a ServerEndpoint>) {
+        self.handed = Handed::of_this_process();
+        self.handed.keep_for(endpoints);
+    }
+
+    /// The listening sockets of a loop that was stopped for a successor: who connects waits there.
+    pub fn take_retired(&mut self) -> Vec<Retired> {
+        std::mem::take(&mut self.retired)
+    }
+
     fn accept_any(&mut self, token: u64) -> io::Result<(OsSocket, Peer)> {
-        match self.listeners.get(&token) {
-            Some(Listener::Tcp(listener)) => {
+        match self.listeners.get(&token).map(|listener| &listener.door) {
+            Some(Door::Tcp(listener)) => {
                 let (stream, addr) = listener.accept()?;
                 Ok((OsSocket::Tcp(stream), Peer::Tcp(addr)))
             }
-            Some(Listener::Unix(listener, _)) => {
+            Some(Door::Unix(listener)) => {
                 let (stream, _) = listener.accept()?;
                 Ok((OsSocket::Unix(stream), Peer::Unix))
             }
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
+    }
+}
+
+/// The socket of an endpoint that nobody handed over.
+fn bind(endpoint: &ServerEndpoint) -> io::Result<Socket> {
+    match endpoint {
+        ServerEndpoint::Tcp { addr, backlog, reuse_port } => bind_tcp(*addr, *backlog, *reuse_port),
+        ServerEndpoint::Tls { addr, backlog, .. } => bind_tcp(*addr, *backlog, false),
+        ServerEndpoint::Unix { path, mode, backlog } => bind_unix(path, *mode, *backlog),
+        ServerEndpoint::Systemd { .. } => Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "no such socket was handed to this process",
+        )),
+        ServerEndpoint::Haproxy(inner) => bind(inner),
+    }
+}
+
+/// Has a socket that was handed over as one that was bound here: as many may wait there as its
+/// endpoint says now.
+fn renew(socket: &Socket, endpoint: &ServerEndpoint) -> io::Result<()> {
+    if !socket.local_addr()?.is_unix() {
+        set_options(&SockRef::from(socket));
+    }
+    match endpoint {
+        ServerEndpoint::Tcp { backlog, .. }
+        | ServerEndpoint::Tls { backlog, .. }
+        | ServerEndpoint::Unix { backlog, .. } => {
+            socket.listen(i32::try_from(*backlog).unwrap_or(i32::MAX))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -126,27 +204,23 @@ fn reserve() -> Option<Socket> {
 
 impl Ground for OsBackend {
     fn listen(&mut self, endpoint: &ServerEndpoint, token: u64) -> io::Result<Peer> {
-        let registry = self.poll.registry();
-        let (listener, local) = match endpoint {
-            ServerEndpoint::Tcp { addr, backlog } => {
-                let mut listener = TcpListener::from_std(bind_tcp(*addr, *backlog)?.into());
-                registry.register(&mut listener, Token(token as usize), Interest::READABLE)?;
-                let local = Peer::Tcp(listener.local_addr()?);
-                (Listener::Tcp(listener), local)
-            }
-            ServerEndpoint::Unix { path, mode, backlog } => {
-                let bound = OwnedFd::from(bind_unix(path, *mode, *backlog)?);
-                let mut listener = UnixListener::from_std(bound.into());
-                registry.register(&mut listener, Token(token as usize), Interest::READABLE)?;
-                (Listener::Unix(listener, path.clone()), Peer::Unix)
-            }
+        let socket = if let Some(socket) = self.handed.take(endpoint)? {
+            renew(&socket, endpoint)?;
+            socket
+        } else {
+            bind(endpoint)?
         };
-        self.listeners.insert(token, listener);
+        let mut door = Door::of(socket)?;
+        let registry = self.poll.registry();
+        registry.register(door.source(), Token(token as usize), Interest::READABLE)?;
+        let local = door.local()?;
+        self.listeners.insert(token, Listener { door, endpoint: endpoint.clone() });
         Ok(local)
     }
 
     fn unlisten(&mut self, token: u64) {
-        if let Some(Listener::Unix(_, path)) = self.listeners.remove(&token)
+        let endpoint = self.listeners.remove(&token).map(|listener| listener.endpoint);
+        if let Some(ServerEndpoint::Unix { path, .. }) = endpoint
             && let Err(error) = remove_file(&path)
         {
             log::warn!("{}: {error}", path.display());
@@ -163,10 +237,13 @@ impl Ground for OsBackend {
     }
 }
 
-fn bind_tcp(addr: SocketAddr, backlog: u32) -> io::Result<Socket> {
+fn bind_tcp(addr: SocketAddr, backlog: u32, reuse_port: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
+    if reuse_port {
+        socket.set_reuse_port(true)?;
+    }
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -238,6 +315,19 @@ impl Backend for OsBackend {
             set_options(&SockRef::from(stream));
         }
         Ok((socket, peer))
+    }
+
+    fn retire(&mut self, token: u64) {
+        let Some(Listener { mut door, endpoint }) = self.listeners.remove(&token) else { return };
+        if let Err(error) = self.poll.registry().deregister(door.source()) {
+            log::warn!("{endpoint} can't be handed on: {error}");
+            return;
+        }
+        let socket = match door {
+            Door::Tcp(listener) => OwnedFd::from(listener),
+            Door::Unix(listener) => OwnedFd::from(listener),
+        };
+        self.retired.push(Retired::new(&endpoint, socket));
     }
 
     fn shed(&mut self, token: u64) -> bool {
@@ -336,7 +426,7 @@ impl Backend for OsBackend {
 
     fn watch_signals(&mut self) -> io::Result<()> {
         if self.signals.is_none() {
-            let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])?;
+            let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2])?;
             self.poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
             self.signals = Some(signals);
         }
@@ -351,6 +441,7 @@ fn pending(signals: &mut Signals) -> Vec<Event> {
         SIGTERM => Some(Signal::Terminate),
         SIGHUP => Some(Signal::Hangup),
         SIGUSR1 => Some(Signal::User1),
+        SIGUSR2 => Some(Signal::User2),
         _ => None,
     });
     known.map(Event::Signal).collect()

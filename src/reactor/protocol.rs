@@ -58,6 +58,12 @@ pub trait Protocol<S> {
         Ok(())
     }
 
+    /// The handshake that [`start_tls`](super::Transport::start_tls) asked for is over: all that
+    /// comes and goes from here on is enciphered.
+    fn secured(&mut self, _cx: &mut Ctx<'_, S>, _state: &mut S) -> Outcome {
+        Ok(())
+    }
+
     /// Someone called [`notify`](super::Transport::notify) for this connection since the last
     /// time; at most once a turn.
     fn notified(&mut self, _cx: &mut Ctx<'_, S>, _state: &mut S) -> Outcome {

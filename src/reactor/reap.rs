@@ -2,7 +2,6 @@
 //! where a connection ceases to be.
 
 use super::backend::{Backend, Close};
-use super::board::Due;
 use super::conn::Flags;
 use super::core::{Call, Stage};
 use super::shake::last_words;
@@ -13,16 +12,19 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
     /// True when a stop can take its next step without waiting.
     pub(super) fn is_stop_due(&self) -> bool {
         match self.core.stage {
-            Stage::Running => false,
+            Stage::Running | Stage::Leaving => false,
             Stage::Held => self.core.holds == 0,
             Stage::Closing => self.core.board.conns.is_empty(),
-            Stage::Asked | Stage::Over => true,
+            Stage::Asked | Stage::Left | Stage::Over => true,
         }
     }
 
     /// Takes a stop as far as it goes now.
     pub(super) fn drain(&mut self, state: &mut S) {
         if self.core.stage == Stage::Asked {
+            self.begin_to_leave(state);
+        }
+        if self.core.stage == Stage::Left {
             self.begin_drain(state);
         }
         if self.core.stage == Stage::Held && self.core.holds == 0 {
@@ -42,9 +44,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
 
     fn begin_drain(&mut self, state: &mut S) {
         self.core.stage = Stage::Held;
-        let due = self.core.board.now + self.core.board.settings.drain_ms;
-        self.core.drain_timer = Some(self.core.board.wheel.arm(due, Due::Drain));
-        self.close_listeners();
+        self.forget_listeners();
         self.fail_dials(state);
         self.end_handshakes();
         if let Some(mut hook) = self.on_stop.take() {
@@ -53,13 +53,23 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         }
     }
 
-    fn close_listeners(&mut self) {
-        let listeners: Vec<_> =
-            self.core.listeners.iter().map(|(key, _)| ListenerId(key)).collect();
-        for id in listeners {
+    fn forget_listeners(&mut self) {
+        for id in self.listener_ids() {
             self.core.listeners.remove(id.0);
-            self.backend.unlisten(id.token());
         }
+    }
+
+    /// Accepted connections that have no protocol yet get none.
+    fn end_handshakes(&mut self) {
+        for id in self.conn_ids() {
+            if self.core.board.conns.get(id.0).is_some_and(|conn| conn.is(Flags::RAW)) {
+                self.core.board.doom(id, Lost::Shutdown, false);
+            }
+        }
+    }
+
+    pub(super) fn listener_ids(&self) -> Vec<ListenerId> {
+        self.core.listeners.iter().map(|(key, _)| ListenerId(key)).collect()
     }
 
     fn fail_dials(&mut self, state: &mut S) {
@@ -73,21 +83,12 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
     }
 
     pub(super) fn drain_timed_out(&mut self) {
-        if matches!(self.core.stage, Stage::Held | Stage::Closing) {
+        if !matches!(self.core.stage, Stage::Running | Stage::Asked | Stage::Over) {
             log::warn!(
                 "the drain's time is over: dropping {} connections",
                 self.core.board.conns.len()
             );
             self.core.stage = Stage::Over;
-        }
-    }
-
-    /// Accepted connections that have no protocol yet get none.
-    fn end_handshakes(&mut self) {
-        for id in self.conn_ids() {
-            if self.core.board.conns.get(id.0).is_some_and(|conn| conn.is(Flags::SHAKING)) {
-                self.core.board.doom(id, Lost::Shutdown, false);
-            }
         }
     }
 
@@ -107,14 +108,16 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
     }
 
     fn reap_one(&mut self, id: ConnId, state: &mut S) {
+        self.stop_shaking(id);
         let Some(conn) = self.core.board.conns.get(id.0) else { return };
         let (reason, peer, class) = (conn.reason, conn.peer, conn.class);
         let (reset, accepted) = (conn.is(Flags::RESET), conn.listener.is_some());
+        let nameless = conn.is(Flags::NAMELESS);
         let Some(mut end) = self.ends[id.index()].take() else { return };
         if !reset && let Some(tls) = &mut end.tls {
             // So that the peer can tell it from a connection that was cut.
             match tls.say_goodbye() {
-                Ok(()) => last_words(&mut self.backend, &mut end.socket, &tls.sealed),
+                Ok(()) => last_words(&mut self.backend, &mut end.socket, &mut tls.sealed),
                 Err(error) => log::debug!("{id}: goodbye: {error}"),
             }
         }
@@ -129,7 +132,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             self.core.board.wheel.cancel(timer);
         }
         if accepted {
-            self.uncount_accepted(&peer);
+            self.uncount_accepted((!nameless).then_some(&peer));
         }
     }
 
@@ -140,6 +143,10 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             return false;
         }
         self.core.stage = Stage::Running;
+        for id in self.listener_ids() {
+            self.core.listeners.remove(id.0);
+            self.backend.unlisten(id.token());
+        }
         self.core.holds = 0;
         if let Some(timer) = self.core.drain_timer.take() {
             self.core.board.wheel.cancel(timer);

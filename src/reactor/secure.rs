@@ -1,11 +1,12 @@
 //! Who may be met over TLS, and as whom: the configurations of rustls that a listener or connector
-//! is given. TLS 1.3 only, without tickets or resumption.
+//! is given, and here those of nodes among themselves: TLS 1.3 only, without tickets or
+//! resumption. Those with certificates are in `certified.rs`.
 //!
 //! Nodes show each other raw public keys (RFC 7250), no certificates: a handshake proves that the
 //! other end owns the key that [`peer_key`](super::Transport::peer_key) then names. Whether the
 //! owner of that key is welcome is not judged here.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -31,9 +32,9 @@ use crate::update::{PublicKey, SigningKey};
 /// What stands before an Ed25519 key in a `SubjectPublicKeyInfo` (RFC 8410).
 const SPKI_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0];
 
-/// Secures what a listener accepts. Cheap to clone.
+/// Secures what a listener accepts. Cheap to clone; what one is changed to, all its clones are.
 #[derive(Clone, Debug)]
-pub struct TlsServer(pub(super) Arc<ServerConfig>);
+pub struct TlsServer(Arc<Mutex<Arc<ServerConfig>>>);
 
 /// Secures what a connector dials. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -44,6 +45,21 @@ pub struct TlsClient {
 }
 
 impl TlsServer {
+    pub(super) fn of(config: ServerConfig) -> Self {
+        Self(Arc::new(Mutex::new(Arc::new(config))))
+    }
+
+    /// What the next handshake begins with.
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Secures as `other` does from the next handshake on; those under way end as they began.
+    pub fn change_to(&self, other: &Self) {
+        let config = other.config();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
     /// A node that accepts others: shows its key and asks for theirs.
     pub fn of_node(key: &SigningKey) -> Self {
         let (provider, own) = (provider(), own(key));
@@ -55,7 +71,7 @@ impl TlsServer {
             .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(own)));
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        Self(Arc::new(config))
+        Self::of(config)
     }
 }
 

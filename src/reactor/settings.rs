@@ -34,6 +34,9 @@ pub struct Settings {
     pub close_ms_max: u64,
     /// Bytes read and thrown away from a closing connection before it is dropped.
     pub linger_bytes: usize,
+    /// How long a stop waits for the next request of clients that were in use for as long, before
+    /// it takes up anything else.
+    pub farewell_ms: u64,
     /// How long a stop waits for connections and holders before it drops them.
     pub drain_ms: u64,
     /// Accepted connections at a time; more are closed at once.
@@ -46,6 +49,13 @@ pub struct Settings {
     pub accept_retry_ms: u64,
     /// How long a TLS handshake on an accepted connection may take.
     pub handshake_ms: u64,
+    /// TLS handshakes under way at a time, of the connections that one listener accepted; others
+    /// wait to be accepted.
+    pub handshakes_max: usize,
+    /// How long the header of a proxy may take.
+    pub proxy_ms: u64,
+    /// Bytes of a proxy's header, with all that is told in it.
+    pub proxy_bytes_max: usize,
     /// Threads for blocking jobs, started when first needed.
     pub pool_threads: usize,
     /// Jobs waiting or running before `offload` says no.
@@ -73,12 +83,16 @@ impl Default for Settings {
             linger_ms: 5_000,
             close_ms_max: 60_000,
             linger_bytes: 256 << 10,
+            farewell_ms: 0,
             drain_ms: 10_000,
             connections_max: 16_384,
             peer_connections_reserve: 64,
             per_address_max: 1_024,
             accept_retry_ms: 100,
             handshake_ms: 10_000,
+            handshakes_max: 1_024,
+            proxy_ms: 5_000,
+            proxy_bytes_max: 536,
             pool_threads: 4,
             pool_queue_max: 1_024,
             slow_turn_ms: 250,
@@ -109,7 +123,8 @@ impl Settings {
         }
         assert!(self.read_bytes > 0 && self.input_bytes_max > 0, "nothing could be read");
         let budgets = [self.events_per_turn, self.accepts_per_turn];
-        let has_none = budgets.contains(&0) || self.visits_per_turn == 0;
+        let has_none =
+            budgets.contains(&0) || self.visits_per_turn == 0 || self.handshakes_max == 0;
         assert!(!has_none, "a budget is zero");
         assert!(self.flush_bytes > 0 && self.pool_threads > 0, "a budget is zero");
     }
@@ -126,6 +141,9 @@ pub struct ListenOptions {
     /// Over TLS: a protocol is made once the handshake is over, within
     /// [`Settings::handshake_ms`].
     pub secure: Option<TlsServer>,
+    /// Proxies connect: each connection begins, before all else, with the PROXY protocol's header,
+    /// within [`Settings::proxy_ms`]. Listening on a `haproxy:` endpoint sets this.
+    pub proxied: bool,
 }
 
 /// How a connector treats its connection.

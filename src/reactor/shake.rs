@@ -1,10 +1,12 @@
 //! The TLS handshake of a connection, before it has a protocol: begun when it is accepted or
-//! connected, taken on with each read, bounded in bytes and time. A connector's time covers it.
+//! connected, taken on with each read, bounded in bytes and time. A connector's time covers it; of
+//! those that a listener accepted, no more than some are under way at a time. And the handshake of
+//! one that has a protocol, and is to be secured in place.
 
 use super::backend::Backend;
 use super::conn::{Conn, Flags};
 use super::feed::{Read, lend_storage, read_once};
-use super::secure::TlsClient;
+use super::secure::{TlsClient, TlsServer};
 use super::tls::Tls;
 use super::turn::{End, Reactor, Role, build};
 use super::{ConnId, ConnectError, ListenerId, Lost, Peer};
@@ -26,6 +28,78 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             Err(error) => return self.fail_handshake(id, &error.to_string(), state),
         }
         self.shake(id, state);
+    }
+
+    /// An accepted connection waits for the other's hello.
+    pub(super) fn begin_handshake(&mut self, id: ConnId, tls: Tls) {
+        let Some(end) = self.ends[id.index()].as_mut() else { return };
+        let board = &mut self.core.board;
+        let Some(conn) = board.conns.get_mut(id.0) else { return };
+        conn.deadline = Some(board.now.saturating_add(board.settings.handshake_ms));
+        conn.flags.set(Flags::SHAKING);
+        conn.flags.set(Flags::SECURED);
+        self.backend.conceal(&mut end.socket);
+        end.tls = Some(Box::new(tls));
+        let (listener, has_work) = (conn.listener, conn.has_work());
+        board.rearm(id);
+        if has_work {
+            board.enqueue(id);
+        }
+        if let Some(listener) = listener.and_then(|id| self.core.listeners.get_mut(id.0)) {
+            listener.shaking += 1;
+        }
+    }
+
+    /// True when a listener has to wait for the end of a handshake.
+    pub(super) fn is_full_of_handshakes(&mut self, id: ListenerId) -> bool {
+        let most = self.core.board.settings.handshakes_max;
+        let Some(listener) = self.core.listeners.get_mut(id.0) else { return true };
+        if listener.shaking < most {
+            return false;
+        }
+        listener.held = true;
+        self.core.board.stats.handshakes_full += 1;
+        true
+    }
+
+    /// A handshake is over, well or not: makes room for the next.
+    pub(super) fn stop_shaking(&mut self, id: ConnId) {
+        let Some(conn) = self.core.board.conns.get_mut(id.0) else { return };
+        if !conn.flags.take(Flags::SHAKING) {
+            return;
+        }
+        if let Some(id) = conn.listener
+            && let Some(listener) = self.core.listeners.get_mut(id.0)
+        {
+            listener.shaking -= 1;
+            if std::mem::take(&mut listener.held) {
+                self.queue_listener(id);
+            }
+        }
+    }
+
+    /// All that was said in the clear is on its way: the handshake of a connection that asked to be
+    /// secured begins. Whatever came behind that request was not enciphered, and might be another's
+    /// word: it must not be taken for one that was.
+    pub(super) fn upgrade(&mut self, id: ConnId, with: &TlsServer) {
+        let Some(end) = self.ends[id.index()].as_mut() else { return };
+        let Some(conn) = self.core.board.conns.get_mut(id.0) else { return };
+        conn.flags.clear(Flags::UPGRADING);
+        if conn.is(Flags::EOF) {
+            return self.core.board.doom(id, Lost::PeerClosed, false);
+        }
+        if !end.input.is_empty() {
+            log::info!("{id}: lost: it did not wait for TLS to begin");
+            self.core.board.stats.handshakes_failed += 1;
+            return self.core.board.doom(id, Lost::Wire, false);
+        }
+        match Tls::server(with) {
+            Ok(tls) => self.begin_handshake(id, tls),
+            Err(error) => {
+                log::error!("a connection can't be secured: {error}");
+                self.core.board.doom(id, Lost::Local, false);
+            }
+        }
     }
 
     /// Takes a handshake on as far as what came allows.
@@ -79,19 +153,29 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         }
         conn.deadline = None;
         let (peer, listener) = (conn.peer, conn.listener);
+        if listener.is_some() {
+            let stats = &mut self.core.board.stats;
+            stats.handshakes += 1;
+            stats.handshakes_resumed += u64::from(end.tls.as_ref().is_some_and(|t| t.is_resumed()));
+        }
         match (&end.role, listener) {
             (Role::Dialing(key), _) => {
                 let key = *key;
-                conn.flags.clear(Flags::SHAKING);
+                self.stop_shaking(id);
                 self.promote(id, key, peer, state);
             }
-            (_, Some(listener)) => self.welcome(id, listener, peer, state),
-            (_, None) => {}
+            (Role::Up(_), _) => {
+                self.stop_shaking(id);
+                self.core.board.rearm(id);
+                self.call(id, state, |protocol, cx, state, _| protocol.secured(cx, state));
+            }
+            (Role::Shaking, Some(listener)) => self.welcome(id, listener, peer, state),
+            (Role::Shaking, None) => {}
         }
     }
 
-    /// An accepted connection is secured.
-    fn welcome(&mut self, id: ConnId, listener: ListenerId, peer: Peer, state: &mut S) {
+    /// What comes before a protocol is over for an accepted connection.
+    pub(super) fn welcome(&mut self, id: ConnId, listener: ListenerId, peer: Peer, state: &mut S) {
         let protocol = match self.core.listeners.get_mut(listener.0) {
             Some(listener) => build(listener.factory.as_mut(), &peer, state),
             // It stopped listening meanwhile.
@@ -103,11 +187,12 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         });
         let (Some(protocol), Some(end)) = (protocol, self.ends[id.index()].as_mut()) else {
             self.core.board.stats.refused += 1;
-            return self.core.board.doom(id, Lost::Local, false);
+            self.stop_shaking(id);
+            return self.core.board.close(id, Lost::Local);
         };
         end.role = Role::Up(protocol);
+        self.stop_shaking(id);
         if let Some(conn) = self.core.board.conns.get_mut(id.0) {
-            conn.flags.clear(Flags::SHAKING);
             conn.active = self.core.board.now;
         }
         self.came_up(id, state);
@@ -121,7 +206,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         log::debug!("{id}: TLS handshake: {why}");
         if let Some(tls) = &mut end.tls {
             tls.fail();
-            last_words(&mut self.backend, &mut end.socket, &tls.sealed);
+            last_words(&mut self.backend, &mut end.socket, &mut tls.sealed);
         }
         self.drop_socket(id);
         if let Some(dial) = self.core.dials.get_mut(key) {
@@ -131,7 +216,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         self.start_dial(key, state);
     }
 
-    /// The same for a connection that was accepted. It never had a protocol.
+    /// The same for a connection that was accepted.
     pub(super) fn refuse_handshake(&mut self, id: ConnId, why: &str) {
         let Some(conn) = self.core.board.conns.get(id.0) else { return };
         log::info!("{id}: TLS handshake with {}: {why}", conn.peer);
@@ -140,7 +225,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             && let Some(tls) = &mut end.tls
         {
             tls.fail();
-            last_words(&mut self.backend, &mut end.socket, &tls.sealed);
+            last_words(&mut self.backend, &mut end.socket, &mut tls.sealed);
         }
         self.core.board.doom(id, Lost::Wire, false);
     }
@@ -159,11 +244,16 @@ pub(super) fn note_inside(conn: &mut Conn, tls: &Tls) {
 }
 
 /// One try to write what a connection has left to say; nothing depends on it.
-pub(super) fn last_words<B: Backend>(backend: &mut B, socket: &mut B::Socket, words: &OutBuf) {
+pub(super) fn last_words<B: Backend>(backend: &mut B, socket: &mut B::Socket, words: &mut OutBuf) {
     let (slices, used) = words.io_slices::<4>();
-    if used > 0
-        && let Err(error) = backend.write(socket, &slices[..used])
-    {
-        log::trace!("last words: {error}");
+    if used == 0 {
+        return;
+    }
+    match backend.write(socket, &slices[..used]) {
+        Ok(written) => words.advance(written),
+        Err(error) => log::trace!("last words: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,8 +23,18 @@ pub struct LoopStats {
     pub refused: u64,
     /// Whose they were.
     pub refused_from: Tops<IpAddr>,
+    /// TLS handshakes of accepted connections that ended well.
+    pub handshakes: u64,
+    /// Those of them that took up an earlier session.
+    pub handshakes_resumed: u64,
     /// TLS handshakes of accepted connections that came to nothing.
     pub handshakes_failed: u64,
+    /// TLS handshakes of accepted connections under way (gauge).
+    pub handshaking: u64,
+    /// Times that a listener had as many handshakes under way as it may, and let others wait.
+    pub handshakes_full: u64,
+    /// Accepted connections without the header that a proxy owes, or with a malformed one.
+    pub proxies_refused: u64,
     /// Accepts that failed for one connection.
     pub accept_errors: u64,
     /// Times that descriptors or memory ran out at an accept.
@@ -73,7 +83,12 @@ impl LoopStats {
             accepted: 0,
             refused: 0,
             refused_from: Tops::new(REFUSED_FROM_MAX),
+            handshakes: 0,
+            handshakes_resumed: 0,
             handshakes_failed: 0,
+            handshaking: 0,
+            handshakes_full: 0,
+            proxies_refused: 0,
             accept_errors: 0,
             accept_exhausted: 0,
             connected: 0,

@@ -5,13 +5,13 @@
 //! Everything that came is decrypted at once, so that nothing can hide inside; what the input has
 //! no room for waits as plaintext, of at most one read.
 
-use rustls::Error;
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError,
     UnbufferedStatus, WriteTraffic,
 };
+use rustls::{Error, HandshakeKind};
 
 use super::secure::{TlsClient, TlsServer, key_of};
 use super::turn::Storage;
@@ -20,8 +20,8 @@ use crate::update::PublicKey;
 
 /// Plaintext of one record.
 const RECORD_BYTES_MAX: usize = 16 << 10;
-/// What a record is longer than its plaintext: head, kind and tag.
-const RECORD_OVERHEAD_BYTES: usize = 5 + 1 + 16;
+/// What a record is longer than its plaintext at most: TLS 1.2's head, explicit nonce and tag.
+const RECORD_OVERHEAD_BYTES: usize = 5 + 8 + 16;
 /// Enciphered ahead of the socket: one good write.
 const SEALED_BYTES: usize = 64 << 10;
 /// A handshake of two nodes takes about 1 kB.
@@ -69,6 +69,8 @@ struct Sink<'a> {
 enum Step {
     /// There may be more to do.
     On,
+    /// The same, and plaintext came.
+    Read,
     /// The peer's close came: nothing follows.
     Ended,
     /// It waits for bytes, or for nothing any more.
@@ -77,7 +79,7 @@ enum Step {
 
 impl Tls {
     pub(super) fn server(with: &TlsServer) -> Result<Self, Error> {
-        let engine = UnbufferedServerConnection::new(with.0.clone())?;
+        let engine = UnbufferedServerConnection::new(with.config())?;
         Ok(Self::new(Engine::Server(Box::new(engine))))
     }
 
@@ -107,6 +109,15 @@ impl Tls {
         }
     }
 
+    /// True when the handshake took up an earlier session.
+    pub(super) fn is_resumed(&self) -> bool {
+        let kind = match &self.engine {
+            Engine::Client(engine) => engine.handshake_kind(),
+            Engine::Server(engine) => engine.handshake_kind(),
+        };
+        kind == Some(HandshakeKind::Resumed)
+    }
+
     /// The key that the peer proved to own.
     pub(super) fn peer_key(&self) -> Option<PublicKey> {
         let shown = match &self.engine {
@@ -126,17 +137,18 @@ impl Tls {
         !self.rest.is_empty()
     }
 
-    /// Takes the handshake on with the `came` bytes that were added to `raw`. What follows it there
-    /// is left alone.
+    /// Takes the handshake on with the `came` bytes that were added to `raw`. All that has to be
+    /// said for it is said; what follows it there waits as plaintext.
     pub(super) fn shake(&mut self, came: usize) -> Result<(), Error> {
         self.shaken += came;
-        while self.is_handshaking() && !self.has_failed {
+        while !self.has_failed {
             let mut sink = Sink { input: None, rest: &mut self.rest };
             let wish = &mut Wish::Nothing;
             match self.engine.step(&mut self.raw, &mut sink, &mut self.sealed, wish)? {
                 Step::On => {}
                 Step::Ended => self.ended = true,
-                Step::Waits => break,
+                // What is wrong behind it is told to who has read it.
+                Step::Read | Step::Waits => break,
             }
         }
         if self.is_handshaking() && self.shaken > HANDSHAKE_BYTES_MAX {
@@ -183,15 +195,20 @@ impl Tls {
         self.run(None, Wish::Goodbye)
     }
 
-    /// After an error: the alert that tells the peer of it is put where writes come from, and
-    /// nothing else is sent any more. One step gives it; a second would have rustls judge anew what
-    /// it has judged.
+    /// After an error: the alert that tells the peer of it is put where writes come from, behind
+    /// what was to be said before, and nothing else is sent any more. A step that finds nothing to
+    /// be said would have rustls judge anew what it has judged.
     pub(super) fn fail(&mut self) {
-        if !std::mem::replace(&mut self.has_failed, true) {
+        if std::mem::replace(&mut self.has_failed, true) {
+            return;
+        }
+        while self.engine.has_words() {
             let mut sink = Sink { input: None, rest: &mut self.rest };
-            let known =
-                self.engine.step(&mut self.raw, &mut sink, &mut self.sealed, &mut Wish::Nothing);
-            log::trace!("after an error: {known:?}");
+            let wish = &mut Wish::Nothing;
+            if let Err(error) = self.engine.step(&mut self.raw, &mut sink, &mut self.sealed, wish) {
+                log::trace!("after an error: {error}");
+                break;
+            }
         }
     }
 
@@ -207,7 +224,7 @@ impl Tls {
         }
         loop {
             match self.engine.step(&mut self.raw, &mut sink, &mut self.sealed, &mut wish)? {
-                Step::On => {}
+                Step::On | Step::Read => {}
                 Step::Ended => self.ended = true,
                 Step::Waits => return Ok(()),
             }
@@ -216,6 +233,14 @@ impl Tls {
 }
 
 impl Engine {
+    /// True while something that has to be said waits to be enciphered.
+    fn has_words(&self) -> bool {
+        match self {
+            Self::Client(engine) => engine.wants_write(),
+            Self::Server(engine) => engine.wants_write(),
+        }
+    }
+
     fn step(
         &mut self,
         raw: &mut InBuf,
@@ -257,7 +282,7 @@ fn step<D>(
         Err(error) => Err(error),
         Ok(ConnectionState::ReadTraffic(mut records)) => loop {
             match records.next_record() {
-                None => break Ok(Step::On),
+                None => break Ok(Step::Read),
                 Some(Err(error)) => break Err(error),
                 Some(Ok(record)) => {
                     discard += record.discard;
@@ -429,11 +454,13 @@ mod tests {
         let mut out = OutBuf::new();
         out.put(&vec![7; RECORD_BYTES_MAX + 1]);
         client.seal(&mut out).unwrap();
-        assert_eq!(client.sealed.len(), RECORD_BYTES_MAX + 1 + 2 * RECORD_OVERHEAD_BYTES);
+        // TLS 1.3's head, kind and tag.
+        let overhead = 5 + 1 + 16;
+        assert_eq!(client.sealed.len(), RECORD_BYTES_MAX + 1 + 2 * overhead);
         drop(sent(&mut client));
         client.say_goodbye().unwrap();
         client.say_goodbye().unwrap();
-        assert_eq!(client.sealed.len(), 2 + RECORD_OVERHEAD_BYTES);
+        assert_eq!(client.sealed.len(), 2 + overhead);
     }
 
     #[test]

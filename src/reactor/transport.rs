@@ -2,7 +2,7 @@
 
 use super::board::Board;
 use super::conn::{Conn, Flags};
-use super::{Class, ConnId, Lost, Peer};
+use super::{Class, ConnId, Lost, Peer, TlsServer};
 use crate::base::{Chunk, OutBuf};
 use crate::update::PublicKey;
 
@@ -151,6 +151,30 @@ impl Transport<'_> {
     /// The key that the other end proved to own; `None` on a connection that asks for none.
     pub fn peer_key(&self) -> Option<PublicKey> {
         self.board.conns.get(self.id.0).and_then(|conn| conn.peer_key.as_deref().copied())
+    }
+
+    /// True when what passes is enciphered: TLS is spoken and its handshake is over.
+    pub fn is_secure(&self) -> bool {
+        let conn = self.board.conns.get(self.id.0);
+        conn.is_some_and(|conn| conn.is(Flags::SECURED) && !conn.is(Flags::SHAKING))
+    }
+
+    /// Turns a plain connection into one over TLS, in place: what was written so far goes out in
+    /// the clear, then the handshake begins, within
+    /// [`handshake_ms`](super::Settings::handshake_ms). Nothing is read or fed until
+    /// [`secured`](super::Protocol::secured) tells of its end, and what is written meanwhile goes
+    /// nowhere; a time set with [`set_timeout`](Self::set_timeout) is forgotten. Input that stands
+    /// behind the request to do so did not wait for our word, and loses the connection with
+    /// [`Lost::Wire`], as a failed handshake does.
+    #[doc(alias = "startTLS")]
+    pub fn start_tls(&mut self, with: &TlsServer) {
+        if let Some(conn) = self.board.open(self.id)
+            && !conn.is(Flags::SECURED)
+        {
+            conn.flags.set(Flags::UPGRADING);
+            conn.upgrade = Some(with.clone());
+            self.board.mark_dirty(self.id);
+        }
     }
 
     /// Has [`notified`](super::Protocol::notified) called for this connection, once, this turn or

@@ -65,7 +65,7 @@ pub(super) enum Storage {
 pub(super) enum Role<S> {
     /// Connecting, for the dial of this key.
     Dialing(Key),
-    /// Accepted, and in the TLS handshake.
+    /// Accepted, and in what comes before a protocol: a proxy's header, the TLS handshake.
     Shaking,
     Up(Box<dyn Protocol<S>>),
 }
@@ -94,6 +94,9 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             calls: Slots::new(),
             wall_ns: Cell::new(None),
             stage: Stage::Running,
+            leaves_at: 0,
+            has_successor: false,
+            heir: None,
             holds: 0,
             drain_timer: None,
             accepted_open: 0,
@@ -119,6 +122,11 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
     /// What other threads reach this loop with.
     pub fn remote(&self) -> Remote<S> {
         Remote::new(&self.core.mailbox)
+    }
+
+    /// True when the last stop was for a successor, and was not cut short.
+    pub fn has_successor(&self) -> bool {
+        self.core.has_successor
     }
 
     /// The loop's counters.
@@ -265,6 +273,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             if stops && self.core.stage != Stage::Running {
                 log::warn!("second signal while draining: ending at once");
                 self.core.stage = Stage::Over;
+                self.core.has_successor = false;
                 continue;
             }
             match self.on_signal.take() {
@@ -316,6 +325,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
                 },
                 Due::Dial(key) => self.dial_timed_out(key, state),
                 Due::Accept(id) => self.stop_resting(id),
+                Due::Farewell => self.look_at_farewells(),
                 Due::Drain => self.drain_timed_out(),
             }
         }
@@ -329,7 +339,9 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         let Some(conn) = board.conns.get_mut(id.0) else { return };
         conn.timer = None;
         if conn.due(linger_ms, close_ms_max).is_some_and(|due| due <= now) {
-            if conn.is(Flags::SHAKING) {
+            if conn.is(Flags::NAMELESS) {
+                self.refuse_proxy(id, "no PROXY header in time");
+            } else if conn.is(Flags::SHAKING) {
                 self.refuse_handshake(id, "no end in time");
             } else if conn.is(Flags::CLOSING) {
                 let unsent = conn.waiting() > 0;
@@ -375,6 +387,8 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         board.stats.turn_ns.observe(took_ns);
         board.stats.timers_armed = board.wheel.len() as u64;
         board.stats.jobs_waiting = self.core.pool.jobs as u64;
+        board.stats.handshaking =
+            self.core.listeners.iter().map(|(_, listener)| listener.shaking as u64).sum();
         let slow_turn_ms = board.settings.slow_turn_ms;
         if slow_turn_ms > 0 && tick(took_ns) >= slow_turn_ms {
             let turn = course.end(tick(began_ns), &board.stats, tick(took_ns));
@@ -412,6 +426,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         if let Some(conn) = self.core.board.conns.get_mut(id.0) {
             conn.events = 0;
         }
+        self.core.heir = None;
         let mut cx = self.core.cx(&mut self.backend, id);
         // Unwind safety: the protocol is only told that it is lost from here on. The shared state
         // may be half-changed, as after an exception in Twisted; losing every connection of the
@@ -421,7 +436,11 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         }));
         self.core.board.note_fullness(id);
         match result {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => {
+                if let Some(heir) = self.core.heir.take() {
+                    self.succeed(id, heir, state);
+                }
+            }
             Ok(Err(fault)) => {
                 log::info!("{id}: lost: {fault}");
                 self.core.board.close(id, Lost::Wire);
@@ -431,6 +450,19 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
                 self.core.board.doom(id, Lost::Fault, true);
             }
         }
+    }
+
+    /// A protocol gave up its place: the next one begins with what is there.
+    fn succeed(&mut self, id: ConnId, heir: Box<dyn Protocol<S>>, state: &mut S) {
+        let Some(conn) = self.core.board.open(id) else { return };
+        let Some(end) = self.ends[id.index()].as_mut() else { return };
+        conn.deadline = None;
+        conn.flags.clear(Flags::PAUSED);
+        conn.flags.clear(Flags::EOF_TOLD);
+        conn.flags.set(Flags::UNFED);
+        end.role = Role::Up(heir);
+        self.call(id, state, |protocol, cx, state, _| protocol.made(cx, state));
+        self.core.board.enqueue(id);
     }
 
     /// Calls user code that belongs to no connection; a panic in it is logged and counted. Unwind

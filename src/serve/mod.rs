@@ -3,15 +3,22 @@
 //! state that outlives a connection (that is the node's).
 
 pub mod at;
+pub mod auto;
 mod console;
+pub mod feed;
 mod gate;
 pub mod http;
 pub mod line;
+pub mod nntp;
 mod offer;
 mod pages;
+pub mod pb;
 pub mod peer;
 mod tally;
+pub mod telnet;
+mod usenet;
 mod visitor;
+pub mod ws;
 
 use crate::base::Chunk;
 use crate::config::{Config, Durability};
@@ -205,8 +212,14 @@ pub trait Desk: Console {
     /// The events that streams were sent last: one value for the whole node.
     fn events(&mut self) -> &mut http::Events;
 
+    /// What sockets share: one value for the whole node.
+    fn sockets(&mut self) -> &mut ws::Sockets;
+
     /// Counters that the protocols keep: one value for the whole node.
     fn tally(&mut self) -> &mut Tally;
+
+    /// The Telnet consoles that are open: one value for the whole node.
+    fn sessions(&mut self) -> &mut telnet::Sessions;
 
     /// The node's own key.
     fn key(&self) -> PublicKey;

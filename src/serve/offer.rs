@@ -4,8 +4,6 @@
 //!
 //! [`Offer::advance`] until it is done. While it waits, ask [`Desk::await_ticket`] for a notice.
 
-#![allow(dead_code, reason = "protocols that are being written write by it")]
-
 use super::http::{Draft, Edit, Made, Post, Problem, Withdraw, Written, lacking};
 use super::{Desk, Settled, Ticket, Visitor};
 use crate::accounts::Scope;
@@ -68,6 +66,19 @@ impl Offer {
     ) -> Result<Self, Problem> {
         writer.may(Scope::Withdraw).map_err(lacking)?;
         Ok(Said::Withdraw(Withdraw::of(title, reason, durability)?).into())
+    }
+
+    /// The withdrawal of a story by an article: its name outside of the herd, and what of it is to
+    /// be handed on as it came.
+    pub(super) fn cancel(
+        (title, reason): (&str, &str),
+        article: (&str, &[u8]),
+        durability: Durability,
+        writer: &Visitor,
+    ) -> Result<Self, Problem> {
+        writer.may(Scope::Withdraw).map_err(lacking)?;
+        let withdraw = Withdraw::of_article((title, reason), article, durability)?;
+        Ok(Said::Withdraw(withdraw).into())
     }
 
     /// An update of a topic.
@@ -171,7 +182,8 @@ impl Offer {
     }
 }
 
-/// What an update still waits for: none once its writer can be told. A problem when the disk failed.
+/// What an update still waits for: none once its writer can be told. A problem when the disk
+/// failed.
 pub(super) fn open_ticket<D: Desk>(desk: &D, made: &Made) -> Result<Option<Ticket>, Problem> {
     let Some(ticket) = made.receipt.ticket else { return Ok(None) };
     match desk.settled(ticket) {

@@ -2,9 +2,11 @@
 //! commands by verb. Plain numbers of one node, bumped on the loop; and the one `Date` line that
 //! all answers of a second share.
 
+use super::pb::PbTally;
 use crate::metrics::{DURATION_NS_BOUNDS, Exposition, Histogram, Tops, Unit};
 use crate::proto::http::{DATE_BYTES, DateCache, Status};
 use crate::reactor::Peer;
+use crate::serve::nntp;
 use std::collections::BTreeMap;
 
 macro_rules! routes {
@@ -61,6 +63,8 @@ routes! {
     Updates = "/v1/updates",
     Spread = "/v1/updates/{id}/spread",
     Stream = "/v1/stream",
+    Socket = "/v1/ws",
+    Echo = "/v1/ws/echo",
     Herd = "/v1/herd",
     Charter = "/v1/charter",
     Accounts = "/v1/accounts",
@@ -100,6 +104,11 @@ pub struct Tally {
     /// Who is over which limit: the limit, the address.
     over: Tops<(&'static str, String)>,
     sign_ins: BTreeMap<&'static str, u64>,
+    /// Telnet consoles open now.
+    pub telnet_connections: u64,
+    /// Those of them that follow what is published.
+    pub telnet_followers: u64,
+    telnet_commands: BTreeMap<&'static str, u64>,
     /// Event streams open now.
     pub streams: u64,
     /// Long polls that wait now.
@@ -108,6 +117,12 @@ pub struct Tally {
     pub body_bytes: u64,
     /// Updates sent over event streams.
     pub stream_updates: u64,
+    /// Sockets (of `/v1/ws`) open now.
+    pub sockets: u64,
+    /// Updates sent over sockets.
+    pub socket_updates: u64,
+    /// Subscriptions of sockets open now.
+    pub socket_subscriptions: u64,
     /// Gaps told to readers.
     pub gaps: u64,
     /// Updates that readers were told to miss.
@@ -116,6 +131,10 @@ pub struct Tally {
     pub lagged: u64,
     /// Readers of streams that took nothing for too long.
     pub stalled: u64,
+    /// Newsreaders and feeders.
+    pub nntp: nntp::Figures,
+    /// What is counted of Perspective Broker.
+    pub pb: PbTally,
     dates: DateCache,
 }
 
@@ -128,14 +147,22 @@ impl Default for Tally {
             http_ns: Histogram::new(DURATION_NS_BOUNDS),
             over: Tops::new(OVER_MAX),
             sign_ins: BTreeMap::new(),
+            telnet_connections: 0,
+            telnet_followers: 0,
+            telnet_commands: BTreeMap::new(),
             streams: 0,
             long_polls: 0,
             body_bytes: 0,
             stream_updates: 0,
+            sockets: 0,
+            socket_updates: 0,
+            socket_subscriptions: 0,
             gaps: 0,
             gap_updates: 0,
             lagged: 0,
             stalled: 0,
+            nntp: nntp::Figures::default(),
+            pb: PbTally::default(),
             dates: DateCache::new(0),
         }
     }
@@ -193,6 +220,11 @@ impl Tally {
         *self.commands.entry(verb).or_default() += 1;
     }
 
+    /// Counts a command of a Telnet console. `verb` comes from a closed list.
+    pub fn on_telnet(&mut self, verb: &'static str) {
+        *self.telnet_commands.entry(verb).or_default() += 1;
+    }
+
     /// Counts a try to sign in. `end` comes from a closed list.
     pub fn on_sign_in(&mut self, end: &'static str) {
         *self.sign_ins.entry(end).or_default() += 1;
@@ -227,6 +259,12 @@ impl Tally {
         out.gauge("bellwether_http_body_bytes", help, &[], self.body_bytes);
         let help = "Updates sent over event streams.";
         out.counter("bellwether_http_stream_updates_total", help, &[], self.stream_updates);
+        let help = "WebSockets open now.";
+        out.gauge("bellwether_ws_connections_open", help, &[], self.sockets);
+        let help = "Subscriptions of WebSockets open now.";
+        out.gauge("bellwether_ws_subscriptions_open", help, &[], self.socket_subscriptions);
+        let help = "Updates sent over WebSockets.";
+        out.counter("bellwether_ws_updates_total", help, &[], self.socket_updates);
         for (name, help, value) in [
             ("bellwether_reader_gaps_total", "Gaps told to readers.", self.gaps),
             (
@@ -251,10 +289,20 @@ impl Tally {
             let help = "Tries to sign in, by how they ended.";
             out.counter("bellwether_sign_ins_total", help, &[("end", end)], *count);
         }
+        let help = "Telnet consoles open now.";
+        out.gauge("bellwether_telnet_connections_open", help, &[], self.telnet_connections);
+        let help = "Telnet consoles that follow what is published.";
+        out.gauge("bellwether_telnet_followers", help, &[], self.telnet_followers);
+        for (verb, count) in &self.telnet_commands {
+            let help = "Commands of Telnet consoles, by verb.";
+            out.counter("bellwether_telnet_commands_total", help, &[("verb", verb)], *count);
+        }
         for (verb, count) in &self.commands {
             let help = "Commands of the line protocol, by verb.";
             out.counter("bellwether_line_commands_total", help, &[("verb", verb)], *count);
         }
+        self.nntp.expose(out);
+        self.pb.expose(out);
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Visitor {
     pub csrf: String,
     /// A `Set-Cookie` that has to go with a page that shows [`Visitor::csrf`]; empty for none.
     pub set_cookie: String,
+    /// They came over TLS.
+    pub is_secure: bool,
 }
 
 /// What everyone may do at a node. `is_near` is someone of whom it is sure that they are on the
@@ -73,6 +75,7 @@ pub(super) fn by_session<D: Desk>(
         scopes: account.scopes,
         csrf: csrf(text),
         set_cookie: String::new(),
+        is_secure: false,
     }))
 }
 

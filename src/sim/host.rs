@@ -4,7 +4,7 @@ use super::laws::{Breach, Kept, Law};
 use super::readers::Reading;
 use super::seals;
 use crate::base::{ClientEndpoint, ServerEndpoint, Tick};
-use crate::config::{ClosePolicy, Config, Durability, Limits, Listen, Peer, PeerKind, Service};
+use crate::config::{Config, Durability, Limits, Listen, Peer, PeerKind, Service};
 use crate::node::{Node, NodeError, Probe, prepare};
 use crate::reactor::{SimLoop, SimNode, SimWorld};
 use crate::serve::{Desk, Ticket};
@@ -219,11 +219,9 @@ pub(super) fn config(
     is_tight: bool,
 ) -> Config {
     let mut config = Config::new(name, "");
-    config.listen = vec![Listen {
-        service: Service::Peer,
-        endpoint: ServerEndpoint::Tcp { addr: SocketAddr::new(ip, PEER_PORT), backlog: 64 },
-        close: ClosePolicy::Never,
-    }];
+    let addr = SocketAddr::new(ip, PEER_PORT);
+    let endpoint = ServerEndpoint::Tcp { addr, backlog: 64, reuse_port: false };
+    config.listen = vec![Listen::new(Service::Peer, endpoint)];
     let endpoint = |host: &String| {
         let host = host.clone();
         ClientEndpoint::Tcp { host, port: PEER_PORT, timeout_ms: None }

@@ -209,7 +209,7 @@ pub(super) fn withdraw(
     if node.writing(title).is_some() || story.is_none_or(|story| story.withdrawn.is_some()) {
         return Ok(None);
     }
-    let payload = news::Withdrawal { title, reason: "it is not so" }
+    let payload = news::Withdrawal { title, reason: "it is not so", wire: b"" }
         .encode()
         .map_err(|error| Breach::new(Law::Life, format!("{title} has no form: {error:?}")))?;
     let entry = Entry {

@@ -332,13 +332,15 @@ mod tests {
         assert!(find_in(&[0; 47], cid(1)).is_err());
     }
 
+    /// Of one checkpoint: numbers of ids, and of their dots.
+    fn ids() -> impl Strategy<Value = BTreeMap<u64, Option<u64>>> {
+        prop::collection::btree_map(0..200_u64, prop::option::of(1..9_u64), 0..120)
+    }
+
     proptest! {
         #[test]
         fn what_runs_say_is_what_a_map_says(
-            checkpoints in prop::collection::vec(
-                (prop::collection::btree_map(0..200_u64, prop::option::of(1..9_u64), 0..120), prop::bool::weighted(0.1)),
-                0..12,
-            ),
+            checkpoints in prop::collection::vec((ids(), prop::bool::weighted(0.1)), 0..12),
         ) {
             let mut database = open();
             let mut known = BTreeMap::new();

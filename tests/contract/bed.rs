@@ -3,19 +3,41 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use bellwether::base::{ClientEndpoint, InBuf, ServerEndpoint};
 use bellwether::reactor::{
-    Backend, ConnId, ConnectError, ConnectOptions, Ctx, Factory, ListenOptions, ListenerId, Lost,
-    Outcome, Peer, PoolMode, Protocol, Reactor, Settings, TlsClient, TlsServer,
+    Authorities, Backend, Certificates, ConnId, ConnectError, ConnectOptions, Ctx, Factory,
+    ListenOptions, ListenerId, Lost, Outcome, Peer, PoolMode, Protocol, Reactor, Settings,
+    TlsClient, TlsServer,
 };
 use bellwether::update::SigningKey;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 pub(crate) type Cx<'a> = Ctx<'a, Log>;
 
 thread_local! {
-    /// The cases of this thread run over TLS.
+    /// How the cases of this thread connect.
+    static WAY: Cell<Way> = const { Cell::new(Way::Clear) };
+    /// They do so now.
     static SECURED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How both ends are connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// In the clear.
+    Clear,
+    /// Over TLS, as nodes do it.
+    Keys,
+    /// Over TLS, the server with a certificate.
+    Certificates,
+}
+
+/// Has all beds of this thread connect this way.
+pub(crate) fn go(way: Way) {
+    WAY.set(way);
+    secure(way != Way::Clear);
 }
 
 /// Has all beds of this thread secure their connections, or not.
@@ -299,7 +321,15 @@ impl<B: Backend> Bed<B> {
         options: ListenOptions,
         script: impl Fn() -> Script + 'static,
     ) -> (ListenerId, ClientEndpoint) {
-        let options = secured(options);
+        self.listen_with_exactly(secured(options), script)
+    }
+
+    /// The same, secured as the options say.
+    pub(crate) fn listen_with_exactly(
+        &mut self,
+        options: ListenOptions,
+        script: impl Fn() -> Script + 'static,
+    ) -> (ListenerId, ClientEndpoint) {
         self.with(|cx, _| {
             let endpoint: ServerEndpoint = "tcp:0".parse().unwrap();
             let factory = move |_: &Peer, _: &mut Log| script().boxed();
@@ -311,6 +341,12 @@ impl<B: Backend> Bed<B> {
 
     pub(crate) fn connect(&mut self, to: &ClientEndpoint, name: &'static str, script: Script) {
         self.with(|cx, _| connect(cx, to, name, script));
+    }
+
+    /// Connects over TLS as said.
+    pub(crate) fn connect_as(&mut self, to: &ClientEndpoint, name: &'static str, with: TlsClient) {
+        let options = ConnectOptions { secure: Some(with), ..ConnectOptions::default() };
+        self.with(|cx, _| cx.connect(to, options, Once(name, Some(Script::new(name)))));
     }
 
     /// One turn.
@@ -346,15 +382,52 @@ impl<B: Backend> Bed<B> {
 }
 
 pub(crate) fn connect(cx: &mut Cx<'_>, to: &ClientEndpoint, name: &'static str, script: Script) {
-    let secure = is_secured().then(|| TlsClient::of_node(&keys()[1]));
+    let secure = is_secured().then(|| match WAY.get() {
+        Way::Certificates => client_of(HOST),
+        Way::Clear | Way::Keys => TlsClient::of_node(&keys()[1]),
+    });
     let options = ConnectOptions { secure, ..ConnectOptions::default() };
     cx.connect(to, options, Once(name, Some(script)));
 }
 
 /// The options, secured when all are.
 pub(crate) fn secured(mut options: ListenOptions) -> ListenOptions {
-    options.secure = is_secured().then(|| TlsServer::of_node(&keys()[0]));
+    options.secure = is_secured().then(|| match WAY.get() {
+        Way::Certificates => server_of(HOST),
+        Way::Clear | Way::Keys => TlsServer::of_node(&keys()[0]),
+    });
     options
+}
+
+/// The name in certificates.
+pub(crate) const HOST: &str = "hill.example";
+
+/// The one authority of all tests.
+fn authority() -> &'static (Issuer<'static, KeyPair>, String) {
+    static MADE: OnceLock<(Issuer<'static, KeyPair>, String)> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        (Issuer::new(params, key), pem)
+    })
+}
+
+/// A listener with a certificate of this name.
+pub(crate) fn server_of(host: &str) -> TlsServer {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new([host.to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority().0).unwrap();
+    let mut shown = Certificates::default();
+    shown.put(host, (certificate.pem() + &key.serialize_pem()).as_bytes()).unwrap();
+    TlsServer::certified(shown, None, &[]).unwrap()
+}
+
+/// A connector to a server of this name.
+pub(crate) fn client_of(host: &str) -> TlsClient {
+    let authorities = Authorities::of([authority().1.as_bytes()]).unwrap();
+    TlsClient::certified(host, &authorities, None, &[]).unwrap()
 }
 
 /// More bytes than all buffers between two ends of a connection hold. The system's grow to many

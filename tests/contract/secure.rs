@@ -3,10 +3,11 @@
 use bellwether::base::{ClientEndpoint, ServerEndpoint};
 use bellwether::reactor::{
     Backend, ConnId, ConnectError, Factory, ListenOptions, Lost, Peer, Protocol, Settings,
-    TlsServer,
 };
 
-use crate::bed::{Bed, Cx, Log, Script, Seen, connect, keys, pattern, secure};
+use crate::bed::{
+    Bed, Cx, HOST, Log, Script, Seen, client_of, connect, keys, pattern, secure, secured, server_of,
+};
 
 pub(crate) fn both_ends_know_each_other_by_their_keys<B: Backend>(backend: &dyn Fn() -> B) {
     let mut bed = Bed::new(backend());
@@ -118,6 +119,61 @@ pub(crate) fn a_handshake_has_its_bytes_and_no_more<B: Backend>(backend: &dyn Fn
     assert_eq!(bed.reactor.stats().handshakes_failed, 1);
 }
 
+/// Those beyond their number are let in when others are over, one way or the other.
+pub(crate) fn handshakes_have_their_number_and_no_more<B: Backend>(backend: &dyn Fn() -> B) {
+    let settings = Settings { handshakes_max: 2, handshake_ms: 300, ..Settings::default() };
+    let mut bed = Bed::with_settings(backend(), settings);
+    let (_, to) = bed.listen(|| Script::new("server"));
+    for _ in 0..5 {
+        connect_plainly(&mut bed, &to, Script::new("stranger"));
+    }
+    bed.until(|log| log.count("stranger", Seen::Made) == 5);
+    bed.connect(&to, "client", Script::new("client"));
+    let mut most = 0;
+    while !bed.log.saw("server", Seen::Made) {
+        bed.turn();
+        most = most.max(bed.reactor.stats().handshaking);
+    }
+    let stats = bed.reactor.stats();
+    assert_eq!((most, stats.handshakes), (2, 1));
+    assert!(stats.handshakes_full > 0);
+    bed.until(|log| log.seen.iter().filter(|(_, seen)| matches!(seen, Seen::Lost(_))).count() == 5);
+    let stats = bed.reactor.stats();
+    assert_eq!((stats.handshakes_failed, stats.handshaking, stats.refused), (5, 0, 0));
+}
+
+pub(crate) fn who_is_not_whom_it_dialled_is_no_connection<B: Backend>(backend: &dyn Fn() -> B) {
+    let mut bed = Bed::new(backend());
+    let (_, to) = bed.listen(|| Script::new("server"));
+    bed.connect_as(&to, "misled", client_of("meadow.example"));
+    bed.until(|log| log.saw("misled", Seen::Failed(ConnectError::Handshake)));
+    assert_eq!(bed.log.course("server"), []);
+    bed.connect(&to, "client", Script::new("client"));
+    bed.until(|log| log.saw("server", Seen::Made) && log.saw("client", Seen::Made));
+    let id = bed.log.ids["server"];
+    bed.with(|cx, _| assert!(cx.transport_of(id).is_secure()));
+}
+
+pub(crate) fn certificates_may_change_while_they_are_shown<B: Backend>(backend: &dyn Fn() -> B) {
+    let mut bed = Bed::new(backend());
+    let secure = server_of(HOST);
+    let (_, to) = bed.listen_with_exactly(
+        ListenOptions { secure: Some(secure.clone()), ..ListenOptions::default() },
+        || Script::new("server").echoes(),
+    );
+    bed.connect_as(&to, "before", client_of(HOST));
+    bed.until(|log| log.saw("before", Seen::Made) && log.saw("server", Seen::Made));
+    secure.change_to(&server_of("meadow.example"));
+    bed.connect_as(&to, "late", client_of(HOST));
+    bed.connect_as(&to, "after", client_of("meadow.example"));
+    let failed = Seen::Failed(ConnectError::Handshake);
+    bed.until(|log| log.saw("late", failed) && log.saw("after", Seen::Made));
+    // Who was there before stays.
+    let id = bed.log.ids["before"];
+    bed.with(|cx, _| cx.transport_of(id).write(b"still here"));
+    bed.until(|log| log.got("before") == b"still here");
+}
+
 pub(crate) fn a_stop_ends_handshakes<B: Backend>(backend: &dyn Fn() -> B) {
     let mut bed = Bed::new(backend());
     let (_, to) = bed.listen(|| Script::new("server"));
@@ -165,8 +221,7 @@ impl Factory<Log> for Nobody {
 pub(crate) fn a_factory_may_still_say_no<B: Backend>(backend: &dyn Fn() -> B) {
     let mut bed = Bed::new(backend());
     let to = bed.with(|cx, _| {
-        let secure = Some(TlsServer::of_node(&keys()[0]));
-        let options = ListenOptions { secure, ..ListenOptions::default() };
+        let options = secured(ListenOptions::default());
         let endpoint: ServerEndpoint = "tcp:0".parse().unwrap();
         let id = cx.listen(&endpoint, options, Nobody).unwrap();
         let Some(Peer::Tcp(addr)) = cx.local_addr(id) else { panic!("no address") };

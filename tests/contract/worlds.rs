@@ -10,7 +10,7 @@ use bellwether::reactor::{
     SimLoop, SimWorld,
 };
 
-use crate::bed::{Bed, Log, Script, Seen, connect, pattern, secure, secured};
+use crate::bed::{Bed, Log, Script, Seen, Way, connect, go, pattern, secured};
 
 fn serve(world: &SimWorld, host: &str, script: fn() -> Script) -> SimLoop<Log> {
     let mut node = SimLoop::new(world, host, Settings::default(), Log::default()).unwrap();
@@ -81,7 +81,7 @@ fn under_a_storm_every_connection_ends_once() {
 
 #[test]
 fn a_seed_gives_the_same_run_whatever_keys_encipher_it() {
-    secure(true);
+    go(Way::Keys);
     let runs: Vec<_> = (1..=10).map(stormy_run).collect();
     for (seed, run) in (1..=10).zip(&runs) {
         assert_eq!(stormy_run(seed), *run, "seed {seed}");
@@ -90,7 +90,7 @@ fn a_seed_gives_the_same_run_whatever_keys_encipher_it() {
     assert!(all.contains(&Seen::Failed(ConnectError::Refused)));
     assert!(all.contains(&Seen::Lost(Lost::PeerReset)));
     assert!(all.contains(&Seen::Received));
-    secure(false);
+    go(Way::Clear);
     assert_ne!(stormy_run(1), runs[0], "it was enciphered");
 }
 
@@ -263,7 +263,7 @@ fn an_application_hears_of_signals() {
         .on_signal(|signal, cx, log| match signal {
             Signal::Hangup => log.note("hangup"),
             Signal::Terminate => cx.stop(),
-            Signal::Interrupt | Signal::User1 => panic!("in the handler"),
+            Signal::Interrupt | Signal::User1 | Signal::User2 => panic!("in the handler"),
         })
         .unwrap();
     for signal in [Signal::User1, Signal::Hangup] {

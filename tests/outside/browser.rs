@@ -112,6 +112,12 @@ fn the_pages_are_sound_small_and_narrow() {
 }
 
 #[test]
+fn a_page_subscribes_and_publishes_over_a_socket_and_a_page_of_another_site_gets_none() {
+    let (node, other) = (Node::alone(Setup::new("Hill")), Node::alone(Setup::new("Dale")));
+    run("socket", &[&node.url(), &other.url()], nothing);
+}
+
+#[test]
 fn nothing_that_is_typed_runs_in_a_browser() {
     let node = Node::alone(Setup::new("Hill"));
     run("inject", &[&node.url()], nothing);

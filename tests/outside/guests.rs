@@ -18,7 +18,7 @@ fn target() -> PathBuf {
 }
 
 /// A path under the target folder, which `make deps` has filled.
-fn installed(path: &str) -> PathBuf {
+pub(crate) fn installed(path: &str) -> PathBuf {
     let path = target().join(path);
     assert!(path.exists(), "{} is missing: run `make deps`", path.display());
     path
@@ -26,7 +26,7 @@ fn installed(path: &str) -> PathBuf {
 
 /// A client of `tests/clients`.
 pub(crate) fn client<A: AsRef<str>>(name: &str, arguments: &[A]) -> Command {
-    installed(if ["eventsource", "browser"].contains(&name) {
+    installed(if ["eventsource", "browser", "ws_node"].contains(&name) {
         "npm/node_modules"
     } else {
         "venv/bin/python"

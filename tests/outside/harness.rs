@@ -216,8 +216,13 @@ impl Node {
 
     /// Waits until a node that was begun is ready.
     pub(crate) fn await_ready(&self) {
+        self.await_ready_times(1);
+    }
+
+    /// Waits until its process has said so many times that it is ready.
+    pub(crate) fn await_ready_times(&self, times: usize) {
         let line = format!("ready {}\n", self.name());
-        let said = self.process().stdout.wait(|text| text.contains(&line));
+        let said = self.process().stdout.wait(|text| text.matches(&line).count() >= times);
         assert!(said.is_ok(), "{} did not become ready: {said:?}", self.name());
     }
 

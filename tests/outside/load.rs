@@ -92,6 +92,18 @@ fn updates_are_published_and_each_answer_is_an_update() {
 }
 
 #[test]
+fn messages_over_websockets_come_back() {
+    let node = Node::alone(Setup::new("hill"));
+    let echo = url("ws", node.http_port(), "");
+    assert_well(&load(&echo, &["-c", "8"]));
+    assert_well(&load(&echo, &["-c4", "-t2", "--pipeline=16", "--body", "d\u{e9}j\u{e0} vu"]));
+    assert_well(&load(&echo, &["--size=200000"]));
+    let found = load(&echo, &["-c5", "--rate=100"]);
+    assert_well(&found);
+    assert!(found["requests"].as_u64() <= Some(102), "{found}");
+}
+
+#[test]
 fn streams_take_what_is_published_each_and_in_time() {
     let node = Node::alone(Setup::new("hill"));
     let stream = url("sse", node.http_port(), "");
@@ -145,9 +157,12 @@ fn what_fails_ends_with_1_and_what_cannot_be_meant_with_2() {
     assert!(said.contains("nothing"), "{said}");
     let (code, _) = ended(&[&url("sse", node.http_port(), "/nothing-here")]);
     assert_eq!(code, Some(1));
-    let (code, said) = ended(&[&url("ws", node.http_port(), "/v1/ws")]);
+    let (code, said) = ended(&[&url("wss", node.http_port(), "/v1/ws")]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("http:, line:, sse:, publish:"), "{said}");
+    assert!(said.contains("http:, line:, sse:, publish:, ws:"), "{said}");
+    let (code, said) = ended(&[&url("ws", node.http_port(), "/hello")]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("nothing"), "{said}");
     assert_eq!(ended(&["-c4"]).0, Some(2));
     let folder = scratch();
     let into = folder.path().join("no/such/place.svg");

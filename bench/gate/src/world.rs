@@ -2,7 +2,7 @@
 
 use crate::client::{self, Load, Script};
 use bellwether::base::{ClientEndpoint, ServerEndpoint, Tick};
-use bellwether::config::{ClosePolicy, Config, Durability, Listen, Peer, PeerKind, Service};
+use bellwether::config::{Config, Durability, Listen, Peer, PeerKind, Service};
 use bellwether::node::{Node, prepare};
 use bellwether::reactor::{SimFaults, SimLoop, SimNode, SimWorld};
 use bellwether::store::FileDisk;
@@ -102,8 +102,8 @@ fn start_node(net: &SimWorld, scene: &Scene, number: usize, folder: &Path) -> io
     config.accounts_open = Some(true);
     let listen = |service, port| {
         let addr = SocketAddr::new(net.address(&name(number)), port);
-        let endpoint = ServerEndpoint::Tcp { addr, backlog: 1_024 };
-        Listen { service, endpoint, close: ClosePolicy::Never }
+        let endpoint = ServerEndpoint::Tcp { addr, backlog: 1_024, reuse_port: false };
+        Listen::new(service, endpoint)
     };
     let services =
         [(Service::Http, HTTP_PORT), (Service::Line, LINE_PORT), (Service::Peer, PEER_PORT)];

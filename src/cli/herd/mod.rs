@@ -39,6 +39,8 @@ Options:
   --http-base PORT     node i serves HTTP on this port + i - 1 (default 8001)
   --line-base PORT     likewise the line protocol, IAMAT and WHATSAT (default 9001)
   --peer-base PORT     likewise the links between nodes (default 7001)
+  --shared-port PORT   HTTP and the line protocol also on this port of all nodes, told apart by
+                       their first bytes; each connection goes to one of them (SO_REUSEPORT)
   --durability W       when a write counts: local, on its node's disk (default); none, at once and
                        on disk within 10 ms; N, on the disks of N more nodes; majority
   --no-catch-up        a node that died starts empty and learns only what is new, as in classic
@@ -59,6 +61,7 @@ const OPTIONS: &[Opt] = &[
     args::value("http-base"),
     args::value("line-base"),
     args::value("peer-base"),
+    args::value("shared-port"),
     args::value("durability"),
     args::value("line-close"),
     args::flag("no-catch-up"),
@@ -97,6 +100,9 @@ fn show(nodes: &[NodePlan], processes: &[u32], out: &mut dyn Write) -> Result<()
         ]);
     }
     table::write(out, &rows)?;
+    if let Some(shared) = nodes.first().and_then(|node| node.shared) {
+        writeln!(out, "all nodes: HTTP and line on {shared}")?;
+    }
     writeln!(out, "ready herd")?;
     Ok(out.flush()?)
 }

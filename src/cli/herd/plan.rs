@@ -27,6 +27,8 @@ pub(super) struct NodePlan {
     pub(super) http: SocketAddr,
     pub(super) line: SocketAddr,
     pub(super) peer: SocketAddr,
+    /// Where it serves both together with the others.
+    pub(super) shared: Option<SocketAddr>,
     /// Where its configuration is written.
     pub(super) file: PathBuf,
     pub(super) config: Config,
@@ -38,6 +40,8 @@ struct Bases {
     http: u16,
     line: u16,
     peer: u16,
+    /// One for all.
+    shared: Option<u16>,
 }
 
 /// What is the same for all nodes.
@@ -59,6 +63,7 @@ pub(super) fn nodes(args: &Args, dir: &Path) -> Result<Vec<NodePlan>, Failure> {
         http: base("http-base", 8001)?,
         line: base("line-base", 9001)?,
         peer: base("peer-base", 7001)?,
+        shared: if args.has("shared-port") { Some(base("shared-port", 8000)?) } else { None },
     };
     bases.check(shape.names.len()).map_err(|what| args.wrong(&what))?;
     let durability = match args.text("durability")? {
@@ -94,7 +99,8 @@ fn shape(args: &Args) -> Result<Shape, Failure> {
 
 impl Bases {
     fn check(self, nodes: usize) -> Result<(), String> {
-        let mut taken: Vec<(u16, u16, &str)> = Vec::new();
+        let shared = self.shared.map(|port| (port, port, "--shared-port"));
+        let mut taken: Vec<(u16, u16, &str)> = shared.into_iter().collect();
         for (base, long) in
             [(self.http, "--http-base"), (self.line, "--line-base"), (self.peer, "--peer-base")]
         {
@@ -123,9 +129,11 @@ impl Common<'_> {
         for (service, addr) in [(Service::Http, http), (Service::Line, line), (Service::Peer, peer)]
         {
             let close = if service == Service::Line { self.close } else { ClosePolicy::Never };
-            let endpoint = ServerEndpoint::Tcp { addr, backlog: BACKLOG };
-            config.listen.push(Listen { service, endpoint, close });
+            let endpoint = ServerEndpoint::Tcp { addr, backlog: BACKLOG, reuse_port: false };
+            config.listen.push(Listen { close, ..Listen::new(service, endpoint) });
         }
+        let shared = self.bases.shared.map(|port| at(port, 0));
+        config.listen.extend(shared.map(|addr| self.shared(addr)));
         // Both ends of a link dial, whoever comes first; the herd keeps one of two.
         for other in self.shape.neighbours(node) {
             let addr = at(self.bases.peer, other);
@@ -135,7 +143,14 @@ impl Common<'_> {
             config.peers.push(Peer { name, endpoint, kind: PeerKind::Herd, key: None });
         }
         let file = self.dir.join(format!("{name}.toml"));
-        NodePlan { name, http, line, peer, file, config }
+        NodePlan { name, http, line, peer, shared, file, config }
+    }
+
+    /// The listener that all nodes have: the system gives each connection to one of them.
+    fn shared(&self, addr: SocketAddr) -> Listen {
+        let endpoint = ServerEndpoint::Tcp { addr, backlog: BACKLOG, reuse_port: true };
+        let protocols = vec![Service::Http, Service::Line];
+        Listen { protocols, close: self.close, ..Listen::new(Service::Auto, endpoint) }
     }
 }
 
@@ -178,11 +193,13 @@ pub(super) fn write(nodes: &[NodePlan], dir: &Path) -> Result<(), Failure> {
 /// Says so if a port is taken, before any node is started.
 pub(super) fn check_ports(nodes: &[NodePlan]) -> Result<(), Failure> {
     for node in nodes {
-        for (addr, what, long) in [
+        let shared = node.shared.map(|addr| (addr, "shared", "--shared-port"));
+        let own = [
             (node.http, "HTTP", "--http-base"),
             (node.line, "line", "--line-base"),
             (node.peer, "peer", "--peer-base"),
-        ] {
+        ];
+        for (addr, what, long) in own.into_iter().chain(shared) {
             if let Err(error) = TcpListener::bind(addr) {
                 return Err(Failure::failed(format!(
                     "{addr}, the {what} port of {}, cannot be had ({error}): stop the program \
@@ -255,6 +272,20 @@ kind = \"herd\"
     }
 
     #[test]
+    fn a_shared_port_is_everyone_s_beside_its_own() {
+        let nodes = planned(&["--nodes=2", "--shared-port=8000", "--line-close=answered"]).unwrap();
+        for node in &nodes {
+            assert_eq!(node.config.listen.len(), 4);
+            let listen = &node.config.listen[3];
+            assert_eq!(listen.protocols, [Service::Http, Service::Line]);
+            let endpoint = listen.endpoint.to_string();
+            assert_eq!(endpoint, "tcp:8000:interface=127.0.0.1:reusePort=yes");
+            assert_eq!(listen.close, ClosePolicy::Answered);
+            assert_eq!(Config::parse(&node.config.to_toml(), "x").as_ref(), Ok(&node.config));
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_refused_with_a_reason() {
         for (words, wanted) in [
             (&["--nodes=0"][..], "--nodes wants a number from 1 to 100"),
@@ -262,6 +293,8 @@ kind = \"herd\"
             (&["--topology=star"], "wants one of ring, mesh, line"),
             (&["--http-base=65533"], "no room for 5 ports"),
             (&["--line-base=8005"], "overlap those of --http-base"),
+            (&["--shared-port=8003"], "overlap those of --shared-port"),
+            (&["--shared-port=0"], "--shared-port wants a number from 1"),
             (&["--durability=most"], "no durability"),
             (&["--line-close=soon"], "no close policy"),
         ] {

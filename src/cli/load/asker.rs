@@ -1,4 +1,5 @@
-//! A connection that asks and is answered: the loop of `http:`, `line:` and `publish:`.
+//! A connection that asks and is answered: the loop of `http:`, `line:`, `ws:`, `pb:` and
+//! `publish:`.
 
 use super::crew::{Crew, Phase};
 use super::tally::Trouble;
@@ -12,11 +13,13 @@ pub(super) struct Asker<W> {
     wire: W,
     /// The seat goes on without this connection.
     left: bool,
+    /// The server has yet to answer what the connection begins with.
+    is_greeting: bool,
 }
 
 impl<W> Asker<W> {
     pub(super) fn new(seat: usize, wire: W) -> Self {
-        Self { seat, wire, left: false }
+        Self { seat, wire, left: false, is_greeting: false }
     }
 }
 
@@ -24,7 +27,7 @@ impl<W: Wire> Asker<W> {
     /// Asks for what there is to ask now: in a closed loop the next batch, once the last is
     /// answered; in an open one what is due, as far as it may wait on one connection.
     fn fill(&mut self, cx: &mut Ctx<'_, Crew>, crew: &mut Crew, now_ns: u64) {
-        if !crew.is_asking() {
+        if !crew.is_asking() || self.is_greeting {
             return;
         }
         let place = &mut crew.seats[self.seat];
@@ -49,6 +52,16 @@ impl<W: Wire> Asker<W> {
         } else if in_flight == 0 {
             cx.transport().set_timeout(None);
             crew.rest(cx, self.seat);
+        }
+    }
+
+    /// The connection can be asked.
+    fn begin(&mut self, cx: &mut Ctx<'_, Crew>, crew: &mut Crew) {
+        if crew.phase == Phase::Dialing {
+            crew.settle(cx, self.seat);
+        } else {
+            let now_ns = crew.clock(cx);
+            self.fill(cx, crew, now_ns);
         }
     }
 
@@ -83,11 +96,11 @@ impl<W: Wire> Asker<W> {
 impl<W: Wire> Protocol<Crew> for Asker<W> {
     fn made(&mut self, cx: &mut Ctx<'_, Crew>, crew: &mut Crew) -> Outcome {
         crew.came_up(cx, self.seat);
-        if crew.phase == Phase::Dialing {
-            crew.settle(cx, self.seat);
+        self.is_greeting = self.wire.greet(cx.transport().out().tail());
+        if self.is_greeting {
+            cx.transport().set_timeout(Some(crew.plan.timeout_ms));
         } else {
-            let now_ns = crew.clock(cx);
-            self.fill(cx, crew, now_ns);
+            self.begin(cx, crew);
         }
         Ok(())
     }
@@ -96,6 +109,18 @@ impl<W: Wire> Protocol<Crew> for Asker<W> {
         if self.left {
             input.take_all();
             return Ok(());
+        }
+        if self.is_greeting {
+            match self.wire.is_greeted(input) {
+                Ok(false) => return Ok(()),
+                Ok(true) => self.is_greeting = false,
+                Err(fault) => {
+                    crew.trouble(Trouble::Refused, 1);
+                    return Err(fault);
+                }
+            }
+            cx.transport().set_timeout(None);
+            self.begin(cx, crew);
         }
         let now_ns = crew.clock(cx);
         while cx.more() {

@@ -5,10 +5,12 @@ use super::asker::Asker;
 use super::http::Http;
 use super::line::Lines;
 use super::pace::Pace;
+use super::pb::Calls;
 use super::plan::{PUBLISHERS, Plan, Work};
 use super::stream::{Deliveries, Stream};
 use super::tally::{Tally, Trouble};
 use super::wire::Answer;
+use super::ws::Echo;
 use crate::base::Tick;
 use crate::reactor::{
     Class, ConnId, ConnectError, ConnectOptions, Ctx, Factory, Peer, Protocol, process_figures,
@@ -481,6 +483,8 @@ impl Crew {
         match &self.plan.work {
             Work::Http(template) => Box::new(Asker::new(seat, Http::new(template))),
             Work::Line(template) => Box::new(Asker::new(seat, Lines::new(template))),
+            Work::Ws(template) => Box::new(Asker::new(seat, Echo::new(template))),
+            Work::Pb(template) => Box::new(Asker::new(seat, Calls::new(template))),
             Work::Stream(_, Some(publication)) if seat >= self.publishers_from => {
                 Box::new(Asker::new(seat, Http::new(publication)))
             }

@@ -7,6 +7,7 @@ mod fleet;
 mod http;
 mod line;
 mod pace;
+mod pb;
 mod plan;
 mod plot;
 mod show;
@@ -16,6 +17,7 @@ mod tally;
 mod tests;
 mod url;
 mod wire;
+mod ws;
 
 use super::Command;
 use super::args::{self, Args, Opt};
@@ -45,8 +47,11 @@ Usage: bellwether load [OPTION]… URL
 URLs:
   http://HOST:PORT/TARGET      HTTP/1.1 requests, all alike
   line://HOST:PORT             lines of the line protocol, IAMAT unless --line says otherwise
+  pb://HOST:PORT[/METHOD/ARG…]  calls of a root over Perspective Broker (default hello), with texts
+                               as arguments
   publish://HOST:PORT[/TARGET] POSTs of updates (default target /v1/topics/load)
   sse://HOST:PORT[/TARGET]     readers of a stream (default target /v1/stream)
+  ws://HOST:PORT[/TARGET]      messages to be sent back (default target /v1/ws/echo)
 
 Options:
   -c, --connections N  connections at a time (default 1); of sse: readers
@@ -65,8 +70,8 @@ Options:
 
 Options for http:
       --method NAME    (default GET, or POST with a body)
-      --body TEXT      send this
-  -H, --header TEXT    'Name: value', also for publish and sse; may be given more than once
+      --body TEXT      send this; of ws: in each message (default as many bytes as /hello has)
+  -H, --header TEXT    'Name: value', also for publish, sse and ws; may be given more than once
 
 Options for line:
       --line TEXT      what to send; {name}, {n} and {time} become a client's name, the number of
@@ -74,7 +79,7 @@ Options for line:
       --names N        how many names {name} goes through (default: one for each connection)
 
 Options for publish, and for the publisher of sse:
-      --size N         bytes of an update, at least 42 (default 1000)
+      --size N         bytes of an update, at least 42 (default 1000); of ws: of a message
       --durability W   none, local, a number of nodes, majority (default: what the node says)
       --publish N      of sse: publish N updates a second under a topic of their own, and measure
                        how long each takes to each reader and to the last. Without it readers take

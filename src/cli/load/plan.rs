@@ -4,7 +4,9 @@ use super::super::args::Args;
 use super::super::failure::Failure;
 use super::http::{STAMP_BYTES, Template};
 use super::line::{IAMAT, LineTemplate};
+use super::pb::CallTemplate;
 use super::url::{SCHEMES, Scheme, Url};
+use super::ws::{MESSAGE_BYTES_MAX, WsTemplate};
 use crate::base::ClientEndpoint;
 use crate::proto::http::encode_segment;
 use std::sync::Arc;
@@ -15,6 +17,8 @@ const PIPELINE_MAX: usize = 65_536;
 const RATE_MAX: f64 = 1e8;
 const SECONDS_MAX: f64 = 1e6;
 const SIZE_BYTES_MAX: usize = 16 << 20;
+/// What is sent over a socket unless told otherwise: as much as `/hello` answers.
+const MESSAGE: &str = "Hello, World!";
 /// What is published unless `--size` says otherwise.
 const SIZE_BYTES: usize = 1_000;
 /// Slices of the throughput curve, unless that makes them shorter than [`SLICE_NS_LEAST`].
@@ -28,6 +32,8 @@ pub(super) const PUBLISHERS: usize = 4;
 pub(super) enum Work {
     Http(Arc<Template>),
     Line(Arc<LineTemplate>),
+    Ws(Arc<WsTemplate>),
+    Pb(Arc<CallTemplate>),
     /// Streams that only read, asked for by the first; the other is what the publisher sends.
     Stream(Arc<Template>, Option<Arc<Template>>),
 }
@@ -101,16 +107,16 @@ impl Plan {
 /// Options that mean something to some schemes only are refused at the others: a run that ignores
 /// what it was told measures something else.
 fn refuse_foreign(args: &Args, scheme: Scheme) -> Result<(), Failure> {
-    use Scheme::{Http, Line, Publish, Sse};
+    use Scheme::{Http, Line, Pb, Publish, Sse, Ws};
     let only: [(&str, &[Scheme]); 12] = [
-        ("rate", &[Http, Line, Publish]),
-        ("pipeline", &[Http, Line, Publish]),
+        ("rate", &[Http, Line, Publish, Ws, Pb]),
+        ("pipeline", &[Http, Line, Publish, Ws, Pb]),
         ("no-keep-alive", &[Http, Line, Publish]),
-        ("timeout", &[Http, Line, Publish]),
+        ("timeout", &[Http, Line, Publish, Ws, Pb]),
         ("method", &[Http]),
-        ("body", &[Http]),
-        ("header", &[Http, Publish, Sse]),
-        ("size", &[Publish, Sse]),
+        ("body", &[Http, Ws]),
+        ("header", &[Http, Publish, Sse, Ws]),
+        ("size", &[Publish, Sse, Ws]),
         ("durability", &[Publish, Sse]),
         ("line", &[Line]),
         ("names", &[Line]),
@@ -131,7 +137,7 @@ fn refuse_foreign(args: &Args, scheme: Scheme) -> Result<(), Failure> {
 }
 
 fn work(args: &Args, url: &Url) -> Result<Work, Failure> {
-    let size = args.number("size", SIZE_BYTES, STAMP_BYTES..=SIZE_BYTES_MAX)?;
+    let size = || args.number("size", SIZE_BYTES, STAMP_BYTES..=SIZE_BYTES_MAX);
     Ok(match url.scheme {
         Scheme::Line => {
             let line = args.text("line")?.unwrap_or(IAMAT);
@@ -141,10 +147,12 @@ fn work(args: &Args, url: &Url) -> Result<Work, Failure> {
             let names = args.number("names", 0, 0..=u64::MAX)?;
             Work::Line(Arc::new(LineTemplate::parse(line, names)))
         }
+        Scheme::Ws => Work::Ws(Arc::new(ws(args, url)?)),
+        Scheme::Pb => Work::Pb(Arc::new(CallTemplate::of_target(&url.target))),
         Scheme::Http => Work::Http(Arc::new(http(args, url)?)),
         Scheme::Publish => {
             let target = publish_target(args, &url.target)?;
-            Work::Http(Arc::new(publish(args, url, &target, size)?))
+            Work::Http(Arc::new(publish(args, url, &target, size()?)?))
         }
         Scheme::Sse => {
             let mut target = url.target.clone();
@@ -153,7 +161,7 @@ fn work(args: &Args, url: &Url) -> Result<Work, Failure> {
                 let topic = format!("load-{}", std::process::id());
                 target = with_query(&target, &format!("topic={topic}"));
                 let to = publish_target(args, &format!("/v1/topics/{topic}"))?;
-                publisher = Some(Arc::new(publish(args, url, &to, size)?));
+                publisher = Some(Arc::new(publish(args, url, &to, size()?)?));
             }
             let head = head(args, "GET", &target, url, &["Accept: text/event-stream"])?;
             let bytes = format!("{head}\r\n").into_bytes();
@@ -161,6 +169,21 @@ fn work(args: &Args, url: &Url) -> Result<Work, Failure> {
             Work::Stream(Arc::new(ask), publisher)
         }
     })
+}
+
+/// A socket on which one text is sent again and again.
+fn ws(args: &Args, url: &Url) -> Result<WsTemplate, Failure> {
+    let message = match (args.text("body")?, args.raw("size")) {
+        (Some(_), Some(_)) => return Err(args.wrong("--body and --size exclude each other")),
+        (None, Some(_)) => ".".repeat(args.number("size", 0, 0..=MESSAGE_BYTES_MAX)?),
+        (body, None) => body.unwrap_or(MESSAGE).to_owned(),
+    };
+    let ours = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
+    let head = head(args, "GET", &url.target, url, &ours)?;
+    let mut random = [0; 20];
+    let drawn = getrandom::fill(&mut random);
+    drawn.map_err(|error| Failure::failed(format!("no random numbers: {error}")))?;
+    Ok(WsTemplate::new(&head, &message, random))
 }
 
 fn http(args: &Args, url: &Url) -> Result<Template, Failure> {
@@ -286,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_a_usage_error() {
-        let wrong: [&[&str]; 15] = [
+        let wrong: [&[&str]; 18] = [
             &[],
             &["http://a", "http://b"],
             &["h"],
@@ -302,11 +325,14 @@ mod tests {
             &["sse://h", "--pipeline=2"],
             &["http://h", "--no-keep-alive", "--pipeline=2"],
             &["publish://h", "--size=3"],
+            &["ws://h", "--no-keep-alive"],
+            &["ws://h", "--size=3", "--body=x"],
+            &["ws://h", "--size=16777217"],
         ];
         for words in wrong {
             assert_eq!(plan(words).unwrap_err().exit_code(), 2, "{words:?}");
         }
-        let failure = plan(&["ws://h/v1/ws"]).unwrap_err().to_string();
-        assert!(failure.contains("http:, line:, sse:, publish:"), "{failure}");
+        let failure = plan(&["wss://h/v1/ws"]).unwrap_err().to_string();
+        assert!(failure.contains("http:, line:, sse:, publish:, ws:, pb:"), "{failure}");
     }
 }

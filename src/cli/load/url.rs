@@ -11,9 +11,12 @@ pub(super) enum Scheme {
     Line,
     Sse,
     Publish,
+    Ws,
+    Pb,
 }
 
-pub(super) const SCHEMES: [Scheme; 4] = [Scheme::Http, Scheme::Line, Scheme::Sse, Scheme::Publish];
+pub(super) const SCHEMES: [Scheme; 6] =
+    [Scheme::Http, Scheme::Line, Scheme::Sse, Scheme::Publish, Scheme::Ws, Scheme::Pb];
 
 impl Scheme {
     pub(super) fn name(self) -> &'static str {
@@ -22,6 +25,8 @@ impl Scheme {
             Self::Line => "line",
             Self::Sse => "sse",
             Self::Publish => "publish",
+            Self::Ws => "ws",
+            Self::Pb => "pb",
         }
     }
 
@@ -30,6 +35,8 @@ impl Scheme {
             Self::Http | Self::Line => "/",
             Self::Sse => "/v1/stream",
             Self::Publish => "/v1/topics/load",
+            Self::Ws => "/v1/ws/echo",
+            Self::Pb => "/hello",
         }
     }
 
@@ -38,7 +45,8 @@ impl Scheme {
         match self {
             Self::Http => 80,
             Self::Line => 9001,
-            Self::Sse | Self::Publish => 8001,
+            Self::Sse | Self::Publish | Self::Ws => 8001,
+            Self::Pb => 8787,
         }
     }
 }
@@ -120,6 +128,8 @@ mod tests {
         assert_eq!(parts("line://[::1]:9002"), "line ::1 9002 / [::1]:9002");
         assert_eq!(parts("line://[::1]"), "line ::1 9001 / [::1]");
         assert_eq!(parts("sse://a:1"), "sse a 1 /v1/stream a:1");
+        assert_eq!(parts("ws://a"), "ws a 8001 /v1/ws/echo a");
+        assert_eq!(parts("pb://a/read/b%20c"), "pb a 8787 /read/b%20c a");
         assert_eq!(parts("publish://a:1/"), "publish a 1 /v1/topics/load a:1");
     }
 
@@ -137,7 +147,7 @@ mod tests {
             "http://é/",
             "http://me@a/",
             "https://a/",
-            "ws://a/",
+            "wss://a/",
         ] {
             assert!(text.parse::<Url>().is_err(), "{text}");
         }

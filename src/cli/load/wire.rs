@@ -29,6 +29,17 @@ pub(super) struct Answer {
 
 /// A protocol of questions and answers, in order, on one connection.
 pub(super) trait Wire {
+    /// Appends what a connection begins with, if that has an answer of its own, which
+    /// [`Wire::is_greeted`] waits for.
+    fn greet(&self, _: &mut Vec<u8>) -> bool {
+        false
+    }
+
+    /// Takes the answer to the greeting; false when more bytes are needed.
+    fn is_greeted(&mut self, _: &mut InBuf) -> Result<bool, Fault> {
+        Ok(true)
+    }
+
     /// Appends a request.
     fn put(&mut self, out: &mut Vec<u8>, ask: Ask);
 

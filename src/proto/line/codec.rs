@@ -71,6 +71,12 @@ impl LineCodec {
         Some(self.event(line))
     }
 
+    /// Drops what is left of a line that was reported as too long, for who reads something else
+    /// behind it; false when more of it may come.
+    pub fn end_line(&mut self, input: &mut InBuf) -> bool {
+        !self.skipping || self.skip(input)
+    }
+
     fn event<'a>(&self, line: &'a [u8]) -> Line<'a> {
         if line.len() > self.line_bytes_max { self.too_long(line) } else { Line::Whole(line) }
     }

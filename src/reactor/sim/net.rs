@@ -261,7 +261,8 @@ impl Net {
         token: u64,
     ) -> io::Result<Peer> {
         let (place, backlog) = match endpoint {
-            ServerEndpoint::Tcp { addr, backlog } => {
+            ServerEndpoint::Tcp { addr, backlog, .. }
+            | ServerEndpoint::Tls { addr, backlog, .. } => {
                 let mut addr = *addr;
                 if addr.port() == 0 {
                     addr.set_port(self.free_port(host));
@@ -273,6 +274,10 @@ impl Net {
                 (Place::Tcp(addr), *backlog)
             }
             ServerEndpoint::Unix { path, backlog, .. } => (Place::Unix(path.clone()), *backlog),
+            // The loop has unwrapped what was behind a proxy; and nobody hands sockets over here.
+            ServerEndpoint::Systemd { .. } | ServerEndpoint::Haproxy(_) => {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
         };
         let taken = |(no, _): &(HostNo, u64), listener: &Listener| {
             *no == host && (place.covers(&listener.place) || listener.place.covers(&place))

@@ -10,7 +10,8 @@ use super::answer::Answer;
 use super::problem::Problem;
 use super::route::{Route, Verb};
 use super::site::is_for_people;
-use crate::accounts::{Scopes, Token};
+use super::standing::{Proof, Standing};
+use crate::accounts::Scopes;
 use crate::proto::http::{Fields, Head, Status, cookie, encode_segment};
 use crate::reactor::{Ctx, Peer};
 use crate::serve::Desk;
@@ -37,7 +38,7 @@ pub(super) fn admit<D: Desk>(
         return Ok(Visitor::default());
     }
     let visitor = match head.fields.first("authorization") {
-        Some(value) => by_authorization(cx, desk, head, value)?,
+        Some(value) => by_authorization(cx, desk, head, value)?.1,
         None if verb != Verb::Read && is_foreign(head) => {
             let detail = "this comes from a page of another site: open it here and try again";
             return Err(Problem::new(Status::FORBIDDEN, detail));
@@ -74,23 +75,23 @@ pub(in crate::serve) fn lacking(lacks: Lacks) -> Problem {
 /// even where nobody needs one: its sender believes to be someone.
 fn by_authorization<D: Desk>(
     cx: &mut Ctx<'_, D>,
-    desk: &D,
+    desk: &mut D,
     head: &Head<'_>,
     value: &[u8],
-) -> Result<Visitor, Problem> {
+) -> Result<(Standing, Visitor), Problem> {
     let from = cx.transport().peer();
     let token = bearer(value).ok_or_else(|| bad_token("Authorization is no bearer token"))?;
-    let found = if Token::parse(token).is_some() {
-        desk.bearer(token)?
-    } else {
-        // A pass is for programs on this machine; from elsewhere it was stolen.
-        let wall_ms = cx.wall_ns() / 1_000_000;
-        let is_near = is_at_hand(&from, &head.fields);
-        is_near.then(|| visitor::by_pass(desk, token, wall_ms)).flatten()
-    };
-    let visitor = found.ok_or_else(|| bad_token("this token is unknown, or revoked"))?;
-    let scopes = visitor.scopes.or(anyone(desk, false));
-    Ok(Visitor { scopes, ..visitor })
+    // A pass is for programs on this machine; from elsewhere it was stolen.
+    let proof = Proof::of_token(token, is_at_hand(&from, &head.fields));
+    let proof = proof.ok_or_else(unknown_token)?;
+    let standing = Standing { proof, floor: anyone(desk, false) };
+    let visitor = standing.visitor(desk, cx.wall_ns() / 1_000_000)?;
+    Ok((standing, visitor))
+}
+
+/// 401 for a token that is no good.
+pub(super) fn unknown_token() -> Problem {
+    bad_token("this token is unknown, or revoked")
 }
 
 fn bad_token(detail: &str) -> Problem {
@@ -110,26 +111,45 @@ fn by_cookie<D: Desk>(
     head: &Head<'_>,
     route: &Route,
 ) -> Result<Visitor, Problem> {
-    let wall_ms = cx.wall_ns() / 1_000_000;
+    let standing = of_browser(cx, desk, head);
+    let mut visitor = standing.visitor(desk, cx.wall_ns() / 1_000_000)?;
+    visitor.is_secure = cx.transport().is_secure();
+    if visitor.name.is_empty() && route.has_form() {
+        tie(&mut visitor, &head.fields);
+    }
+    Ok(visitor)
+}
+
+/// The standing of someone without a token: by the session's cookie, if there is one.
+fn of_browser<D: Desk>(cx: &mut Ctx<'_, D>, desk: &D, head: &Head<'_>) -> Standing {
     let from = cx.transport().peer();
     let is_near = is_at_hand(&from, &head.fields) && names_this_machine(head);
     let is_lured = from.is_local() && is_page_of_a_strange_name(head);
-    let anyone = if is_lured && desk.config().accounts_open.is_none() {
+    let floor = if is_lured && desk.config().accounts_open.is_none() {
         Scopes::READER
     } else {
         anyone(desk, is_near)
     };
-    if let Some(text) = cookie(&head.fields, SESSION_COOKIE)
-        && let Some(visitor) = visitor::by_session(desk, text, wall_ms)?
-    {
-        let scopes = visitor.scopes.or(anyone);
-        return Ok(Visitor { scopes, ..visitor });
+    let session = cookie(&head.fields, SESSION_COOKIE);
+    let proof = session.map_or(Proof::Nothing, |text| Proof::Session(text.to_owned()));
+    Standing { proof, floor }
+}
+
+/// The standing of whoever asks for a socket, which lasts. A page of another site gets none, not
+/// even to read: a browser lets it have what comes in over a socket, unlike all else.
+pub(super) fn admit_socket<D: Desk>(
+    cx: &mut Ctx<'_, D>,
+    desk: &mut D,
+    head: &Head<'_>,
+) -> Result<Standing, Problem> {
+    match head.fields.first("authorization") {
+        Some(value) => by_authorization(cx, desk, head, value).map(|(standing, _)| standing),
+        None if is_foreign(head) => {
+            let detail = "a page of another site gets no socket here";
+            Err(Problem::new(Status::FORBIDDEN, detail))
+        }
+        None => Ok(of_browser(cx, desk, head)),
     }
-    let mut visitor = Visitor { scopes: anyone, ..Visitor::default() };
-    if route.has_form() {
-        tie(&mut visitor, &head.fields);
-    }
-    Ok(visitor)
 }
 
 /// Ties the forms of someone without a session to a cookie of theirs, a new one if they have none.
@@ -145,7 +165,13 @@ fn tie(visitor: &mut Visitor, fields: &Fields<'_>) {
     }
     let text = URL_SAFE_NO_PAD.encode(random);
     visitor.csrf = visitor::csrf(&text);
-    visitor.set_cookie = format!("{VISIT_COOKIE}={text}; Path=/; HttpOnly; SameSite=Lax");
+    let secure = if_secure(visitor.is_secure);
+    visitor.set_cookie = format!("{VISIT_COOKIE}={text}; Path=/; HttpOnly; SameSite=Lax{secure}");
+}
+
+/// What keeps a cookie that was given over TLS from ever going in the clear.
+pub(super) fn if_secure(is_secure: bool) -> &'static str {
+    if is_secure { "; Secure" } else { "" }
 }
 
 /// 403 unless a form came from a page of ours that this visitor was shown.

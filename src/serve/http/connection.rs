@@ -17,6 +17,7 @@ use super::search::{Search, WAIT_MS_MAX};
 use super::status::HELLO;
 use super::stream::Stream;
 use super::updates::Poll;
+use super::upgrade::Upgraded;
 use super::write::{Progress, Write};
 use super::{site, stories};
 use crate::base::{InBuf, Tick};
@@ -26,6 +27,7 @@ use crate::proto::http::{
     HttpLimits, Method, ReplyTo, RequestCodec, Status, decode_escapes,
 };
 use crate::reactor::{Ctx, Factory, Lost, Outcome, Peer, Protocol};
+use crate::serve::ws::Socket;
 use crate::serve::{Desk, RouteLabel, Ticket};
 use std::marker::PhantomData;
 
@@ -55,6 +57,8 @@ enum Phase {
     Gathering(Box<Gather>),
     /// A stream flows until someone closes.
     Streaming(Box<Stream>),
+    /// It is HTTP no more.
+    Upgraded(Box<Socket>),
 }
 
 /// One HTTP connection over a node.
@@ -128,6 +132,7 @@ impl<D: Desk> HttpConnection<D> {
 
     fn on_head(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, head: &Head<'_>) {
         self.to = head.reply_to();
+        self.say_the_end(cx);
         self.head_since = None;
         let reads = matches!(head.method, Method::Get | Method::Head);
         let is_plain = reads && head.body.is_empty();
@@ -216,6 +221,7 @@ impl<D: Desk> HttpConnection<D> {
             Ok(Begun::Search(search)) => self.search(cx, desk, search),
             Ok(Begun::Stream(reading)) => self.stream(cx, desk, *reading),
             Ok(Begun::Gather(gather)) => self.gather(cx, desk, gather),
+            Ok(Begun::Upgrade(upgraded)) => self.upgrade(cx, desk, *upgraded),
             Err(problem) => self.refuse(cx, desk, problem),
         }
     }
@@ -241,7 +247,16 @@ impl<D: Desk> HttpConnection<D> {
         self.codec.discard_body();
     }
 
+    /// A node that is about to stop says so with its answers, so that nothing is asked in vain.
+    #[inline]
+    fn say_the_end(&mut self, cx: &mut Ctx<'_, D>) {
+        if cx.leaving() {
+            self.to = self.to.closing();
+        }
+    }
+
     fn answer(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, answer: Answer) {
+        self.say_the_end(cx);
         let answer = answer.encoded(self.encodings, self.to);
         let wall_ns = cx.wall_ns();
         let (now_ns, from) = (cx.now_ns(), cx.transport().peer());
@@ -391,6 +406,18 @@ impl<D: Desk> HttpConnection<D> {
         }
     }
 
+    /// Answers with the switch. What came behind the request is left for the socket.
+    fn upgrade(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, upgraded: Upgraded) {
+        let wall_ns = cx.wall_ns();
+        self.began_ns = None;
+        let tally = desk.tally();
+        tally.on_answer(self.label, Status::SWITCHING_PROTOCOLS);
+        let date = tally.date(wall_ns);
+        let mut socket = Box::new(upgraded.answer(cx.transport().out(), self.to, date));
+        socket.begin(cx, desk);
+        self.phase = Phase::Upgraded(socket);
+    }
+
     fn pump(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
         let Phase::Streaming(stream) = &mut self.phase else { return };
         if let Err(error) = stream.pump(cx, desk) {
@@ -483,6 +510,9 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
 
     fn received(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) -> Outcome {
         while cx.more() {
+            if let Phase::Upgraded(socket) = &mut self.phase {
+                return socket.received(cx, desk, input);
+            }
             if matches!(self.phase, Phase::Streaming(_)) {
                 // A stream is the last answer of its connection.
                 input.take_all();
@@ -512,14 +542,18 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
     }
 
     fn drained(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        if let Phase::Upgraded(socket) = &mut self.phase {
+            return socket.drained(cx, desk);
+        }
         self.pump(cx, desk);
         Ok(())
     }
 
     /// The client has asked all it will ask; what it asked was answered before, or is cut short. A
     /// stream has no end of its own: its reader's is one.
-    fn read_closed(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, _: &mut InBuf) -> Outcome {
-        match self.phase {
+    fn read_closed(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, rest: &mut InBuf) -> Outcome {
+        match &mut self.phase {
+            Phase::Upgraded(socket) => return socket.read_closed(cx, desk, rest),
             Phase::Streaming(_) => self.end_if_stream(cx, desk),
             Phase::Settling(_) | Phase::Polling(_) | Phase::Searching(_) | Phase::Gathering(_) => {
                 self.to = self.to.closing();
@@ -538,6 +572,9 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
     }
 
     fn timeout(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        if let Phase::Upgraded(socket) = &mut self.phase {
+            return socket.timeout(cx, desk);
+        }
         let is_body = self.codec.awaiting() == Awaiting::Body;
         match std::mem::replace(&mut self.phase, Phase::Ready) {
             Phase::Settling(mut write) => {
@@ -561,12 +598,15 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
             }
             // Its request has its answer; only the body that nobody wants is still coming.
             Phase::Ready if is_body => cx.transport().close(),
-            Phase::Ready | Phase::Body(_) => self.on_slow(cx, desk),
+            Phase::Ready | Phase::Body(_) | Phase::Upgraded(_) => self.on_slow(cx, desk),
         }
         Ok(())
     }
 
     fn notified(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        if let Phase::Upgraded(socket) = &mut self.phase {
+            return socket.notified(cx, desk);
+        }
         match std::mem::replace(&mut self.phase, Phase::Ready) {
             Phase::Settling(write) => {
                 self.resume(cx, desk);
@@ -620,6 +660,7 @@ impl<D: Desk> Protocol<D> for HttpConnection<D> {
                 desk.tally().streams -= 1;
             }
             Phase::Settling(write) => write.forget(desk),
+            Phase::Upgraded(socket) => socket.lost(cx, desk, reason),
             Phase::Ready | Phase::Body(_) | Phase::Gathering(_) => {}
         }
     }

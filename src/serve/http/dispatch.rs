@@ -17,6 +17,7 @@ use super::site::withdraw::WithdrawForm;
 use super::stories::Asked;
 use super::topics::Post;
 use super::updates::Poll;
+use super::upgrade::Upgraded;
 use super::withdraw::Withdraw;
 use super::write::{Work, Write};
 use super::{accounts, site, spread, status, stories, stream};
@@ -34,6 +35,7 @@ pub(super) enum Begun {
     Search(Box<Search>),
     Stream(Box<Reading>),
     Gather(Box<Gather>),
+    Upgrade(Box<Upgraded>),
 }
 
 /// Begins a request. The label is set as soon as the route is known, also for those refused.
@@ -59,14 +61,13 @@ pub(super) fn begin<D: Desk>(
     let route = route.map_err(|error| Problem::malformed(format!("the path: {error}")))?;
     let route = route.ok_or_else(|| Problem::not_found("nothing is at this path"))?;
     *label = route.label();
-    let Some(verb) = route.verb(head.method) else {
-        let allow = route.allow();
-        let problem = Problem::new(Status::METHOD_NOT_ALLOWED, format!("here go {allow}"));
-        return Err(problem.field("Allow", allow));
-    };
+    let Some(verb) = route.verb(head.method) else { return Err(not_allowed(&route)) };
     if verb == Verb::Options {
         let answer = Answer::empty(Status::NO_CONTENT).field("Allow", route.allow());
         return Ok(Begun::Answer(answer));
+    }
+    if let Some(upgraded) = Upgraded::begin(cx, desk, head, &route)? {
+        return Ok(Begun::Upgrade(Box::new(upgraded)));
     }
     let visitor = match admit(cx, desk, head, (&route, verb)) {
         Err(problem) => return sign_in_first(head, verb, problem).map(Begun::Answer),
@@ -111,6 +112,12 @@ pub(super) fn begin<D: Desk>(
     let write = Write::begin(work, head.body, &desk.config().limits)?;
     let write = write.traced(head.fields.text("traceparent"));
     Ok(Begun::Write(Box::new(write)))
+}
+
+fn not_allowed(route: &Route) -> Problem {
+    let allow = route.allow();
+    let problem = Problem::new(Status::METHOD_NOT_ALLOWED, format!("here go {allow}"));
+    problem.field("Allow", allow)
 }
 
 fn read<D: Desk>(
@@ -170,6 +177,9 @@ fn read<D: Desk>(
         | Route::PanelStyle
         | Route::PanelScript => site::asset(route, asked),
         Route::PanelConfirm => site::confirm(desk, asked)?,
+        Route::Socket | Route::Echo => {
+            return Err(Problem::new(Status::UPGRADE_REQUIRED, "a WebSocket is here"));
+        }
         // They have no verb that reads.
         Route::PanelDo => return Err(Problem::not_found("open /panel first")),
         Route::Topic(_) | Route::SignOut => {

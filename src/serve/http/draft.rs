@@ -30,6 +30,8 @@ pub(in crate::serve) struct Draft {
     guess: &'static str,
     alias: Option<String>,
     body: Vec<u8>,
+    /// What of an article is to be handed on as it came.
+    wire: Vec<u8>,
 }
 
 impl Draft {
@@ -84,10 +86,11 @@ impl Draft {
 
     /// Reads a JSON object: 400 when it is none, 422 with the names of all fields that are wrong.
     pub(in crate::serve) fn from_json(bytes: &[u8]) -> Result<Self, Problem> {
-        let mut input = serde_json::Deserializer::from_slice(bytes);
-        let Members(members) = Members::deserialize(&mut input)
-            .and_then(|members| input.end().map(|()| members))
-            .map_err(|error| Problem::malformed(format!("the body is not as expected: {error}")))?;
+        Self::of_members(Members::read(bytes)?)
+    }
+
+    /// The same of an object that was read, without the members that were taken out of it.
+    pub(in crate::serve) fn of_members(Members(members): Members) -> Result<Self, Problem> {
         let mut draft = Self::default();
         let mut faults = Vec::new();
         let mut bodies = 0;
@@ -141,9 +144,13 @@ impl Draft {
     }
 
     /// The same under a name outside of the herd.
-    #[allow(dead_code, reason = "protocols that are being written write by it")]
     pub(in crate::serve) fn aliased(self, alias: &str) -> Self {
         Self { alias: Some(alias.to_owned()), ..self }
+    }
+
+    /// The same, made of an article: what of it is to be handed on as it came.
+    pub(in crate::serve) fn wired(self, wire: Vec<u8>) -> Self {
+        Self { wire, ..self }
     }
 
     /// Who wrote it, as it says.
@@ -189,16 +196,43 @@ impl Draft {
             language: self.language.as_deref().unwrap_or_default(),
             located: self.located,
             body: &self.body,
+            wire: &self.wire,
         }
     }
 }
 
-/// The members of the object, in order.
-struct Members(Vec<(String, Member)>);
+/// The members of an object, in order.
+pub(in crate::serve) struct Members(Vec<(String, Member)>);
+
+impl Members {
+    /// Reads a JSON object: 400 when it is none.
+    pub(in crate::serve) fn read(bytes: &[u8]) -> Result<Self, Problem> {
+        let mut input = serde_json::Deserializer::from_slice(bytes);
+        Self::deserialize(&mut input)
+            .and_then(|members| input.end().map(|()| members))
+            .map_err(|error| Problem::malformed(format!("the body is not as expected: {error}")))
+    }
+
+    /// The first member of this name.
+    pub(in crate::serve) fn get(&self, name: &str) -> Option<&Member> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, member)| member)
+    }
+
+    /// Takes it out.
+    pub(in crate::serve) fn take(&mut self, name: &str) -> Option<Member> {
+        let place = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.remove(place).1)
+    }
+
+    /// The names of those that are left.
+    pub(in crate::serve) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+}
 
 /// A member's value as far as any field could want it.
 #[derive(Debug, PartialEq)]
-enum Member {
+pub(in crate::serve) enum Member {
     Null,
     Text(String),
     Number(f64),
@@ -211,7 +245,8 @@ enum Member {
 }
 
 impl Member {
-    fn text(self) -> Result<String, &'static str> {
+    /// Its text, if it is one.
+    pub(in crate::serve) fn text(self) -> Result<String, &'static str> {
         match self {
             Self::Text(text) => Ok(text),
             _ => Err("must be a text"),

@@ -42,7 +42,7 @@ impl Edit {
         let is_json = media_type.as_ref().is_some_and(|media_type| is_json(media_type));
         let ask = Ask {
             base: None,
-            conflict: policy(asked.query.text("conflict"))?,
+            conflict: conflict_policy(asked.query.text("conflict"))?,
             if_match: condition(&asked.fields, "if-match")?,
             if_none_match: condition(&asked.fields, "if-none-match")?,
         };
@@ -347,7 +347,8 @@ fn bad_base(fault: &str) -> Problem {
     Problem::fields([("base".to_owned(), format!("base {fault}"))])
 }
 
-fn policy(text: Option<&str>) -> Result<Option<Conflict>, Problem> {
+/// What `conflict` says.
+pub(in crate::serve) fn conflict_policy(text: Option<&str>) -> Result<Option<Conflict>, Problem> {
     match text {
         None => Ok(None),
         Some("fail") => Ok(Some(Conflict::Fail)),

@@ -70,7 +70,7 @@ impl<'a> Wants<'a> {
 }
 
 /// True when a browser asks for what it will run or style a page with (Fetch, 2.2.5). It gets no
-/// body that a writer sent, whatever that calls itself: the pages of this site allow its own scripts.
+/// body that a writer sent, whatever that calls itself: pages of this site may run its own scripts.
 fn would_run(fields: &Fields<'_>) -> bool {
     const RUN: [&[u8]; 8] = [
         b"script",

@@ -62,13 +62,11 @@ impl Problem {
     }
 
     /// One sentence for the reader.
-    #[allow(dead_code, reason = "protocols that are being written tell it")]
     pub(in crate::serve) fn detail(&self) -> &str {
         &self.0.object.detail
     }
 
     /// The object that says all of it.
-    #[allow(dead_code, reason = "protocols that are being written tell it")]
     pub(in crate::serve) fn json(&self) -> Value {
         serde_json::to_value(&self.0.object).unwrap_or_default()
     }

@@ -22,7 +22,6 @@ pub(in crate::serve) struct Wish {
 
 impl Wish {
     /// All that the filter lets through from `after` on.
-    #[allow(dead_code, reason = "protocols that are being written read by it")]
     pub(in crate::serve) fn new(after: Option<After>, filter: Filter) -> Self {
         Self { after, filter, newest: false }
     }

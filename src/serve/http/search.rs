@@ -37,7 +37,7 @@ enum Form {
 
 /// A search under way.
 #[derive(Debug)]
-pub(super) struct Search {
+pub(in crate::serve) struct Search {
     ask: Ask,
     form: Form,
     wish: Wish,
@@ -85,6 +85,11 @@ pub(super) struct Results {
 }
 
 impl Search {
+    /// What another protocol looks for.
+    pub(in crate::serve) fn of(ask: Ask) -> Self {
+        Self { ask, form: Form::Json, wish: Wish::default(), whom: Whom::default() }
+    }
+
     /// `/v1/search`
     pub(super) fn of_programs(asked: &Asked<'_>) -> Result<Self, Problem> {
         Self::read(&asked.query, Form::Json, Whom::default())
@@ -116,7 +121,11 @@ impl Search {
     }
 
     /// Asks the node; its answer is due later.
-    pub(super) fn ask<D: Desk>(&self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Result<(), Problem> {
+    pub(in crate::serve) fn ask<D: Desk>(
+        &self,
+        cx: &mut Ctx<'_, D>,
+        desk: &mut D,
+    ) -> Result<(), Problem> {
         desk.search(cx, self.ask.clone()).map_err(|refusal| match refusal {
             SearchRefusal::Absent => {
                 Problem::later("this node has no search now: try another node", 5)
@@ -135,24 +144,38 @@ impl Search {
         Some(found.map_err(|fault| failed(&fault)).and_then(|found| self.answer(desk, found)))
     }
 
+    /// The JSON of the answer, once there is one.
+    pub(in crate::serve) fn look_json<D: Desk>(
+        &self,
+        desk: &mut D,
+        conn: ConnId,
+    ) -> Option<Result<Value, Problem>> {
+        let found = desk.found(conn)?.map_err(|fault| failed(&fault));
+        Some(found.and_then(|found| Ok(view(&self.results(desk, found)?))))
+    }
+
     fn answer<D: Desk>(&self, desk: &D, found: Found) -> Result<Answer, Problem> {
+        let results = self.results(desk, found)?;
+        Ok(match self.form {
+            Form::Json => Answer::json(Status::OK, &view(&results)),
+            Form::Page => site::found(desk, &self.whom, &self.wish, &results),
+        }
+        .field("Cache-Control", "no-cache"))
+    }
+
+    fn results<D: Desk>(&self, desk: &D, found: Found) -> Result<Results, StoreError> {
         let backlog = desk.search_backlog();
         let next = self.ask.offset + self.ask.limit;
         let mut hits = Vec::with_capacity(found.hits.len());
         for hit in found.hits {
             hits.extend(self.now(desk, hit)?);
         }
-        let results = Results {
+        Ok(Results {
             hits,
             next: found.is_more.then(|| next.to_string()),
             is_indexing: backlog.is_reading || backlog.stories > 0,
             waiting: backlog.stories,
-        };
-        Ok(match self.form {
-            Form::Json => Answer::json(Status::OK, &view(&results)),
-            Form::Page => site::found(desk, &self.whom, &self.wish, &results),
-        }
-        .field("Cache-Control", "no-cache"))
+        })
     }
 
     /// A hit as its story stands now; none when it does not stand, or no more in that section.

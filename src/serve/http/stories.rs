@@ -114,7 +114,7 @@ fn unknown_revision() -> Problem {
 }
 
 /// The story as it stands, or why it can't be read: 404, 410.
-pub(super) fn standing<D: Desk>(desk: &D, title: &str) -> Result<Story, Problem> {
+pub(in crate::serve) fn standing<D: Desk>(desk: &D, title: &str) -> Result<Story, Problem> {
     let story = news::story(desk.store().index(), title)?;
     let story = story.ok_or_else(|| missing(title))?;
     match &story.withdrawn {
@@ -124,7 +124,7 @@ pub(super) fn standing<D: Desk>(desk: &D, title: &str) -> Result<Story, Problem>
 }
 
 /// 404 for a story.
-pub(super) fn missing(title: &str) -> Problem {
+pub(in crate::serve) fn missing(title: &str) -> Problem {
     Problem::not_found(format!("no story {title:?} is here"))
 }
 
@@ -136,7 +136,11 @@ pub(super) fn gone(title: &str, withdrawn: &Withdrawn) -> Problem {
 }
 
 /// `rev` if it is a revision of this story.
-fn revision_of<D: Desk>(desk: &D, title: &str, cid: Cid) -> Result<Cid, Problem> {
+pub(in crate::serve) fn revision_of<D: Desk>(
+    desk: &D,
+    title: &str,
+    cid: Cid,
+) -> Result<Cid, Problem> {
     let place = news::revision_place(desk.store().index(), cid)?;
     let is_here = place.is_some_and(|place| place.title == title);
     let problem =
@@ -235,7 +239,7 @@ fn unwritable(cid: Cid, error: &serde_json::Error) -> Problem {
 
 /// The update of a revision: 404 when it is not here, 410 when it is erased, which leaves nothing
 /// that says of which story it was.
-pub(super) fn revision_update<D: Desk>(desk: &D, cid: Cid) -> Result<Update, Problem> {
+pub(in crate::serve) fn revision_update<D: Desk>(desk: &D, cid: Cid) -> Result<Update, Problem> {
     let update = desk.store().by_cid(cid)?.filter(|update| update.kind() == Kind::Revision);
     match update {
         None => Err(unknown_revision()),

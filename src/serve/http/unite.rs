@@ -78,7 +78,7 @@ pub(super) fn version(update: &Update) -> Result<Version<'_>, Problem> {
 /// True when nothing that readers see differs; who wrote it, and why, is not asked.
 pub(super) fn says_the_same(one: &Version<'_>, other: &Version<'_>) -> bool {
     fn said<'a>(version: &Version<'a>) -> Revision<'a> {
-        Revision { generation: 1, author: "", summary: "", ..version.revision }
+        Revision { generation: 1, author: "", summary: "", wire: &[], ..version.revision }
     }
     said(one) == said(other) && one.media_type == other.media_type
 }

@@ -9,6 +9,7 @@ use crate::config::Durability;
 use crate::news::{Ask, TOPIC_STORIES, Withdrawal};
 use crate::proto::http::Status;
 use crate::reactor::Ctx;
+use crate::serve::usenet::withdrawn_groups as groups_of;
 use crate::serve::{Desk, Entry};
 use crate::update::Kind;
 
@@ -19,7 +20,11 @@ const MEDIA_TYPE: &str = "application/octet-stream";
 #[derive(Debug)]
 pub(in crate::serve) struct Withdraw {
     title: String,
-    payload: Vec<u8>,
+    reason: String,
+    /// Of one that is said by an article: its name outside of the herd, and what of it is to be
+    /// handed on. Empty for others.
+    alias: String,
+    wire: Vec<u8>,
     ask: Ask,
     durability: Durability,
 }
@@ -31,19 +36,13 @@ impl Withdraw {
         title: &str,
         asked: &Asked<'_>,
     ) -> Result<Self, Problem> {
-        title_fault(title)?;
         let reason = asked.query.text("reason").unwrap_or_default();
         let ask = Ask {
             if_match: condition(&asked.fields, "if-match")?,
             if_none_match: condition(&asked.fields, "if-none-match")?,
             ..Ask::default()
         };
-        Ok(Self {
-            title: title.to_owned(),
-            payload: Withdrawal { title, reason }.encode()?,
-            ask,
-            durability: durability_of(desk, &asked.query)?,
-        })
+        Ok(Self { ask, ..Self::of(title, reason, durability_of(desk, &asked.query)?)? })
     }
 
     /// The withdrawal of a title, for a reason that is empty or given.
@@ -52,9 +51,24 @@ impl Withdraw {
         reason: &str,
         durability: Durability,
     ) -> Result<Self, Problem> {
+        Self::of_article((title, reason), ("", &[]), durability)
+    }
+
+    /// The same, said by an article: its name outside of the herd, and what of it is to be handed
+    /// on as it came.
+    pub(in crate::serve) fn of_article(
+        (title, reason): (&str, &str),
+        (alias, wire): (&str, &[u8]),
+        durability: Durability,
+    ) -> Result<Self, Problem> {
         title_fault(title)?;
-        let payload = Withdrawal { title, reason }.encode()?;
-        Ok(Self { title: title.to_owned(), payload, ask: Ask::default(), durability })
+        let faults = Withdrawal { title, reason, wire }.faults();
+        if !faults.is_empty() {
+            return Err(faults.into());
+        }
+        let (title, reason) = (title.to_owned(), reason.to_owned());
+        let (alias, wire, ask) = (alias.to_owned(), wire.to_vec(), Ask::default());
+        Ok(Self { title, reason, alias, wire, ask, durability })
     }
 
     /// What it waits for.
@@ -78,13 +92,17 @@ impl Withdraw {
         if !ask.holds(story.head().map(|head| head.cid)) {
             return Err(unmet(Some(&story)));
         }
+        let groups = if self.wire.is_empty() { groups_of(&story) } else { Vec::new() };
+        let wire = if groups.is_empty() { &self.wire } else { &groups };
+        let payload = Withdrawal { title: &self.title, reason: &self.reason, wire }.encode()?;
         let entry = Entry {
             kind: Kind::Withdrawal,
             topic: TOPIC_STORIES,
             media_type: MEDIA_TYPE,
-            alias: "",
-            parents: Vec::new(),
-            payload: &self.payload,
+            alias: &self.alias,
+            // What it takes away: stubs keep no title, so who has them knows by this alone.
+            parents: story.heads.iter().map(|head| head.cid).collect(),
+            payload: &payload,
         };
         let receipt = desk.publish(cx, entry, self.durability)?;
         Ok(Made::new(receipt, false))

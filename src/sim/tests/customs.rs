@@ -215,7 +215,7 @@ fn withdrawn_text_that_stays_on_a_disk_breaks_a_law() {
     // What is said elsewhere than in the note is not erased with it.
     say(&mut world, 0, b"so it was: whisper-00000063");
     world.ledger.notes.insert(0x63);
-    let payload = Withdrawal { title: "note 99", reason: "" }.encode().unwrap();
+    let payload = Withdrawal { title: "note 99", reason: "", wire: b"" }.encode().unwrap();
     let entry = Entry {
         kind: Kind::Withdrawal,
         topic: news::TOPIC_STORIES,

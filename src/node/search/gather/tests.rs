@@ -67,7 +67,7 @@ impl Bench {
     }
 
     fn withdraw(&mut self, title: &str) {
-        let withdrawal = Withdrawal { title, reason: "" };
+        let withdrawal = Withdrawal { title, reason: "", wire: b"" };
         self.write(Kind::Withdrawal, title, &withdrawal.encode().unwrap());
     }
 

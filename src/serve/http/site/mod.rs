@@ -167,7 +167,8 @@ fn or_plain(page: Result<String, Missing>, around: Around<'_>) -> Answer {
 /// a GET at once passes here on its way; what is answered later says so for itself.
 pub(super) fn given_to(visitor: &Visitor, page: Answer) -> Answer {
     if visitor.csrf.is_empty() {
-        return page;
+        // Over TLS the length is all that others see of it: no personal page gives hints.
+        return if visitor.is_secure { page.unencoded() } else { page };
     }
     match &visitor.set_cookie[..] {
         "" => page.unencoded(),

@@ -4,7 +4,7 @@ use super::{form_only, framed, given_to, public};
 use crate::accounts::{Account, PASSWORD_BYTES_MAX, is_account_name};
 use crate::proto::http::Status;
 use crate::reactor::Ctx;
-use crate::serve::http::admit::{SESSION_COOKIE, check_form};
+use crate::serve::http::admit::{SESSION_COOKIE, check_form, if_secure};
 use crate::serve::http::answer::Answer;
 use crate::serve::http::problem::Problem;
 use crate::serve::http::query::Query;
@@ -107,7 +107,7 @@ impl SignIn {
         desk: &mut D,
     ) -> Progress {
         if self.wish == Wish::Out {
-            let gone = cookie("", 0);
+            let gone = cookie("", 0, self.visitor.is_secure);
             return Progress::Answer(self.leave_with(&gone));
         }
         let Some(check) = self.check else { return self.start(cx, desk) };
@@ -152,7 +152,7 @@ impl SignIn {
     fn welcome<D: Desk>(&self, desk: &mut D, account: &Account, wall_ms: u64) -> Answer {
         desk.tally().on_sign_in("good");
         let session = visitor::session(desk, account, wall_ms);
-        self.leave_with(&cookie(&session, SESSION_MS / 1000))
+        self.leave_with(&cookie(&session, SESSION_MS / 1000, self.visitor.is_secure))
     }
 
     fn leave_with(&self, cookie: &str) -> Answer {
@@ -182,8 +182,9 @@ impl SignIn {
 }
 
 /// A session's cookie for so many seconds.
-fn cookie(session: &str, seconds: u64) -> String {
-    format!("{SESSION_COOKIE}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax")
+fn cookie(session: &str, seconds: u64, is_secure: bool) -> String {
+    let secure = if_secure(is_secure);
+    format!("{SESSION_COOKIE}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
 }
 
 #[cfg(test)]

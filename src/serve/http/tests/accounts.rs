@@ -8,13 +8,13 @@ const JSON: &str = "Content-Type: application/json\r\n";
 
 impl Bench {
     /// A node where nobody may write without an account.
-    fn closed() -> Self {
+    pub(super) fn closed() -> Self {
         let mut bench = Self::new();
         bench.node.state.config.accounts_open = Some(false);
         bench
     }
 
-    fn act(&mut self, act: &Act) -> Cid {
+    pub(super) fn act(&mut self, act: &Act) -> Cid {
         self.with(|cx, desk| {
             let entry = Entry {
                 kind: Kind::Account,
@@ -28,7 +28,7 @@ impl Bench {
         })
     }
 
-    fn account(&mut self, name: &str, password: &str, scopes: Scopes) {
+    pub(super) fn account(&mut self, name: &str, password: &str, scopes: Scopes) {
         let password = PasswordHash::of(password.as_bytes(), [1; 16]);
         self.act(&Act::Account { name: name.to_owned(), password, scopes });
     }
@@ -39,6 +39,11 @@ impl Bench {
         let (id, digest, scopes) = (token.id(), token.digest(), scopes.parse().unwrap());
         self.act(&Act::Token { id, name: name.to_owned(), scopes, digest });
         format!("Authorization: Bearer {}\r\n", token.text())
+    }
+
+    /// Revokes the token of this secret.
+    pub(super) fn revoke(&mut self, secret: u8) {
+        self.act(&Act::Revoke { id: Token::of([secret; 32]).id() });
     }
 
     fn send_form(&mut self, target: &str, fields: &str, body: &str) -> Reply {
@@ -57,7 +62,7 @@ impl Bench {
     }
 
     /// Signs in; the answer.
-    fn sign_in(&mut self, name: &str, password: &str) -> Reply {
+    pub(super) fn sign_in(&mut self, name: &str, password: &str) -> Reply {
         let (cookie, csrf) = self.sign_in_page();
         let body = format!("name={name}&password={password}&csrf={csrf}&to=/stories/a");
         let no = self.connect();
@@ -83,7 +88,7 @@ fn with_body(method: &str, target: &str, fields: &str, body: &str) -> String {
     )
 }
 
-fn cookie_of(reply: &Reply) -> String {
+pub(super) fn cookie_of(reply: &Reply) -> String {
     let set = reply.field("set-cookie").unwrap_or_else(|| panic!("{reply:?}"));
     assert!(set.contains("; HttpOnly") && set.contains("; SameSite=Lax"), "{set}");
     assert!(set.contains("; Path=/"), "{set}");

@@ -11,9 +11,14 @@ mod merges;
 mod news;
 mod pages;
 mod panel;
+#[path = "../../pb/tests.rs"]
+mod pb;
 mod search;
+mod sockets;
 mod spread;
 mod streams;
+#[path = "../../telnet/tests.rs"]
+mod telnet;
 mod wire;
 mod withdrawals;
 
@@ -28,6 +33,8 @@ use crate::reactor::{
 };
 use crate::search::{Ask, Batch, Fault, Found, Index};
 use crate::serve::http::{Events, Prints};
+use crate::serve::telnet::Sessions;
+use crate::serve::ws::Sockets;
 use crate::serve::{
     Desk, Entry, Gate, Holder, Receipt, Refusal, SearchBacklog, SearchRefusal, Settled, Tally,
     Ticket,
@@ -57,8 +64,10 @@ struct TestDesk {
     prints: Prints,
     trail: Trail,
     events: Events,
+    sockets: Sockets,
     tally: Tally,
     gate: Gate,
+    sessions: Sessions,
     /// A key that this node takes for one of its herd, beside its own.
     friend: Option<PublicKey>,
     tickets: u64,
@@ -106,8 +115,10 @@ impl TestDesk {
             prints: Prints::default(),
             trail: Trail::default(),
             events: Events::default(),
+            sockets: Sockets::default(),
             tally: Tally::new(),
             gate: Gate::default(),
+            sessions: Sessions::default(),
             friend: None,
             tickets: 0,
             open: Vec::new(),
@@ -343,6 +354,10 @@ impl Desk for TestDesk {
         &mut self.events
     }
 
+    fn sockets(&mut self) -> &mut Sockets {
+        &mut self.sockets
+    }
+
     fn tally(&mut self) -> &mut Tally {
         &mut self.tally
     }
@@ -361,6 +376,10 @@ impl Desk for TestDesk {
 
     fn gate(&mut self) -> &mut Gate {
         &mut self.gate
+    }
+
+    fn sessions(&mut self) -> &mut Sessions {
+        &mut self.sessions
     }
 }
 
@@ -421,9 +440,13 @@ impl Bench {
     }
 
     fn connect(&mut self) -> usize {
+        self.connect_to("tcp:127.0.0.1:80")
+    }
+
+    fn connect_to(&mut self, endpoint: &str) -> usize {
         let no = self.node.state.clients.len();
         self.node.state.clients.push(Seen::default());
-        let endpoint = "tcp:127.0.0.1:80".parse().unwrap();
+        let endpoint = endpoint.parse().unwrap();
         self.with(|cx, _| {
             let client = move |_: &Peer, _: &mut TestDesk| -> Box<dyn Protocol<TestDesk>> {
                 Box::new(Client(no))
@@ -489,7 +512,7 @@ impl Bench {
     }
 
     fn withdraw(&mut self, title: &str, reason: &str) {
-        let payload = Withdrawal { title, reason }.encode().unwrap();
+        let payload = Withdrawal { title, reason, wire: b"" }.encode().unwrap();
         self.with(|cx, desk| {
             let entry = Entry {
                 kind: Kind::Withdrawal,

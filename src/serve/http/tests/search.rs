@@ -17,7 +17,7 @@ pub(super) const HOSTILE: [&str; 8] = [
 
 impl Bench {
     /// Brings a story into the search index as it stands.
-    fn index(&mut self, title: &str) {
+    pub(super) fn index(&mut self, title: &str) {
         let desk = &mut self.node.state;
         let index = desk.index.get_or_insert_with(|| Index::in_memory().unwrap());
         let story = crate::news::story(desk.store.index(), title).unwrap();

@@ -1,0 +1,91 @@
+"""Calls over Perspective Broker beside Twisted's own server, and what an idle connection costs.
+
+Both are loaded by `bellwether load pb:`, which is the same to both: Twisted's client would be the
+limit at either.
+"""
+
+import functools
+import json
+import socket
+import subprocess
+
+import contestants
+from harness import LOAD_CORE, Broken, Row, free_port, pinned
+from idle_cases import how_many
+from web_cases import put_story
+
+LISTEN = """\
+[[listen]]
+protocol = "pb"
+endpoint = "tcp:{port}:interface=127.0.0.1"
+"""
+
+
+def node(bench):
+    """A node that speaks it, at `pb_port`."""
+    port = free_port()
+    server = bench.bellwether("none", more=LISTEN.format(port=port))
+    server.pb_port = port
+    return server
+
+
+def load(bench, port, call, connections, depth):
+    """Calls for a while; one method, all alike."""
+    command = [bench.bellwether_program, "load", f"pb://127.0.0.1:{port}/{call}", "--json",
+               "-c", connections, "-d", bench.seconds, "--warmup", "0.2", "--pipeline", depth]
+    done = subprocess.run(pinned(LOAD_CORE, command), capture_output=True, text=True)
+    if done.returncode:
+        raise Broken(f"load pb: {done.stderr.strip()}")
+    said = json.loads(done.stdout)
+    if any(said["errors"].values()):
+        raise Broken(f"load pb: {said['errors']}")
+    times = said["latency_us"]
+    return {"requests": said["requests"], "per_second": said["per_second"],
+            "p50_us": times["p50"], "p99_us": times["p99"]}
+
+
+def calls(bench):
+    """The shortest call, and a story of 1 kB as a dictionary of the same keys from both."""
+    with node(bench) as ours:
+        put_story(ours.port, "bench", 1000)
+        with contestants.twisted_pb(bench) as twisted:
+            for call, depth in (("hello", 1), ("hello", 16), ("read/bench", 1)):
+                case = f"PB {call.partition('/')[0]}, 64 connections"
+                case += f", pipelined ×{depth}" * (depth > 1)
+                ports = [(ours, ours.pb_port), (twisted, twisted.port)]
+                loads = [(server, functools.partial(load, bench, port, call, 64, depth))
+                         for server, port in ports]
+                rates = bench.alternate(case, loads, "calls/s")
+                bench.beat(case, rates, ours.name, twisted.name, 10)
+
+
+def begun(port):
+    """A connection on which a call was answered."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall(bytes.fromhex(
+        "02827062 0280138706 81 07801a870181 0482726f6f74 058268656c6c6f 0181 01800b87 01800587"))
+    answer = b""
+    while b"Hello, World!" not in answer:
+        piece = connection.recv(4096)
+        if not piece:
+            raise Broken(f"no answer to a call: {answer!r}")
+        answer += piece
+    return connection
+
+
+def idle(bench):
+    """RSS of a connection on which a call was answered."""
+    wanted = how_many(bench)
+    with node(bench) as ours:
+        warm = [begun(ours.pb_port) for _ in range(64)]
+        before = ours.rss_bytes()
+        held = [begun(ours.pb_port) for _ in range(wanted)]
+        each = (ours.rss_bytes() - before) / wanted / 1024
+        for connection in warm + held:
+            connection.close()
+    case = f"{wanted:,} idle connections, Perspective Broker"
+    bench.add(Row(case, ours.name, "KiB of RSS each", each))
+    bench.aim(f"{case}: KiB of RSS each", each, "≤ 3", each <= 3)
+
+
+PB_CASES = {"pb": calls, "pb-idle": idle}

@@ -1,0 +1,143 @@
+//! NNTP.
+
+use super::cut::however_cut;
+use bellwether::base::InBuf;
+use bellwether::proto::nntp::{
+    BlockEnd, ClientEvent, Command, CommandCodec, CommandError, Event, INFLATED_BYTES_MAX, Inflate,
+    ReplyCodec, ReplyError, Stuffing, Wildmat,
+};
+
+/// What was read, the pieces of a block put together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Said {
+    Command(Result<String, CommandError>),
+    Reply(Result<u16, ReplyError>),
+    Block(Vec<u8>, Option<BlockEnd>),
+}
+
+fn put_block(all: &mut Vec<Said>, bytes: &[u8], end: Option<BlockEnd>) {
+    if let Some(Said::Block(block, ended @ None)) = all.last_mut() {
+        block.extend_from_slice(bytes);
+        *ended = end;
+    } else {
+        all.push(Said::Block(bytes.to_vec(), end));
+    }
+}
+
+/// Gives pieces to `take`, which takes all that it can.
+fn each_piece(pieces: &[&[u8]], mut take: impl FnMut(&mut InBuf)) {
+    let mut input = InBuf::new(1024);
+    for piece in pieces {
+        let mut rest = *piece;
+        while !rest.is_empty() {
+            let taken = input.push(rest);
+            assert!(taken > 0, "a full buffer from which nothing is taken");
+            rest = &rest[taken..];
+            take(&mut input);
+        }
+    }
+}
+
+/// A server whose client gets a block whenever it asks for one.
+fn serve(pieces: &[&[u8]], block_bytes_max: usize) -> Vec<Said> {
+    let (mut codec, mut all) = (CommandCodec::new(block_bytes_max), Vec::new());
+    each_piece(pieces, |input| {
+        while let Some(event) = codec.next(input) {
+            match event {
+                Event::Command(command) => {
+                    all.push(Said::Command(command.map(|command| command.to_string())));
+                    if matches!(command, Ok(Command::Post | Command::Ihave(_))) {
+                        codec.expect_block();
+                    }
+                }
+                Event::Bytes(bytes) => put_block(&mut all, bytes, None),
+                Event::End(end) => put_block(&mut all, &[], Some(end)),
+            }
+        }
+    });
+    all
+}
+
+/// A client that asks for what is answered with blocks.
+fn ask(pieces: &[&[u8]]) -> Vec<Said> {
+    let (mut codec, mut all) = (ReplyCodec::new(), Vec::new());
+    each_piece(pieces, |input| {
+        while let Some(event) = codec.next(input) {
+            match event {
+                ClientEvent::Reply(reply) => {
+                    all.push(Said::Reply(reply.map(|reply| reply.code)));
+                    if reply.is_ok_and(|reply| (100..300).contains(&reply.code)) {
+                        codec.expect_block(100);
+                    }
+                }
+                ClientEvent::Bytes(bytes) => put_block(&mut all, bytes, None),
+                ClientEvent::End(end) => put_block(&mut all, &[], Some(end)),
+            }
+        }
+    });
+    all
+}
+
+/// A connection's bytes.
+pub(crate) fn nntp(bytes: &[u8]) {
+    for block_bytes_max in [20, 10_000] {
+        let all = however_cut(bytes, |pieces| serve(pieces, block_bytes_max));
+        for said in &all {
+            if let Said::Block(block, Some(end)) = said {
+                assert!(block.len() <= block_bytes_max);
+                look_at_block(block, *end);
+            }
+        }
+    }
+    however_cut(bytes, ask);
+    for line in bytes.split(|byte| *byte == b'\n') {
+        look_at_line(line.strip_suffix(b"\r").unwrap_or(line));
+    }
+    however_cut(bytes, inflate);
+}
+
+/// What is understood is written so that it is understood again.
+fn look_at_line(line: &[u8]) {
+    if let Ok(command) = Command::parse(line) {
+        let written = command.to_string();
+        assert_eq!(Command::parse(written.as_bytes()), Ok(command), "{written}");
+    }
+    let parts = std::str::from_utf8(line).ok().and_then(|line| line.split_once(' '));
+    if let Some((pattern, text)) = parts
+        && let Ok(wildmat) = Wildmat::parse(pattern)
+    {
+        let is_meant = wildmat.matches(text);
+        assert!(wildmat.only().is_none_or(|only| is_meant == (only == text)));
+    }
+}
+
+/// A block that came can be sent on.
+fn look_at_block(block: &[u8], end: BlockEnd) {
+    let mut sent = b"TAKETHIS <a@b>\r\n".to_vec();
+    let mut stuffing = Stuffing::new();
+    stuffing.put(&mut sent, block);
+    stuffing.end(&mut sent);
+    let said = serve(&[&sent], block.len() + 2);
+    assert_eq!(said.len(), 2, "{said:?}");
+    if end == BlockEnd::Whole {
+        assert_eq!(said[1], Said::Block(block.to_vec(), Some(end)));
+    }
+}
+
+/// How much the bytes become, and whether they were a stream up to their end.
+fn inflate(pieces: &[&[u8]]) -> (usize, bool) {
+    let (mut inflate, mut plain, mut is_good) = (Inflate::new(), 0, true);
+    each_piece(pieces, |input| {
+        while is_good {
+            let more = inflate.inflate(input);
+            assert!(inflate.plain().len() <= INFLATED_BYTES_MAX);
+            plain += inflate.plain().take_all().len();
+            is_good = more.is_ok();
+            if more != Ok(true) {
+                break;
+            }
+        }
+        input.take_all();
+    });
+    (if is_good { plain } else { 0 }, is_good)
+}

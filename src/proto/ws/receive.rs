@@ -1,0 +1,371 @@
+//! Reads one direction of a connection: frames in, whole messages and control frames out. Bounded
+//! by the largest message; what can't be right is told at its first byte, bad UTF-8 in the middle
+//! of a frame included.
+
+use super::error::{CloseCode, WsError, WsErrorKind};
+use super::extension::Agreement;
+use super::flate::{Context, Flate, INFLATER_BYTES, Inflater};
+use super::frame::{FrameHead, HeadFault, Opcode, Rules, key_behind, mask};
+use super::{Kind, Role};
+use crate::base::InBuf;
+
+/// Something that the other end said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A message, whole.
+    Message(Message<'a>),
+    /// To be answered with a pong that carries the same bytes.
+    Ping(&'a [u8]),
+    /// The answer to a ping, or a sign of life.
+    Pong(&'a [u8]),
+    /// It will send no more; to be answered with a close of the same code. Nothing follows.
+    Close(Close<'a>),
+}
+
+/// A message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// What it holds.
+    pub kind: Kind,
+    /// Its bytes, inflated: UTF-8 in a text.
+    pub bytes: &'a [u8],
+    /// It came deflated.
+    pub was_deflated: bool,
+}
+
+/// What a close frame says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Close<'a> {
+    /// Why; `None` when it does not say.
+    pub code: Option<CloseCode>,
+    /// For people; empty for none.
+    pub reason: &'a str,
+}
+
+/// Where it is.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Before a frame, or in its head.
+    Head,
+    /// In the payload of a data frame.
+    Payload { left: u64, key: [u8; 4], is_last: bool },
+    /// Behind a close frame.
+    Closed,
+    /// A rule was broken.
+    Failed(WsError),
+}
+
+/// The message under way.
+#[derive(Debug)]
+struct Begun {
+    kind: Kind,
+    bytes: Vec<u8>,
+    /// How many of them are known to be UTF-8, in a text.
+    sound: usize,
+    was_deflated: bool,
+    /// Of a deflated message, until it has ended.
+    inflater: Option<Inflater>,
+}
+
+/// What one step over the input found.
+enum Step {
+    /// Nothing to tell yet: go on.
+    Again,
+    /// More bytes are needed.
+    Wait,
+    /// A message in one frame, of which so many bytes stand at the front, unmasked.
+    Whole(Kind, usize),
+    /// The message under way has ended.
+    Ended,
+    /// A control frame, whose payload stands at the front, unmasked.
+    Control(Opcode, usize),
+}
+
+/// Decodes what comes in on one connection behind the upgrade.
+///
+/// Call [`Receiver::next`] until it gives `None`; then wait for more bytes. The same bytes give the
+/// same events however they were cut. After a close frame further input is dropped; after a fault
+/// the same fault is given for ever.
+#[derive(Debug)]
+pub struct Receiver {
+    role: Role,
+    message_bytes_max: usize,
+    state: State,
+    message: Option<Box<Begun>>,
+    /// The message was given to the caller, and goes with the next call.
+    is_given: bool,
+    /// permessage-deflate was agreed.
+    may_deflate: bool,
+    /// What the other end may refer to, if it may.
+    context: Option<Box<Context>>,
+    /// Bytes taken so far.
+    offset: u64,
+    /// Where the frame under way began.
+    frame_at: u64,
+}
+
+impl Receiver {
+    /// A decoder behind the upgrade. Messages have at most `message_bytes_max` bytes.
+    pub fn new(role: Role, message_bytes_max: usize, deflate: Option<&Agreement>) -> Self {
+        let window = deflate.and_then(|agreed| match role {
+            Role::Server => agreed.client_context.then_some(agreed.client_bits),
+            Role::Client => agreed.server_context.then_some(agreed.server_bits),
+        });
+        Self {
+            role,
+            message_bytes_max,
+            state: State::Head,
+            message: None,
+            is_given: false,
+            may_deflate: deflate.is_some(),
+            context: window.map(|bits| Box::new(Context::new(bits))),
+            offset: 0,
+            frame_at: 0,
+        }
+    }
+
+    /// The next event of the input, whose bytes it consumes; `None` when more bytes are needed.
+    #[inline]
+    pub fn next<'a>(
+        &'a mut self,
+        input: &'a mut InBuf,
+        flate: &mut Flate,
+    ) -> Result<Option<Event<'a>>, WsError> {
+        self.release();
+        let step = loop {
+            match self.step(input, flate).map_err(|fault| self.fail(fault))? {
+                Step::Again => {}
+                Step::Wait => return Ok(None),
+                step => break step,
+            }
+        };
+        match step {
+            Step::Control(opcode, bytes) => {
+                let event = control(opcode, input.take(bytes));
+                if opcode == Opcode::Close {
+                    self.state = State::Closed;
+                    self.message = None;
+                }
+                event.map(Some).map_err(|kind| self.fail((kind, 0)))
+            }
+            Step::Whole(kind, bytes) => {
+                let bytes = input.take(bytes);
+                Ok(Some(Event::Message(Message { kind, bytes, was_deflated: false })))
+            }
+            _ => {
+                self.is_given = true;
+                Ok(self.message.as_deref().map(|begun| {
+                    let Begun { kind, ref bytes, was_deflated, .. } = *begun;
+                    Event::Message(Message { kind, bytes, was_deflated })
+                }))
+            }
+        }
+    }
+
+    /// Lets go of a message that was given, which else goes with the next call.
+    pub fn release(&mut self) {
+        if std::mem::take(&mut self.is_given) {
+            self.message = None;
+        }
+    }
+
+    /// Memory that the message under way takes up.
+    pub fn held_bytes(&self) -> usize {
+        self.message.as_deref().map_or(0, |begun| {
+            let inflater = begun.inflater.as_ref().map_or(0, |_| INFLATER_BYTES);
+            begun.bytes.capacity() + inflater
+        })
+    }
+
+    /// True when nothing more can come: behind a close frame or a fault.
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Closed | State::Failed(_))
+    }
+
+    fn step(&mut self, input: &mut InBuf, flate: &mut Flate) -> Result<Step, HeadFault> {
+        match self.state {
+            State::Head => self.on_head(input, flate),
+            State::Payload { left, key, is_last } => {
+                self.on_payload(input, flate, (left, key, is_last)).map_err(|kind| (kind, 0))
+            }
+            State::Closed => {
+                self.offset += input.len() as u64;
+                input.take_all();
+                Ok(Step::Wait)
+            }
+            State::Failed(fault) => Err((fault.kind, (fault.offset - self.frame_at) as usize)),
+        }
+    }
+
+    #[inline]
+    fn on_head(&mut self, input: &mut InBuf, flate: &mut Flate) -> Result<Step, HeadFault> {
+        let rules = Rules {
+            role: self.role,
+            may_deflate: self.may_deflate,
+            is_in_message: self.message.is_some(),
+        };
+        self.frame_at = self.offset;
+        let Some(head) = FrameHead::parse(input.data(), rules)? else { return Ok(Step::Wait) };
+        let is_here = input.len() as u64 - head.bytes as u64 >= head.payload_bytes;
+        let kind = match head.opcode {
+            Opcode::Data(kind) => Some(kind),
+            Opcode::Continuation => None,
+            _ if !is_here => return Ok(Step::Wait),
+            opcode => {
+                let bytes = self.unmask(input, &head);
+                return Ok(Step::Control(opcode, bytes));
+            }
+        };
+        self.check_length(&head)?;
+        if let Some(kind) = kind {
+            if head.is_last && is_here && !head.is_deflated {
+                let bytes = self.unmask(input, &head);
+                if kind == Kind::Text && std::str::from_utf8(&input.data()[..bytes]).is_err() {
+                    return Err((WsErrorKind::Utf8, 0));
+                }
+                return Ok(Step::Whole(kind, bytes));
+            }
+            self.begin(kind, head.is_deflated, flate);
+        }
+        input.consume(head.bytes);
+        self.offset += head.bytes as u64;
+        let (left, key, is_last) = (head.payload_bytes, head.key, head.is_last);
+        self.state = State::Payload { left, key, is_last };
+        Ok(Step::Again)
+    }
+
+    /// Takes a head, and the mask off the whole payload behind it, which is left at the front.
+    #[inline]
+    fn unmask(&mut self, input: &mut InBuf, head: &FrameHead) -> usize {
+        let bytes = head.payload_bytes as usize;
+        input.consume(head.bytes);
+        self.offset += (head.bytes + bytes) as u64;
+        if self.role == Role::Server {
+            mask(&mut input.data_mut()[..bytes], head.key);
+        }
+        bytes
+    }
+
+    /// Refuses a message that gets too large before a byte of it is kept. Of a deflated one only
+    /// what no deflater makes of a message that is not.
+    fn check_length(&self, head: &FrameHead) -> Result<(), HeadFault> {
+        let max = self.message_bytes_max;
+        let is_deflated = match &self.message {
+            Some(begun) => begun.was_deflated,
+            None => head.is_deflated,
+        };
+        let held = self.message.as_deref().map_or(0, |begun| begun.bytes.len());
+        let room = if is_deflated { max + max / 1024 + 64 } else { max - held };
+        if head.payload_bytes > room as u64 {
+            return Err((WsErrorKind::MessageTooLarge, 1));
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, kind: Kind, was_deflated: bool, flate: &mut Flate) {
+        let context = self.context.as_deref().map_or(&[][..], Context::bytes);
+        let inflater = was_deflated.then(|| flate.inflater(context));
+        let begun = Begun { kind, bytes: Vec::new(), sound: 0, was_deflated, inflater };
+        self.message = Some(Box::new(begun));
+    }
+
+    /// Takes what is there of a payload.
+    fn on_payload(
+        &mut self,
+        input: &mut InBuf,
+        flate: &mut Flate,
+        (left, key, is_last): (u64, [u8; 4], bool),
+    ) -> Result<Step, WsErrorKind> {
+        let count = input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if self.role == Role::Server {
+            mask(&mut input.data_mut()[..count], key);
+        }
+        let piece = input.take(count);
+        self.offset += count as u64;
+        let left = left - count as u64;
+        self.state = State::Payload { left, key: key_behind(key, count), is_last };
+        let ends = left == 0 && is_last;
+        let context = self.context.as_deref().map_or(&[][..], Context::bytes);
+        // Only data frames have payloads in pieces, and each is of a message.
+        let Some(begun) = &mut self.message else { return Ok(Step::Wait) };
+        begun.take(piece, ends, (self.message_bytes_max, context))?;
+        if left > 0 {
+            return Ok(Step::Wait);
+        }
+        self.state = State::Head;
+        if !is_last {
+            return Ok(Step::Again);
+        }
+        self.end(flate);
+        Ok(Step::Ended)
+    }
+
+    /// The message under way is whole.
+    fn end(&mut self, flate: &mut Flate) {
+        let Some(begun) = &mut self.message else { return };
+        let Some(inflater) = begun.inflater.take() else { return };
+        flate.put_back(inflater);
+        if let Some(context) = &mut self.context {
+            context.note(&begun.bytes);
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, (kind, place): HeadFault) -> WsError {
+        let fault = WsError { kind, offset: self.frame_at + place as u64 };
+        self.state = State::Failed(fault);
+        self.message = None;
+        fault
+    }
+}
+
+impl Begun {
+    fn take(
+        &mut self,
+        piece: &[u8],
+        ends: bool,
+        limits: (usize, &[u8]),
+    ) -> Result<(), WsErrorKind> {
+        let inflated = match &mut self.inflater {
+            None => {
+                self.bytes.extend_from_slice(piece);
+                Ok(())
+            }
+            Some(inflater) => inflater.on_bytes(piece, &mut self.bytes, limits).and_then(|()| {
+                if ends { inflater.on_end(&mut self.bytes, limits) } else { Ok(()) }
+            }),
+        };
+        if self.kind == Kind::Text {
+            // What came out before a fault is looked at first, as it is where it came by itself.
+            self.check_text(ends && inflated.is_ok())?;
+        }
+        inflated
+    }
+
+    /// Looks at what came since. A character that is cut may go on with the next piece, unless it
+    /// can't be one any more.
+    fn check_text(&mut self, ends: bool) -> Result<(), WsErrorKind> {
+        match std::str::from_utf8(&self.bytes[self.sound..]) {
+            Ok(_) => self.sound = self.bytes.len(),
+            Err(error) if error.error_len().is_none() && !ends => self.sound += error.valid_up_to(),
+            Err(_) => return Err(WsErrorKind::Utf8),
+        }
+        Ok(())
+    }
+}
+
+fn control(opcode: Opcode, payload: &[u8]) -> Result<Event<'_>, WsErrorKind> {
+    match opcode {
+        Opcode::Ping => return Ok(Event::Ping(payload)),
+        Opcode::Pong => return Ok(Event::Pong(payload)),
+        _ => {}
+    }
+    let (code, reason) = match payload {
+        [] => return Ok(Event::Close(Close { code: None, reason: "" })),
+        [_] => return Err(WsErrorKind::CloseLength),
+        [high, low, reason @ ..] => (u16::from_be_bytes([*high, *low]), reason),
+    };
+    let code = CloseCode::new(code).ok_or(WsErrorKind::CloseCode)?;
+    let reason = std::str::from_utf8(reason).map_err(|_| WsErrorKind::Utf8)?;
+    Ok(Event::Close(Close { code: Some(code), reason }))
+}

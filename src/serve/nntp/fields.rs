@@ -1,0 +1,65 @@
+//! What OVER, HDR and XPAT show of an article: header fields in one line each, and its size.
+
+use crate::proto::article::Article;
+
+/// The fields of OVER, in order (RFC 3977, 8.3), as LIST OVERVIEW.FMT names them. slrn takes the
+/// sizes only under their older names.
+pub(super) const OVERVIEW: [&str; 8] =
+    ["Subject:", "From:", "Date:", "Message-ID:", "References:", "Bytes:", "Lines:", "Xref:full"];
+
+/// What HDR is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    /// A header; any case.
+    Header(String),
+    /// The article's size in bytes.
+    Bytes,
+    /// How many lines its body has.
+    Lines,
+}
+
+impl Field {
+    /// `None` for something beside the headers that nobody knows.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        match name.strip_prefix(':') {
+            None => Some(Self::Header(name.to_ascii_lowercase())),
+            Some(name) if name.eq_ignore_ascii_case("bytes") => Some(Self::Bytes),
+            Some(name) if name.eq_ignore_ascii_case("lines") => Some(Self::Lines),
+            Some(_) => None,
+        }
+    }
+
+    /// Its value, empty for a header that the article has not.
+    pub(super) fn of(&self, article: &Article) -> String {
+        match self {
+            Self::Header(name) if name == "lines" && article.first(name).is_none() => {
+                article.lines().to_string()
+            }
+            Self::Header(name) => one_line(&article.unfolded(name)),
+            Self::Bytes => article.bytes().to_string(),
+            Self::Lines => article.lines().to_string(),
+        }
+    }
+}
+
+/// No tab is left in it, which would divide fields.
+fn one_line(value: &str) -> String {
+    value.replace(['\t', '\r', '\n', '\0'], " ")
+}
+
+/// The line of OVER.
+pub(super) fn overview(number: u64, article: &Article) -> String {
+    let mut line = number.to_string();
+    for name in ["subject", "from", "date", "message-id", "references"] {
+        line.push('\t');
+        line.push_str(&one_line(&article.unfolded(name)));
+    }
+    let sizes = format!("\t{}\t{}", article.bytes(), article.lines());
+    line.push_str(&sizes);
+    let xref = article.unfolded("xref");
+    if !xref.is_empty() {
+        line.push_str("\tXref: ");
+        line.push_str(&one_line(&xref));
+    }
+    line
+}

@@ -1,0 +1,308 @@
+//! NNTP for newsreaders and feeders (RFC 3977, 4643, 4644, 8054). A section is a newsgroup, a
+//! revision an article; numbers are this node's own (`news::number`), ids the whole world's. What
+//! an article says, and what becomes of one that is posted or fed, is `usenet`'s.
+//!
+//! Commands are answered in their order. One that takes several turns (a long list, a password, a
+//! write on its way to the disk) holds those behind it back: the connection is not read meanwhile.
+
+mod articles;
+mod capabilities;
+mod commands;
+mod fields;
+mod figures;
+mod guest;
+mod held;
+mod listing;
+mod outlet;
+mod posting;
+
+use super::usenet::{self, Transit};
+use super::{CheckId, Desk};
+use crate::base::InBuf;
+use crate::config::Limits;
+use crate::proto::nntp::{CommandCodec, Event, Inflate};
+use crate::reactor::{Ctx, Lost, Outcome, Protocol, TlsServer};
+use articles::Spot;
+use guest::{Guest, SignIn};
+use held::Held;
+use listing::Listing;
+use outlet::Outlet;
+use posting::{Receiving, Settling};
+
+pub use figures::Figures;
+
+/// Pieces of a long answer that are written in one turn.
+const PIECES_PER_TURN: usize = 4;
+
+/// What a connection is at.
+#[derive(Debug)]
+enum Task {
+    /// Takes commands.
+    Free,
+    /// Writes a long answer.
+    Listing(Box<Listing>),
+    /// Waits for a password to be checked.
+    Checking(CheckId),
+    /// Takes an article that is posted.
+    Receiving(Box<Receiving>),
+    /// Waits for one to be on disk.
+    Settling(Box<Settling>),
+    /// Waits for the end of a handshake.
+    Upgrading,
+}
+
+/// One newsreader's connection, or one of a feeder.
+#[derive(Debug)]
+pub struct NntpConnection {
+    codec: CommandCodec,
+    /// Since COMPRESS DEFLATE.
+    inflate: Option<Box<Inflate>>,
+    outlet: Outlet,
+    guest: Guest,
+    spot: Option<Spot>,
+    task: Task,
+    /// What articles are fed through, for who may feed.
+    transit: Option<Box<Transit>>,
+    /// Something was fed, or is to be.
+    has_fed: bool,
+    /// A command that waits for the answers to what was fed before it.
+    held: Option<Held>,
+    /// What secures it, if it asks for that.
+    tls: Option<TlsServer>,
+    /// Input is left that this turn had no share for.
+    is_starved: bool,
+    read_closed: bool,
+    idle_ms: u64,
+}
+
+impl NntpConnection {
+    /// A connection within these limits, which `tls` secures if it asks for that.
+    pub fn new(limits: &Limits, tls: Option<TlsServer>) -> Self {
+        Self {
+            codec: CommandCodec::new(usenet::article_bytes_max(limits)),
+            inflate: None,
+            outlet: Outlet::default(),
+            guest: Guest::new(false),
+            spot: None,
+            task: Task::Free,
+            transit: None,
+            has_fed: false,
+            held: None,
+            tls,
+            is_starved: false,
+            read_closed: false,
+            idle_ms: limits.nntp_idle_ms,
+        }
+    }
+
+    /// True while nothing more may be taken from the input.
+    fn is_blocked(&self) -> bool {
+        let is_at_work = !matches!(self.task, Task::Free | Task::Receiving(_));
+        let is_full = self.transit.as_ref().is_some_and(|transit| transit.is_full());
+        is_at_work || is_full || self.held.is_some()
+    }
+
+    /// Takes what came, inflated where it must be.
+    fn feed<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) -> Outcome {
+        self.is_starved = false;
+        loop {
+            let Some(mut inflate) = self.inflate.take() else {
+                self.take_all(cx, desk, input);
+                if self.inflate.is_some() {
+                    continue;
+                }
+                break;
+            };
+            let inflated = inflate.inflate(input);
+            let before = inflate.plain().len();
+            self.take_all(cx, desk, inflate.plain());
+            let is_moving = inflate.plain().len() < before;
+            self.inflate = Some(inflate);
+            if !(inflated? && is_moving) || self.is_blocked() || self.is_starved {
+                break;
+            }
+        }
+        if self.is_blocked() {
+            cx.transport().pause();
+        } else if self.is_starved && self.inflate.is_some() && !cx.transport().is_full() {
+            // The loop knows only of what is not inflated yet.
+            cx.transport().notify();
+        }
+        self.outlet.flush(cx);
+        Ok(())
+    }
+
+    fn take_all<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) {
+        let was_plain = !self.outlet.is_compressed();
+        while !self.is_blocked() && cx.transport().is_open() {
+            if !cx.more() {
+                self.is_starved = !input.is_empty();
+                return;
+            }
+            let Some(event) = self.codec.next(input) else { return };
+            self.take(cx, desk, event);
+            if was_plain && self.outlet.is_compressed() {
+                return;
+            }
+        }
+    }
+
+    fn take<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, event: Event<'_>) {
+        match event {
+            Event::Command(command) => self.take_or_hold(cx, desk, command),
+            Event::Bytes(bytes) => {
+                if let Task::Receiving(receiving) = &mut self.task {
+                    receiving.take(desk, bytes);
+                } else if let Some(transit) = self.transit.as_mut().filter(|it| it.is_in_block()) {
+                    transit.on_bytes(bytes);
+                }
+            }
+            Event::End(end) => match std::mem::replace(&mut self.task, Task::Free) {
+                Task::Receiving(receiving) => self.posted(cx, desk, *receiving, end),
+                task => {
+                    self.task = task;
+                    if let Some(transit) = &mut self.transit {
+                        transit.on_end(cx, desk, end);
+                    }
+                }
+            },
+        }
+    }
+
+    /// Begins a long answer. One that is short is over at once.
+    fn list<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, listing: Listing) {
+        self.task = Task::Listing(Box::new(listing));
+        self.pour(cx, desk);
+        if matches!(self.task, Task::Listing(_)) {
+            // A reader who takes nothing is not waited for as long as one who asks nothing.
+            cx.transport().set_idle(Some(desk.config().limits.stall_ms));
+        }
+    }
+
+    /// Writes some pieces of a long answer.
+    fn pour<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
+        let Task::Listing(mut listing) = std::mem::replace(&mut self.task, Task::Free) else {
+            return;
+        };
+        for _ in 0..PIECES_PER_TURN {
+            if cx.transport().is_full() {
+                self.task = Task::Listing(listing);
+                return;
+            }
+            match listing.pour(cx, desk, &mut self.outlet) {
+                Ok(true) => return cx.transport().set_idle(Some(self.idle_ms)),
+                Ok(false) => {}
+                Err(error) => {
+                    log::error!("a list for a newsreader was cut: {error}");
+                    self.outlet.flush(cx);
+                    return cx.transport().abort();
+                }
+            }
+        }
+        self.task = Task::Listing(listing);
+        // There is more; the others have their turn first.
+        cx.transport().notify();
+    }
+
+    /// What was waited for may be there: goes on with it, then with the input.
+    fn go_on<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        match &self.task {
+            Task::Listing(_) => self.pour(cx, desk),
+            Task::Checking(check) => {
+                let sign_in = self.guest.checked(desk, *check);
+                self.signed_in(cx, sign_in);
+            }
+            Task::Settling(_) => self.settle(cx, desk),
+            Task::Free | Task::Receiving(_) | Task::Upgrading => {}
+        }
+        self.release(cx, desk);
+        if self.is_blocked() {
+            self.outlet.flush(cx);
+            return Ok(());
+        }
+        if self.inflate.is_some() {
+            self.feed(cx, desk, &mut InBuf::new(0))?;
+        }
+        self.outlet.flush(cx);
+        if !self.is_blocked() {
+            cx.transport().resume();
+            self.close_when_done(cx);
+        }
+        Ok(())
+    }
+
+    /// AUTHINFO PASS has come so far.
+    fn signed_in<S>(&mut self, cx: &mut Ctx<'_, S>, sign_in: SignIn) {
+        self.task = match sign_in {
+            SignIn::Wait(check) => Task::Checking(check),
+            SignIn::Answer(code, text) => {
+                self.outlet.reply(cx, code, text);
+                Task::Free
+            }
+        };
+    }
+
+    fn is_done(&self) -> bool {
+        let is_fed = self.transit.as_ref().is_none_or(|transit| transit.is_idle());
+        !self.is_blocked() && is_fed && !self.is_starved
+    }
+
+    fn close_when_done<S>(&self, cx: &mut Ctx<'_, S>) {
+        if self.read_closed && self.is_done() {
+            cx.transport().close();
+        }
+    }
+}
+
+impl<D: Desk> Protocol<D> for NntpConnection {
+    fn made(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        desk.tally().nntp.connections += 1;
+        let peer = cx.transport().peer();
+        let is_secure = cx.transport().is_secure();
+        self.guest = Guest::new(is_secure || peer.is_local());
+        self.transit = usenet::feeder(desk, &peer).map(|feeder| Box::new(Transit::new(feeder)));
+        cx.transport().set_idle(Some(self.idle_ms));
+        self.greet(cx, desk);
+        Ok(())
+    }
+
+    fn received(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) -> Outcome {
+        self.feed(cx, desk, input)
+    }
+
+    /// Nothing that was said in the clear counts any more (RFC 4642, 2.2.2).
+    fn secured(&mut self, cx: &mut Ctx<'_, D>, _desk: &mut D) -> Outcome {
+        self.task = Task::Free;
+        cx.transport().resume();
+        self.guest = Guest::new(true);
+        self.spot = None;
+        Ok(())
+    }
+
+    fn drained(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        self.go_on(cx, desk)
+    }
+
+    fn notified(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        if let Some(transit) = &mut self.transit {
+            transit.notified(cx, desk);
+        }
+        self.go_on(cx, desk)
+    }
+
+    /// Told once all that came was taken, but for what is inflated or waits for the disk.
+    fn read_closed(&mut self, cx: &mut Ctx<'_, D>, _desk: &mut D, _input: &mut InBuf) -> Outcome {
+        self.read_closed = true;
+        self.close_when_done(cx);
+        Ok(())
+    }
+
+    fn lost(&mut self, _cx: &mut Ctx<'_, D>, desk: &mut D, _reason: Lost) {
+        if let Task::Receiving(receiving) = &mut self.task {
+            receiving.give(desk);
+        }
+        let nntp = &mut desk.tally().nntp;
+        nntp.connections -= 1;
+        nntp.compressed -= u64::from(self.outlet.is_compressed());
+    }
+}

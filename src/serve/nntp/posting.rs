@@ -1,0 +1,136 @@
+//! POST: an article is collected, handed to `usenet`, and answered by 240 when it is on disk, or by
+//! 441 and why not.
+
+use super::{NntpConnection, Task};
+use crate::accounts::Scope;
+use crate::proto::nntp::BlockEnd;
+use crate::reactor::Ctx;
+use crate::serve::usenet::{self, Posting, Took};
+use crate::serve::{Desk, Lacks};
+use crate::store::StoreError;
+
+/// An article on its way in.
+#[derive(Debug)]
+pub(super) struct Receiving {
+    bytes: Vec<u8>,
+    /// More is under way at this node than it may hold; the rest is dropped.
+    is_refused: bool,
+}
+
+impl Receiving {
+    fn new() -> Self {
+        Self { bytes: Vec::new(), is_refused: false }
+    }
+
+    /// Takes a piece of it.
+    pub(super) fn take<D: Desk>(&mut self, desk: &mut D, bytes: &[u8]) {
+        if self.is_refused {
+            return;
+        }
+        let bytes_max = desk.config().limits.bodies_bytes;
+        desk.tally().body_bytes += bytes.len() as u64;
+        self.bytes.extend_from_slice(bytes);
+        if desk.tally().body_bytes > bytes_max {
+            self.is_refused = true;
+            self.give(desk);
+        }
+    }
+
+    /// All of it, which counts as under way no longer.
+    pub(super) fn give<D: Desk>(&mut self, desk: &mut D) -> Vec<u8> {
+        desk.tally().body_bytes -= self.bytes.len() as u64;
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+/// One that waits for the disk.
+#[derive(Debug)]
+pub(super) struct Settling(Posting);
+
+impl NntpConnection {
+    /// POST: 340 for who may.
+    pub(super) fn post<D: Desk>(
+        &mut self,
+        cx: &mut Ctx<'_, D>,
+        desk: &D,
+    ) -> Result<(), StoreError> {
+        match self.guest.visitor(desk)?.may(Scope::Write) {
+            Ok(()) => {
+                self.outlet.reply(cx, 340, "send the article, and a dot behind it");
+                self.codec.expect_block();
+                self.task = Task::Receiving(Box::new(Receiving::new()));
+            }
+            Err(Lacks::SignIn(_)) if self.guest.is_safe() => {
+                self.guest.forget();
+                self.outlet.reply(cx, 480, "sign in to post");
+            }
+            Err(Lacks::SignIn(_)) => self.outlet.reply(cx, 483, "sign in over TLS to post"),
+            Err(Lacks::Scope(_)) => self.outlet.reply(cx, 440, "you may not post"),
+        }
+        Ok(())
+    }
+
+    /// The article is here.
+    pub(super) fn posted<D: Desk>(
+        &mut self,
+        cx: &mut Ctx<'_, D>,
+        desk: &mut D,
+        mut receiving: Receiving,
+        end: BlockEnd,
+    ) {
+        let bytes = receiving.give(desk);
+        if end == BlockEnd::TooLarge {
+            return self.refuse(cx, desk, "the article is too large");
+        }
+        if receiving.is_refused {
+            return self.refuse(cx, desk, "too much is posted here now: try again soon");
+        }
+        let visitor = match self.guest.visitor(desk) {
+            Ok(visitor) => visitor,
+            Err(error) => {
+                log::error!("who posts can't be looked up: {error}");
+                return self.refuse(cx, desk, "this node can't look up who you are: try again");
+            }
+        };
+        if visitor.may(Scope::Write).is_err() {
+            return self.refuse(cx, desk, "you may not post any more");
+        }
+        match usenet::post(cx, desk, &bytes, &visitor) {
+            Ok(posting) => {
+                self.task = Task::Settling(Box::new(Settling(posting)));
+                self.settle(cx, desk);
+            }
+            Err(refusal) => self.refuse(cx, desk, &refusal.to_string()),
+        }
+    }
+
+    fn refuse<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, why: &str) {
+        self.outlet.reply(cx, 441, why);
+        desk.tally().nntp.refused += 1;
+    }
+
+    /// Looks how far an article has come that waits.
+    pub(super) fn settle<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
+        let Task::Settling(mut settling) = std::mem::replace(&mut self.task, Task::Free) else {
+            return;
+        };
+        match settling.0.take.advance(cx, desk) {
+            Took::Wait(ticket) => {
+                desk.await_ticket(ticket, cx.id());
+                self.task = Task::Settling(settling);
+            }
+            Took::Retry(ms) => {
+                let conn = cx.id();
+                cx.call_later(ms, move |cx, _| cx.transport_of(conn).notify());
+                self.task = Task::Settling(settling);
+            }
+            Took::Done => {
+                let text = format!("{} is posted", settling.0.message_id);
+                self.outlet.reply(cx, 240, &text);
+                desk.tally().nntp.posted += 1;
+            }
+            Took::Refused(refused) => self.refuse(cx, desk, &refused.to_string()),
+            Took::Failed => self.refuse(cx, desk, "this node can't keep it now: try again later"),
+        }
+    }
+}

@@ -1,0 +1,668 @@
+//! Perspective Broker in a simulated world, beside a node's HTTP.
+
+use super::*;
+use crate::accounts::{Act, Scopes, Token};
+use crate::proto::pb::{Broker, Event, Jelly, ObjectId, PbLimits};
+use crate::serve::pb::PbConnection;
+use serde_json::json;
+
+/// What a client has been told: the ids of calls that were answered, and by what; calls of its
+/// objects, by object and method.
+#[derive(Debug, Default)]
+struct Told {
+    answers: BTreeMap<u32, Result<Value, String>>,
+    calls: Vec<(&'static str, String, Vec<Value>)>,
+    remotes: Vec<i64>,
+}
+
+/// A client's end: its objects have names, its calls numbers.
+struct Caller {
+    no: usize,
+    broker: Broker<&'static str, u32>,
+    input: InBuf,
+    said: Vec<u8>,
+    last: u32,
+    told: Told,
+    /// It answers calls of its objects.
+    is_quick: bool,
+    /// What it owes, if it does not.
+    owed: Vec<Option<crate::proto::pb::RequestId>>,
+}
+
+impl Caller {
+    fn come(bench: &mut Bench) -> Self {
+        let endpoint = "tcp:8787:interface=0.0.0.0".parse().unwrap();
+        bench.with(|cx, _| {
+            let factory = |_: &Peer, desk: &mut TestDesk| -> Box<dyn Protocol<TestDesk>> {
+                Box::new(PbConnection::new(&desk.config.limits))
+            };
+            // The second time it listens already.
+            drop(cx.listen(&endpoint, ListenOptions::default(), factory));
+        });
+        let no = bench.connect_to("tcp:127.0.0.1:8787");
+        let limits = PbLimits { references: 1 << 20, ..PbLimits::default() };
+        let mut caller = Self {
+            no,
+            broker: Broker::client(limits),
+            input: InBuf::new(8 << 20),
+            said: Vec::new(),
+            last: 0,
+            told: Told::default(),
+            is_quick: true,
+            owed: Vec::new(),
+        };
+        while !caller.broker.is_running() {
+            caller.talk(bench, 50);
+        }
+        caller
+    }
+
+    /// Sends what is to be said, and takes what came in so many milliseconds.
+    fn talk(&mut self, bench: &mut Bench, ms: u64) {
+        for _ in 0..5 {
+            bench.send(self.no, std::mem::take(&mut self.said));
+            bench.run(ms / 5);
+            let came = std::mem::take(&mut bench.node.state.clients[self.no].bytes);
+            assert_eq!(self.input.push(&came), came.len());
+            while let Some(event) = self.broker.next(&mut self.input, &mut self.said).unwrap() {
+                match event {
+                    Event::Handled | Event::Released(_) => {}
+                    Event::Answer(call, value) => {
+                        note_remotes(&value, &mut self.broker, &mut self.told.remotes);
+                        self.told.answers.insert(call, Ok(value.to_json()));
+                    }
+                    Event::Failed(call, failure) => {
+                        let told = format!("{}: {}", failure.kind, failure.value);
+                        self.told.answers.insert(call, Err(told));
+                    }
+                    Event::Call(call) => {
+                        let args = call.args.iter().map(Jelly::to_json).collect();
+                        self.told.calls.push((call.object, call.method.to_owned(), args));
+                        if self.is_quick {
+                            self.broker.answer(&mut self.said, call.id.as_ref(), &Jelly::None);
+                        } else {
+                            self.owed.push(call.id);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        on: ObjectId<'_>,
+        method: &str,
+        args: Vec<Jelly<'_>>,
+        named: &[(&str, &str)],
+    ) -> u32 {
+        self.last += 1;
+        let named = named.iter().map(|(name, value)| (Jelly::Text(name), Jelly::Text(value)));
+        let arguments = (args, named.collect());
+        self.broker.call(&mut self.said, on, method, arguments, Some(self.last));
+        self.last
+    }
+
+    fn answer(&mut self, call: u32) -> Result<Value, String> {
+        let answer = self.told.answers.remove(&call);
+        answer.unwrap_or_else(|| panic!("no answer to {call}: {:?}", self.told))
+    }
+
+    /// A call of the root with texts, and its answer.
+    fn ask(
+        &mut self,
+        bench: &mut Bench,
+        method: &str,
+        texts: &[&str],
+        named: &[(&str, &str)],
+    ) -> Result<Value, String> {
+        self.ask_of(bench, ObjectId::Name(b"root"), method, texts, named)
+    }
+
+    fn ask_of(
+        &mut self,
+        bench: &mut Bench,
+        on: ObjectId<'_>,
+        method: &str,
+        texts: &[&str],
+        named: &[(&str, &str)],
+    ) -> Result<Value, String> {
+        let args = texts.iter().map(|text| Jelly::Text(text)).collect();
+        let call = self.begin(on, method, args, named);
+        self.talk(bench, 100);
+        self.answer(call)
+    }
+
+    /// Logs in: the avatar.
+    fn log_in(&mut self, bench: &mut Bench, name: &str, token: &Token) -> Result<i64, String> {
+        let call = self.begin(ObjectId::Name(b"root"), "login", vec![Jelly::Text(name)], &[]);
+        self.talk(bench, 50);
+        let given = self.answer(call)?;
+        let challenge = challenge_of(&given[0]);
+        let challenger = self.told.remotes.pop().unwrap();
+        let response = token.digest().response(&challenge);
+        let args = vec![Jelly::Bytes(&response), Jelly::None];
+        let call = self.begin(ObjectId::Number(challenger), "respond", args, &[]);
+        self.broker.release(&mut self.said, challenger);
+        self.talk(bench, 50);
+        self.answer(call).map(|_| self.told.remotes.pop().unwrap())
+    }
+
+    /// An object of this client, as it is given to the node.
+    fn object(&mut self, name: &'static str) -> Jelly<'static> {
+        Jelly::Remote(self.broker.export(name).unwrap())
+    }
+
+    fn subscribe(&mut self, bench: &mut Bench, named: &[(&str, &str)]) -> (i64, Value) {
+        let callback = self.object("callback");
+        let Jelly::Remote(id) = callback else { unreachable!() };
+        let call = self.begin(ObjectId::Name(b"root"), "subscribe", vec![callback], named);
+        self.talk(bench, 100);
+        (id, self.answer(call).unwrap())
+    }
+
+    /// The bodies of updates, and the numbers of gaps, that came since the last time.
+    fn seen(&mut self) -> Vec<String> {
+        let calls = std::mem::take(&mut self.told.calls);
+        let shown = |(_, method, args): (&str, String, Vec<Value>)| match &*method {
+            "update" => args[1]["body"].as_str().unwrap_or("?").to_owned(),
+            _ => format!("{method} {}", args[1]["count"]),
+        };
+        calls.into_iter().map(shown).collect()
+    }
+}
+
+fn challenge_of(shown: &Value) -> Vec<u8> {
+    use base64::Engine;
+    match shown {
+        Value::String(text) => text.as_bytes().to_vec(),
+        other => {
+            let text = other["base64"].as_str().unwrap();
+            base64::engine::general_purpose::STANDARD.decode(text).unwrap()
+        }
+    }
+}
+
+/// Keeps the node's objects in an answer.
+fn note_remotes(value: &Jelly<'_>, broker: &mut Broker<&'static str, u32>, found: &mut Vec<i64>) {
+    match value {
+        Jelly::Remote(id) => {
+            assert!(broker.keep(*id));
+            found.push(*id);
+        }
+        Jelly::Tuple(of) => of.iter().for_each(|value| note_remotes(value, broker, found)),
+        _ => {}
+    }
+}
+
+fn token_of(bench: &mut Bench, name: &str, scopes: Scopes, seed: u8) -> Token {
+    let token = Token::of([seed; 32]);
+    let act = Act::Token { id: token.id(), name: name.to_owned(), scopes, digest: token.digest() };
+    bench.act(&act);
+    token
+}
+
+#[test]
+fn a_story_is_published_read_and_listed() {
+    let mut bench = Bench::new();
+    let mut caller = Caller::come(&mut bench);
+    let fields = [("section", "sky"), ("headline", "Rain")];
+    let made = caller.ask(&mut bench, "publish", &["Weather", "It rains."], &fields).unwrap();
+    assert_eq!(made["title"], "Weather");
+    let read = caller.ask(&mut bench, "read", &["Weather"], &[]).unwrap();
+    assert_eq!((&read["body"], &read["headline"]), (&json!("It rains."), &json!("Rain")));
+    assert_eq!(read, bench.get("/v1/stories/Weather").is(200).json());
+    let history = caller.ask(&mut bench, "history", &["Weather"], &[]).unwrap();
+    assert_eq!(history, bench.get("/v1/stories/Weather/history").is(200).json());
+    let listed = caller.ask(&mut bench, "stories", &[], &[("section", "sky")]).unwrap();
+    assert_eq!(listed["stories"][0]["id"], made["id"]);
+    let numbers = caller.ask(&mut bench, "statistics", &[], &[]).unwrap();
+    assert_eq!((&numbers["counts"]["pb"]["calls"], &numbers["name"]), (&json!(5), &json!("node1")));
+    let revision = [("rev", made["id"].as_str().unwrap())];
+    assert_eq!(caller.ask(&mut bench, "read", &["Weather"], &revision), Ok(read));
+}
+
+#[test]
+fn a_conversation_is_the_same_over_a_network_that_cuts_and_delays() {
+    for seed in 0..20 {
+        let mut bench = Bench::over(seed, SimFaults::calm());
+        let mut caller = Caller::come(&mut bench);
+        caller.talk(&mut bench, 1_000);
+        let callback = caller.object("callback");
+        let root = ObjectId::Name(b"root");
+        let subscribed = caller.begin(root, "subscribe", vec![callback], &[]);
+        let long = "x".repeat(100_000);
+        let args = vec![Jelly::Text("A"), Jelly::Text(&long)];
+        let written = caller.begin(root, "publish", args, &[]);
+        caller.talk(&mut bench, 10_000);
+        let read = caller.begin(root, "read", vec![Jelly::Text("A")], &[]);
+        let collector = caller.object("collector");
+        let args = vec![collector, Jelly::Text("A")];
+        let paged = caller.begin(root, "readPaged", args, &[]);
+        caller.talk(&mut bench, 20_000);
+        for call in [subscribed, written, paged] {
+            assert!(caller.answer(call).is_ok(), "seed {seed}");
+        }
+        assert_eq!(caller.answer(read).unwrap()["body"], long, "seed {seed}");
+        let calls = std::mem::take(&mut caller.told.calls);
+        let methods: Vec<&str> = calls.iter().map(|(_, method, _)| &**method).collect();
+        let pages = ["gotPage"; 13];
+        assert_eq!(methods, [&["update"], &pages[..], &["endedPaging"]].concat(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_write_is_answered_when_the_disk_has_it_and_others_go_on() {
+    let mut bench = Bench::new();
+    let mut caller = Caller::come(&mut bench);
+    bench.node.state.is_held = true;
+    let root = ObjectId::Name(b"root");
+    let write = |caller: &mut Caller, body: &'static str| {
+        let args = vec![Jelly::Text("A"), Jelly::Text(body)];
+        caller.begin(root, "publish", args, &[("conflict", "overwrite")])
+    };
+    let (first, second) = (write(&mut caller, "1"), write(&mut caller, "2"));
+    let read = caller.begin(root, "hello", Vec::new(), &[]);
+    caller.talk(&mut bench, 100);
+    assert_eq!(caller.answer(read), Ok(json!("Hello, World!")));
+    assert!(caller.told.answers.is_empty());
+    bench.disk(Settled::Done);
+    caller.talk(&mut bench, 100);
+    assert!(caller.answer(first).is_ok());
+    // The second could not be judged before the first was safe.
+    assert!(caller.told.answers.is_empty());
+    bench.disk(Settled::Refused);
+    caller.talk(&mut bench, 100);
+    let refused = caller.answer(second).unwrap_err();
+    assert!(refused.starts_with("bellwether.TryLater: this node's disk failed"), "{refused}");
+}
+
+#[test]
+fn a_client_that_ends_its_side_still_gets_its_answers() {
+    let mut bench = Bench::new();
+    let mut caller = Caller::come(&mut bench);
+    bench.node.state.is_held = true;
+    let calls: Vec<u32> = (0..70)
+        .map(|n| {
+            let topic = format!("t{n}");
+            let args = vec![Jelly::Text(&topic), Jelly::Text("x")];
+            caller.begin(ObjectId::Name(b"root"), "post", args, &[])
+        })
+        .collect();
+    bench.send(caller.no, std::mem::take(&mut caller.said));
+    bench.half_close(caller.no);
+    bench.run(100);
+    assert!(!bench.is_closed(caller.no));
+    for _ in 0..2 {
+        bench.disk(Settled::Done);
+        caller.talk(&mut bench, 100);
+    }
+    for call in calls {
+        assert!(caller.answer(call).is_ok());
+    }
+    bench.run(100);
+    assert!(bench.is_closed(caller.no));
+}
+
+#[test]
+fn writes_under_way_are_bounded_and_the_rest_is_not_read() {
+    let mut bench = Bench::new();
+    let mut caller = Caller::come(&mut bench);
+    bench.node.state.is_held = true;
+    let topics: Vec<u32> = (0..100)
+        .map(|n| {
+            let topic = format!("t{n}");
+            let args = vec![Jelly::Text(&topic), Jelly::Text("x")];
+            caller.begin(ObjectId::Name(b"root"), "post", args, &[])
+        })
+        .collect();
+    caller.talk(&mut bench, 100);
+    assert_eq!(bench.node.state.open.len(), 64);
+    bench.disk(Settled::Done);
+    caller.talk(&mut bench, 100);
+    bench.disk(Settled::Done);
+    caller.talk(&mut bench, 100);
+    for topic in topics {
+        assert!(caller.answer(topic).is_ok());
+    }
+}
+
+#[test]
+fn a_callback_gets_updates_with_cursors_until_it_is_taken_back() {
+    let mut bench = Bench::new();
+    let mut caller = Caller::come(&mut bench);
+    let (callback, _) = caller.subscribe(&mut bench, &[("section", "sky")]);
+    for (title, section) in [("A", "sky"), ("B", "sea"), ("C", "sky")] {
+        let fields = format!("?section={section}");
+        bench.put_text(&format!("/v1/stories/{title}{fields}"), title).is(201);
+    }
+    caller.talk(&mut bench, 100);
+    let cursor = caller.told.calls[0].2[0].as_str().unwrap().to_owned();
+    assert_eq!(caller.seen(), ["A", "C"]);
+    let mut later = Caller::come(&mut bench);
+    later.subscribe(&mut bench, &[("after", &cursor)]);
+    assert_eq!(later.seen(), ["B", "C"]);
+    assert_eq!(bench.node.state.tally.pb.subscriptions, 2);
+    assert!(caller.broker.export_again(callback));
+    let args = vec![Jelly::Remote(callback)];
+    let call = caller.begin(ObjectId::Name(b"root"), "unsubscribe", args, &[]);
+    caller.talk(&mut bench, 100);
+    assert_eq!(caller.answer(call), Ok(json!(true)));
+    bench.put_text("/v1/stories/D?section=sky", "D").is(201);
+    caller.talk(&mut bench, 100);
+    assert_eq!(caller.seen(), [""; 0]);
+    assert_eq!(bench.node.state.tally.pb.subscriptions, 1);
+    bench.drop_client(later.no);
+    assert_eq!(bench.node.state.tally.pb.subscriptions, 0);
+    assert_eq!(bench.node.state.attending.len(), 0);
+}
+
+#[test]
+fn an_update_that_no_string_holds_comes_without_its_body() {
+    let mut bench = Bench::new();
+    let mut caller = Caller::come(&mut bench);
+    caller.subscribe(&mut bench, &[]);
+    bench.put_text("/v1/stories/Big?headline=H", &"x".repeat(700_000)).is(201);
+    caller.talk(&mut bench, 100);
+    let (_, _, args) = &caller.told.calls[0];
+    assert_eq!((&args[1]["left_out"], &args[1]["headline"]), (&json!(["body"]), &json!("H")));
+    assert_eq!(args[1].get("body"), None);
+}
+
+#[test]
+fn an_update_is_not_read_for_a_subscriber_that_owes_answers_and_it_is_told_of_the_gap() {
+    let mut bench = Bench::new();
+    bench.node.state.config.limits.pb_unanswered_updates = 2;
+    bench.node.state.config.limits.lag_updates = 3;
+    let mut caller = Caller::come(&mut bench);
+    caller.is_quick = false;
+    caller.subscribe(&mut bench, &[]);
+    for n in 0..10 {
+        bench.put_text(&format!("/v1/stories/A?conflict=overwrite&headline={n}"), &n.to_string());
+        caller.talk(&mut bench, 50);
+    }
+    assert_eq!(caller.seen(), ["0", "1"], "no more than may be unanswered");
+    caller.is_quick = true;
+    for id in std::mem::take(&mut caller.owed) {
+        caller.broker.answer(&mut caller.said, id.as_ref(), &Jelly::None);
+    }
+    caller.talk(&mut bench, 200);
+    // The newest of the story, and how many came between.
+    assert_eq!(caller.seen(), ["9", "gap 7"]);
+    assert!(bench.node.state.tally.lagged > 0);
+}
+
+#[test]
+fn a_subscriber_that_answers_nothing_is_cut() {
+    let mut bench = Bench::new();
+    bench.node.state.config.limits.stall_ms = 1_000;
+    let mut caller = Caller::come(&mut bench);
+    let mut quick = Caller::come(&mut bench);
+    caller.is_quick = false;
+    caller.subscribe(&mut bench, &[]);
+    quick.subscribe(&mut bench, &[]);
+    bench.put_text("/v1/stories/A", "a").is(201);
+    quick.talk(&mut bench, 100);
+    bench.run(500);
+    assert!(!bench.is_closed(caller.no));
+    bench.run(1_000);
+    assert!(bench.is_closed(caller.no) && !bench.is_closed(quick.no));
+    assert_eq!(bench.node.state.tally.stalled, 1);
+    // Who owes nothing may be silent as long as it likes.
+    bench.run(100_000);
+    assert!(!bench.is_closed(quick.no));
+}
+
+#[test]
+fn a_client_that_takes_nothing_of_what_waits_is_cut() {
+    let mut bench = Bench::new();
+    bench.node.state.config.limits.stall_ms = 2_000;
+    let body = "x".repeat(500_000);
+    bench.put_text("/v1/stories/A", &body).is(201);
+    let mut caller = Caller::come(&mut bench);
+    let conn = bench.node.state.clients[caller.no].conn.unwrap();
+    bench.with(|cx, _| cx.transport_of(conn).pause());
+    for _ in 0..10 {
+        caller.begin(ObjectId::Name(b"root"), "read", vec![Jelly::Text("A")], &[]);
+    }
+    bench.send(caller.no, &caller.said);
+    bench.run(1_500);
+    // What could not be sent is not even made.
+    assert!(bench.node.state.tally.pb.calls() < 10);
+    assert_eq!(bench.node.state.tally.pb.connections, 1);
+    bench.run(3_000);
+    assert_eq!(bench.node.state.tally.pb.connections, 0);
+}
+
+#[test]
+fn a_callback_without_the_method_is_called_once() {
+    let mut bench = Bench::new();
+    let mut caller = Caller::come(&mut bench);
+    caller.is_quick = false;
+    caller.subscribe(&mut bench, &[]);
+    bench.put_text("/v1/stories/A", "a").is(201);
+    caller.talk(&mut bench, 50);
+    let failure = crate::proto::pb::Failure::no_such_method("remote_update");
+    let id = caller.owed.pop().unwrap();
+    caller.broker.fail(&mut caller.said, id.as_ref(), &failure);
+    caller.talk(&mut bench, 50);
+    assert_eq!(bench.node.state.tally.pb.subscriptions, 0);
+}
+
+#[test]
+fn a_body_goes_in_pages_as_fast_as_they_are_taken() {
+    let mut bench = Bench::new();
+    let body = "0123456789".repeat(50_000);
+    bench.put_text("/v1/stories/Big", &body).is(201);
+    let mut caller = Caller::come(&mut bench);
+    let collector = caller.object("collector");
+    let args = vec![collector, Jelly::Text("Big")];
+    let call = caller.begin(ObjectId::Name(b"root"), "readPaged", args, &[]);
+    caller.talk(&mut bench, 1_000);
+    assert_eq!(caller.answer(call), Ok(Value::Null));
+    let calls = std::mem::take(&mut caller.told.calls);
+    let (last, pages) = calls.split_last().unwrap();
+    assert_eq!(last.1, "endedPaging");
+    assert!(
+        pages.iter().all(|(object, method, _)| (*object, &**method) == ("collector", "gotPage"))
+    );
+    let came: String = pages.iter().map(|(_, _, args)| args[0].as_str().unwrap()).collect();
+    assert_eq!(came, body);
+    assert_eq!(pages.len(), body.len().div_ceil(8192));
+}
+
+#[test]
+fn searches_are_asked_one_after_the_other_and_answered_as_http_answers() {
+    let mut bench = Bench::new();
+    bench.put_text("/v1/stories/Flood?section=sea", "high water").is(201);
+    bench.put_text("/v1/stories/Rain?section=sky", "low water").is(201);
+    bench.index("Flood");
+    bench.index("Rain");
+    let mut caller = Caller::come(&mut bench);
+    let found = caller.ask(&mut bench, "search", &["water"], &[]).unwrap();
+    assert_eq!(found, bench.get("/v1/search?q=water").is(200).json());
+    let found = caller.ask(&mut bench, "search", &["water"], &[("section", "sky")]).unwrap();
+    assert_eq!(found["hits"][0]["title"], "Rain");
+    let refused = caller.ask(&mut bench, "search", &["-x"], &[]).unwrap_err();
+    assert!(refused.starts_with("bellwether.Malformed: words: "), "{refused}");
+    bench.node.state.is_search_held = true;
+    let root = ObjectId::Name(b"root");
+    let ask = |caller: &mut Caller| caller.begin(root, "search", vec![Jelly::Text("high")], &[]);
+    let calls: Vec<u32> = (0..17).map(|_| ask(&mut caller)).collect();
+    caller.talk(&mut bench, 100);
+    assert_eq!(bench.node.state.asks.len(), 1);
+    let refused = caller.answer(calls[16]).unwrap_err();
+    assert!(refused.starts_with("bellwether.TryLater: 16 searches wait"), "{refused}");
+    bench.node.state.is_search_held = false;
+    bench.with(|cx, desk| desk.answer_searches(cx));
+    caller.talk(&mut bench, 200);
+    for call in &calls[..16] {
+        assert_eq!(caller.answer(*call).unwrap()["hits"][0]["title"], "Flood");
+    }
+    // Who goes away asks for nothing any more.
+    bench.node.state.is_search_held = true;
+    ask(&mut caller);
+    caller.talk(&mut bench, 50);
+    bench.drop_client(caller.no);
+    assert_eq!(bench.node.state.asks.len(), 0);
+}
+
+#[test]
+fn subscriptions_and_pages_of_a_connection_are_bounded() {
+    let mut bench = Bench::new();
+    bench.put_text("/v1/stories/A", &"x".repeat(900_000)).is(201);
+    let mut caller = Caller::come(&mut bench);
+    let root = ObjectId::Name(b"root");
+    let calls: Vec<u32> = (0..65)
+        .map(|_| {
+            let callback = caller.object("callback");
+            caller.begin(root, "subscribe", vec![callback], &[])
+        })
+        .collect();
+    caller.talk(&mut bench, 100);
+    let refused = caller.answer(calls[64]).unwrap_err();
+    assert!(refused.starts_with("bellwether.TryLater: a connection has at most 64"), "{refused}");
+    assert_eq!(bench.node.state.tally.pb.subscriptions, 64);
+    let calls: Vec<u32> = (0..17)
+        .map(|_| {
+            let collector = caller.object("collector");
+            caller.begin(root, "readPaged", vec![collector, Jelly::Text("A")], &[])
+        })
+        .collect();
+    caller.talk(&mut bench, 100);
+    let refused = caller.answer(calls[16]).unwrap_err();
+    assert!(refused.starts_with("bellwether.TryLater: 16 bodies are on their way"), "{refused}");
+}
+
+#[test]
+fn a_token_logs_in_and_its_avatar_writes_in_its_name_until_it_is_revoked() {
+    let mut bench = Bench::closed();
+    let token = token_of(&mut bench, "ann", Scopes::WRITER, 5);
+    let mut caller = Caller::come(&mut bench);
+    let avatar = caller.log_in(&mut bench, "ann", &token).unwrap();
+    assert_eq!(bench.node.state.tally.pb.avatars, 1);
+    let on = ObjectId::Number(avatar);
+    caller.ask_of(&mut bench, on, "publish", &["A", "x"], &[]).unwrap();
+    let read = caller.ask(&mut bench, "read", &["A"], &[]).unwrap();
+    assert_eq!(read["author"], "ann");
+    let refused = caller.ask(&mut bench, "publish", &["B", "x"], &[]).unwrap_err();
+    assert!(refused.starts_with("bellwether.SignInRequired"), "{refused}");
+    let refused = caller.ask_of(&mut bench, on, "withdraw", &["A"], &[]).unwrap_err();
+    assert!(refused.starts_with("bellwether.Forbidden"), "{refused}");
+    bench.act(&Act::Revoke { id: token.id() });
+    let refused = caller.ask_of(&mut bench, on, "publish", &["B", "x"], &[]).unwrap_err();
+    assert!(refused.starts_with("bellwether.SignInRequired"), "{refused}");
+    // What is held no longer can't be called, and is out of the count.
+    caller.broker.release(&mut caller.said, avatar);
+    let gone = caller.ask_of(&mut bench, on, "read", &["A"], &[]).unwrap_err();
+    assert_eq!(gone, "twisted.spread.pb.Error: Invalid Object ID");
+    assert_eq!(bench.node.state.tally.pb.avatars, 0);
+}
+
+#[test]
+fn a_challenge_is_answered_once_and_by_its_token_only() {
+    let mut bench = Bench::closed();
+    let token = token_of(&mut bench, "ann", Scopes::WRITER, 5);
+    let other = token_of(&mut bench, "bob", Scopes::ALL, 6);
+    let mut caller = Caller::come(&mut bench);
+    for (name, token) in [("ann", &other), ("bob", &token), ("", &token), ("nobody", &token)] {
+        let wrong = caller.log_in(&mut bench, name, token).unwrap_err();
+        assert_eq!(wrong, "twisted.cred.error.UnauthorizedLogin: ");
+    }
+    assert_eq!(bench.node.state.tally.pb.avatars, 0);
+    // Right, but the second answer to one challenge.
+    let call = caller.begin(ObjectId::Name(b"root"), "login", vec![Jelly::Bytes(b"ann")], &[]);
+    caller.talk(&mut bench, 50);
+    let challenge = challenge_of(&caller.answer(call).unwrap()[0]);
+    let challenger = ObjectId::Number(caller.told.remotes.pop().unwrap());
+    let right = token.digest().response(&challenge);
+    for (response, is_good) in [(&b"x"[..], false), (&right, false)] {
+        let args = vec![Jelly::Bytes(response), Jelly::None];
+        let call = caller.begin(challenger, "respond", args, &[]);
+        caller.talk(&mut bench, 50);
+        assert_eq!(caller.answer(call).is_ok(), is_good);
+    }
+    assert!(caller.log_in(&mut bench, "ann", &token).is_ok());
+}
+
+#[test]
+fn an_anonymous_avatar_reads_even_where_anyone_may_write() {
+    let mut bench = Bench::new();
+    bench.put_text("/v1/stories/A", "a").is(201);
+    let mut caller = Caller::come(&mut bench);
+    let call = caller.begin(ObjectId::Name(b"root"), "loginAnonymous", vec![Jelly::None], &[]);
+    caller.talk(&mut bench, 50);
+    caller.answer(call).unwrap();
+    let avatar = ObjectId::Number(caller.told.remotes.pop().unwrap());
+    assert_eq!(caller.ask_of(&mut bench, avatar, "read", &["A"], &[]).unwrap()["body"], "a");
+    let refused = caller.ask_of(&mut bench, avatar, "publish", &["B", "b"], &[]).unwrap_err();
+    assert!(refused.starts_with("bellwether.SignInRequired"), "{refused}");
+}
+
+#[test]
+fn more_avatars_than_there_may_be_references_end_the_connection() {
+    let mut bench = Bench::new();
+    bench.node.state.config.limits.pb_references = 8;
+    let mut caller = Caller::come(&mut bench);
+    let calls: Vec<u32> = (0..11)
+        .map(|_| caller.begin(ObjectId::Name(b"root"), "loginAnonymous", Vec::new(), &[]))
+        .collect();
+    caller.talk(&mut bench, 100);
+    let answers: Vec<bool> = calls.iter().map(|call| caller.answer(*call).is_ok()).collect();
+    assert_eq!(answers.iter().filter(|good| **good).count(), 8);
+    assert!(!bench.is_closed(caller.no));
+    caller.begin(ObjectId::Name(b"root"), "loginAnonymous", Vec::new(), &[]);
+    caller.talk(&mut bench, 100);
+    assert!(bench.is_closed(caller.no));
+    assert_eq!(bench.node.state.tally.pb.avatars, 0);
+}
+
+#[test]
+fn arguments_are_bound_as_python_binds_them() {
+    let mut bench = Bench::new();
+    let mut caller = Caller::come(&mut bench);
+    for (method, args, named, says) in [
+        ("read", &["a", "b", "c"][..], &[][..], "read takes 2 arguments by place, 3 were given"),
+        ("read", &[], &[("titel", "a")], "read takes no argument \"titel\""),
+        ("read", &["a"], &[("title", "a")], "read got several values for \"title\""),
+        ("read", &[], &[], "the argument title is missing"),
+        ("history", &["a"], &[("limit", "many")], "limit is a number from 1 to 500"),
+        ("subscribe", &["x"], &[], "callback is no referenceable object"),
+        ("subscribe", &[], &[], "the argument callback is missing"),
+        ("publish", &["a"], &[], "the argument body is missing"),
+        (
+            "publish",
+            &["a", "b"],
+            &[("conflict", "x")],
+            "conflict is fail, keep, overwrite or merge",
+        ),
+    ] {
+        let refused = caller.ask(&mut bench, method, args, named).unwrap_err();
+        assert_eq!(refused, format!("bellwether.Malformed: {says}"));
+    }
+    let refused = caller.ask(&mut bench, "publish", &["a", "b"], &[("x", "y")]).unwrap_err();
+    assert!(refused.starts_with("bellwether.BadFields"), "{refused}");
+    let unknown = caller.ask(&mut bench, "remote_read", &[], &[]).unwrap_err();
+    assert!(unknown.starts_with("twisted.spread.flavors.NoSuchMethod"), "{unknown}");
+}
+
+#[test]
+fn a_message_has_its_time_and_what_is_kept_of_it_is_counted() {
+    let mut bench = Bench::new();
+    let caller = Caller::come(&mut bench);
+    let part = [&b"\x00\x00\x08\x82"[..], &vec![b'x'; 20_000]].concat();
+    bench.send(caller.no, [&b"\x02\x80"[..], &part].concat());
+    bench.run(100);
+    assert_eq!(bench.node.state.tally.body_bytes, part.len() as u64 + 2);
+    // Ten seconds, and one for each KiB that came.
+    bench.run(28_000);
+    assert!(!bench.is_closed(caller.no));
+    bench.run(3_000);
+    assert!(bench.is_closed(caller.no));
+    assert_eq!(bench.node.state.tally.body_bytes, 0);
+    assert_eq!(bench.node.state.tally.pb.connections, 0);
+    let broken = Caller::come(&mut bench);
+    bench.send(broken.no, b"\x01\x81");
+    bench.run(100);
+    assert!(bench.is_closed(broken.no));
+}

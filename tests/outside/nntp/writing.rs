@@ -1,0 +1,127 @@
+//! What people post, and who may.
+
+use super::{Talk, id_in, node, with_nntp, write};
+use crate::harness::{Herd, Node, Port, Setup, await_that, bellwether};
+use std::io::Write;
+use std::process::Stdio;
+
+const ARTICLE: &str = "From: Ann <ann@example.org>\nNewsgroups: world\nSubject: Floods\n\n\
+    The river is high.\n..\nSo is the lake.";
+
+#[test]
+fn a_post_is_a_story_at_every_node_and_its_article_at_each() {
+    let ports = [Port::take(), Port::take()];
+    let herd = Herd::mesh_of(2, |setup| {
+        let at = usize::from(setup.name == "node2");
+        with_nntp(setup, ports[at].number)
+    });
+    write(&herd[0], "first", "world", "First", "x");
+    herd.settle();
+    let mut talk = Talk::open(&ports[0]);
+    let said = talk.post(ARTICLE);
+    assert!(said.starts_with("240 "), "{said}");
+    let id = id_in(&said).to_owned();
+    assert_eq!(talk.expect(211, "GROUP world"), "211 2 1 2 world");
+    herd.settle();
+    let found = herd[1].http.get("/v1/stories?section=world").json();
+    let floods = found["stories"].as_array().expect("stories").iter();
+    let floods: Vec<_> = floods.filter(|story| story["headline"] == "Floods").collect();
+    assert_eq!(floods.len(), 1, "{found}");
+    await_that("the article at the other node", || {
+        let line = Talk::open(&ports[1]).ask(&format!("STAT {id}"));
+        if line.starts_with("223 ") { Ok(()) } else { Err(line) }
+    });
+    let body = Talk::open(&ports[1]).list(222, &format!("BODY {id}"));
+    assert_eq!(body, ["The river is high.", ".", "So is the lake."]);
+    let again = format!("Message-ID: {id}\n{ARTICLE}");
+    let said = talk.post(&again);
+    assert!(said.starts_with("441 "), "{said}");
+}
+
+#[test]
+fn a_post_that_was_answered_outlives_a_crash() {
+    let (mut node, port) = node(Setup::new("Hill"));
+    write(&node, "first", "world", "First", "x");
+    let said = Talk::open(&port).post(ARTICLE);
+    assert!(said.starts_with("240 "), "{said}");
+    node.kill9();
+    node.restart();
+    await_that("the article after the crash", || {
+        let line = Talk::open(&port).ask(&format!("STAT {}", id_in(&said)));
+        if line.starts_with("223 ") { Ok(()) } else { Err(line) }
+    });
+}
+
+#[test]
+fn what_can_not_be_posted_is_441_and_says_why() {
+    let (node, port) = node(Setup::new("Hill").limit("story_bytes", 2048));
+    write(&node, "first", "world", "First", "x");
+    let mut talk = Talk::open(&port);
+    let large = format!("{ARTICLE}\n{}", "x".repeat(60_000));
+    for bad in [
+        "From: a@b.example\nNewsgroups: nowhere\nSubject: x\n\nx",
+        "From: a@b.example\nSubject: x\n\nx",
+        "Newsgroups: world\nSubject: x\n\nx",
+        "no header\n\nx",
+        "",
+        &large,
+    ] {
+        let said = talk.post(bad);
+        assert!(said.starts_with("441 ") && said.len() > 8, "{said}");
+    }
+    assert_eq!(talk.expect(211, "GROUP world"), "211 1 1 1 world");
+    let said = talk.post(ARTICLE);
+    assert!(said.starts_with("240 "), "{said}");
+    // One cut short is nothing.
+    talk.expect(340, "POST");
+    talk.send(ARTICLE.replace('\n', "\r\n"));
+    drop(talk);
+    let mut talk = Talk::open(&port);
+    assert_eq!(talk.expect(211, "GROUP world"), "211 2 1 2 world");
+}
+
+pub(super) fn command(node: &Node, words: &[&str], input: &str) -> String {
+    let mut child = bellwether()
+        .args(words)
+        .arg("--config")
+        .arg(node.config())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    drop(child.stdin.take().expect("a pipe").write_all(input.as_bytes()));
+    let output = child.wait_with_output().expect("its end");
+    assert!(output.status.success(), "{words:?}");
+    String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
+}
+
+#[test]
+fn who_may_not_write_signs_in_first_and_a_revoked_token_is_no_good() {
+    let (node, port) = node(Setup::new("Hill").more("[accounts]\nopen = false\n"));
+    command(&node, &["account", "add", "ann"], "a long password\n");
+    let token = command(&node, &["token", "--name", "bob", "--scope", "write"], "");
+    let mut talk = Talk::open(&port);
+    talk.expect(480, "POST");
+    talk.expect(482, "AUTHINFO PASS x");
+    for (name, password) in [("ann", "wrong"), ("nobody", "a long password"), ("ann", &token[..])] {
+        talk.expect(381, &format!("AUTHINFO USER {name}"));
+        talk.expect(481, &format!("AUTHINFO PASS {password}"));
+    }
+    talk.expect(381, "AUTHINFO USER ann");
+    talk.expect(281, "AUTHINFO PASS a long password");
+    talk.expect(502, "AUTHINFO USER ann");
+    let can = talk.list(101, "CAPABILITIES");
+    assert!(can.iter().all(|line| !line.starts_with("AUTHINFO")), "{can:?}");
+    let said = talk.post(ARTICLE);
+    assert!(said.starts_with("441 "), "there is no such group: {said}");
+    let mut bob = Talk::open(&port);
+    bob.expect(381, "AUTHINFO USER bob");
+    bob.expect(281, &format!("AUTHINFO PASS {token}"));
+    assert!(bob.post(ARTICLE).starts_with("441 "));
+    let list = command(&node, &["token", "list"], "");
+    let row = list.lines().find(|line| line.contains("bob")).expect("its row");
+    command(&node, &["token", "revoke", row.split(' ').next().expect("an id")], "");
+    bob.expect(480, "POST");
+    bob.expect(381, "AUTHINFO USER ann");
+    bob.expect(281, "AUTHINFO PASS a long password");
+}
