@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::node::{self, Changes, Ended, Orders};
 use crate::reactor::Retired;
 use log::LevelFilter;
-use signal_hook::consts::SIGXFSZ;
+use signal_hook::consts::{SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ};
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -74,7 +74,7 @@ fn run(given: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
     }
     let level_now = level.or(config.log.level).unwrap_or(LevelFilter::Info);
     super::logging::start(level_now, config.log.format, &config.name)?;
-    outlive_the_file_limit()?;
+    outlive_signals()?;
     let held = args.has(leash::OPTION);
     let mut said = Ok(());
     let program = program()
@@ -137,10 +137,13 @@ fn replace(program: &Path, sockets: Vec<Retired>) -> Failure {
 }
 
 /// A file that may not grow (`ulimit -f`) is a full disk, which a node lives through: writes fail
-/// and are refused. The signal that comes with the error would end the process.
-fn outlive_the_file_limit() -> Result<(), Failure> {
+/// and are refused. The signal that comes with the error would end the process; so would one that
+/// asks a node for something while it still opens its archive.
+fn outlive_signals() -> Result<(), Failure> {
     let flag = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(SIGXFSZ, flag)
-        .map(drop)
-        .map_err(|error| Failure::failed(format!("cannot catch signals: {error}")))
+    for number in [SIGXFSZ, SIGHUP, SIGUSR1, SIGUSR2] {
+        signal_hook::flag::register(number, Arc::clone(&flag))
+            .map_err(|error| Failure::failed(format!("cannot catch signals: {error}")))?;
+    }
+    Ok(())
 }

@@ -2,10 +2,14 @@
 //! index: who loses it offers everything again, and is told what is known.
 
 use super::Node;
+use super::certificates;
+use super::run::NodeError;
 use crate::base::ClientEndpoint;
-use crate::config::{Config, FeedRules, PeerKind};
+use crate::config::{Config, FeedRules, PeerKind, Service};
 use crate::herd::Backoff;
-use crate::reactor::{Class, ConnectError, ConnectOptions, Ctx, Factory, Peer, Protocol};
+use crate::reactor::{
+    Class, ConnectError, ConnectOptions, Ctx, Factory, Peer, Protocol, TlsClient,
+};
 use crate::serve::feed::{FeedConnection, FeedDesk};
 use crate::store::StoreError;
 use crate::update::{After, Cursor};
@@ -18,6 +22,8 @@ const FED: u8 = b'o';
 pub(super) struct NewsServer {
     name: String,
     endpoint: ClientEndpoint,
+    /// How its server shows who it is, where the endpoint says `tls:`.
+    secure: Option<TlsClient>,
     rules: FeedRules,
     backoff: Backoff,
     said: Option<ConnectError>,
@@ -30,6 +36,7 @@ impl NewsServer {
             (PeerKind::Nntp(rules), Some(endpoint)) => Some(Self {
                 name: peer.name.clone(),
                 endpoint: endpoint.clone(),
+                secure: None,
                 rules: rules.clone(),
                 backoff: Backoff::new(config.limits.redial_min_ms, config.limits.redial_max_ms),
                 said: None,
@@ -59,6 +66,16 @@ impl Factory<Node> for DialNews {
 }
 
 impl Node {
+    /// Reads what the news servers at `tls:` endpoints are to be known by.
+    pub(super) fn secure_news(&mut self) -> Result<(), NodeError> {
+        for server in &mut self.news_servers {
+            let secure = certificates::client(&server.endpoint, Service::Nntp);
+            server.secure =
+                secure.map_err(|error| NodeError::Dial(server.name.clone(), Box::new(error)))?;
+        }
+        Ok(())
+    }
+
     /// Begins with all news servers.
     pub(super) fn dial_news_all(&mut self, cx: &mut Ctx<'_, Self>) {
         for peer in 0..self.news_servers.len() {
@@ -77,8 +94,9 @@ impl Node {
         }
         let endpoint = self.news_servers[peer].endpoint.clone();
         let timeout_ms = endpoint.timeout_ms().unwrap_or(self.config.limits.connect_ms);
+        let secure = self.news_servers[peer].secure.clone();
         let options =
-            ConnectOptions { class: Class::Peer, timeout_ms, ..ConnectOptions::default() };
+            ConnectOptions { class: Class::Peer, timeout_ms, secure, ..ConnectOptions::default() };
         cx.connect(&endpoint, options, DialNews { peer });
     }
 }

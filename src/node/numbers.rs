@@ -29,7 +29,7 @@ pub(super) struct Numbers {
 
 impl Numbers {
     pub(super) fn of(config: &Config) -> Self {
-        let is_wanted = config.listen.iter().any(|listen| listen.service == Service::Nntp);
+        let is_wanted = config.listen.iter().any(|listen| listen.speaks(Service::Nntp));
         Self { is_wanted, is_due: false, old_end: None, progress: None }
     }
 
@@ -41,25 +41,33 @@ impl Numbers {
             None => begin(store)?,
         };
         let before = progress;
-        let mut left = TURN_UPDATES;
-        while left > 0 {
-            let found = store.read_from(progress.place)?;
-            let Some((update, next)) = found.filter(|(_, next)| *next <= store.durable_end())
-            else {
-                break;
-            };
-            left -= 1;
-            // What came while nobody numbered is as old as it says.
-            let came_ms = if next <= old_end { update.clock().ms().min(now_ms) } else { now_ms };
-            news::number(store.index_mut(), &update, &mut progress, came_ms)?;
-            progress.place = next;
-        }
+        let walked = walk(store, &mut progress, (old_end, now_ms));
+        // Also where it failed half-way: what has a number must not get another.
         if progress != before {
             news::put_numbering(store.index_mut(), progress);
         }
         self.progress = Some(progress);
-        Ok(left == 0)
+        walked
     }
+}
+
+/// Numbers some of what is next; true when there may be more.
+fn walk(
+    store: &mut Store,
+    progress: &mut Progress,
+    (old_end, now_ms): (Place, u64),
+) -> Result<bool, StoreError> {
+    for _ in 0..TURN_UPDATES {
+        let found = store.read_from(progress.place)?;
+        let Some((update, next)) = found.filter(|(_, next)| *next <= store.durable_end()) else {
+            return Ok(false);
+        };
+        // What came while nobody numbered is as old as it says.
+        let came_ms = if next <= old_end { update.clock().ms().min(now_ms) } else { now_ms };
+        news::number(store.index_mut(), &update, progress, came_ms)?;
+        progress.place = next;
+    }
+    Ok(true)
 }
 
 /// Where numbering went on to before, or the log's start. What is gone from there may have had any

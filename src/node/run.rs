@@ -136,6 +136,7 @@ impl Node {
         self.catch_up_clock(cx.wall_ns() / 1_000_000)?;
         self.shelves = Shelves::open(&self.config)?;
         self.secure_foreign()?;
+        self.secure_news()?;
         let mut bound = Vec::new();
         for listen in self.config.listen.clone() {
             let local = self.bind(cx, listen.clone())?;

@@ -54,6 +54,14 @@ const WORDS: [(&[u8], Sign); 14] = [
     (b"AT", Sign::At),
 ];
 
+/// True for a line that stands in the head of each request of HTTP: its first, or its `Host`. Where
+/// another protocol is spoken it says that a browser was led there by someone's page, and that what
+/// follows is that page's (the first line may be too long to tell).
+pub fn is_of_http(line: &[u8]) -> bool {
+    let begins = line.first_chunk::<5>().is_some_and(|name| name.eq_ignore_ascii_case(b"host:"));
+    begins || line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0")
+}
+
 /// What the first bytes of a connection, all that came, are a sign of. More of them never change
 /// what was said once, unless that was [`Verdict::Unsure`].
 pub fn sniff(data: &[u8]) -> Verdict {

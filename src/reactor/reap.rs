@@ -30,7 +30,13 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         if self.core.stage == Stage::Held && self.core.holds == 0 {
             self.core.stage = Stage::Closing;
             for id in self.conn_ids() {
-                self.core.board.close(id, Lost::Shutdown);
+                let conn = self.core.board.conns.get(id.0);
+                if conn.is_some_and(|conn| conn.is(Flags::RAW)) {
+                    // A handshake that was begun since: there is nobody to say goodbye to.
+                    self.core.board.doom(id, Lost::Shutdown, false);
+                } else {
+                    self.core.board.close(id, Lost::Shutdown);
+                }
             }
             // What is flushed already need not wait for another turn.
             self.flush_dirty();

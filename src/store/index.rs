@@ -579,8 +579,8 @@ fn key_of_dot(table: u8, dot: Dot) -> [u8; 17] {
     key
 }
 
-/// With a check: redb finds no flipped bits in what it reads, and at a wrong place a sound log would
-/// look damaged.
+/// With a check: redb finds no flipped bits in what it reads, and a sound log would look damaged at
+/// a wrong place.
 fn place_value(dot: Dot, (place, clock): (Place, Hlc)) -> [u8; 20] {
     let mut value = [0; 20];
     value[..16].copy_from_slice(&pair(place.0, clock.0));

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::base::InBuf;
 use crate::proto::line::{Line, LineCodec};
+use crate::proto::sniff::is_of_http;
 
 /// What a client sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,9 @@ impl CommandCodec {
             self.block = Some(Block::new(self.block_bytes_max));
         }
         Some(Event::Command(match line {
+            Line::Whole(bytes) | Line::TooLong(bytes) if is_of_http(bytes) => {
+                Err(CommandError { fault: CommandFault::Http, offset: 0 })
+            }
             Line::Whole(bytes) => Command::parse(bytes),
             Line::TooLong(_) => {
                 Err(CommandError { fault: CommandFault::TooLong, offset: COMMAND_BYTES_MAX })

@@ -27,6 +27,8 @@ pub enum CommandFault {
     Extra,
     /// A byte that no command holds: NUL, CR, or what is not UTF-8.
     Byte,
+    /// The line is one of HTTP: someone's page has led a browser here.
+    Http,
     /// An argument is not of the form that it must have.
     Malformed(&'static str),
 }
@@ -35,6 +37,7 @@ impl CommandError {
     /// The code of the answer: 500 for what is unknown, 501 for what is badly said.
     pub fn code(&self) -> u16 {
         match self.fault {
+            CommandFault::Http => 400,
             CommandFault::Unknown => 500,
             _ => 501,
         }
@@ -50,6 +53,7 @@ impl fmt::Display for CommandError {
             CommandFault::Missing => f.write_str("an argument is missing"),
             CommandFault::Extra => f.write_str("too many arguments"),
             CommandFault::Byte => f.write_str("not UTF-8, or a NUL or CR within the line"),
+            CommandFault::Http => f.write_str("HTTP is not spoken here"),
             CommandFault::Malformed(what) => write!(f, "this is no {what}"),
         }
     }

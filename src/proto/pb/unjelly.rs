@@ -8,6 +8,8 @@ use std::fmt;
 
 /// The most values that are made of one message: its references may say much in few bytes.
 const VALUES_MAX: usize = 1 << 17;
+/// Bytes of strings that references may repeat in a message.
+const AGAIN_BYTES_MAX: usize = 1 << 20;
 
 /// The forms that have to have something else in them, if they get so far.
 const FORMS: [&str; 12] = [
@@ -62,6 +64,8 @@ pub(super) struct Unjelly<'t, 'a> {
     values: usize,
     /// Something is read once more.
     is_again: bool,
+    /// Bytes of strings that were.
+    again_bytes: usize,
     /// The peer's objects, by id, one for each time that one was sent.
     pub(super) remotes: Vec<i64>,
 }
@@ -75,6 +79,7 @@ impl<'t, 'a> Unjelly<'t, 'a> {
             open: Vec::new(),
             values: 0,
             is_again: false,
+            again_bytes: 0,
             remotes: Vec::new(),
         }
     }
@@ -89,7 +94,7 @@ impl<'t, 'a> Unjelly<'t, 'a> {
             Item::Int(value) => Ok(Jelly::Int(*value)),
             Item::Big(value) => Ok(Jelly::Big(*value)),
             Item::Float(value) => Ok(Jelly::Float(*value)),
-            Item::Bytes(bytes) => Ok(Jelly::Bytes(bytes)),
+            Item::Bytes(bytes) => self.bytes(bytes).map(Jelly::Bytes),
             Item::List(items) => match items.split_first() {
                 Some((Item::Bytes(word), rest)) => self.form(word, rest),
                 _ => Err(JellyError::Malformed("form")),
@@ -97,12 +102,22 @@ impl<'t, 'a> Unjelly<'t, 'a> {
         }
     }
 
+    /// A string, which whoever copies it pays for as often as it is named.
+    fn bytes(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], JellyError> {
+        if self.is_again {
+            self.again_bytes += bytes.len();
+        }
+        if self.again_bytes > AGAIN_BYTES_MAX { Err(JellyError::TooMany) } else { Ok(bytes) }
+    }
+
     fn form(&mut self, word: &'a [u8], rest: &'t [Item<'a>]) -> Result<Jelly<'a>, JellyError> {
         match (word, rest) {
             (b"None", []) => Ok(Jelly::None),
             (b"boolean", [Item::Bytes(b"true")]) => Ok(Jelly::Bool(true)),
             (b"boolean", [Item::Bytes(b"false")]) => Ok(Jelly::Bool(false)),
-            (b"unicode", [Item::Bytes(bytes)]) => utf8(bytes, "unicode").map(Jelly::Text),
+            (b"unicode", [Item::Bytes(bytes)]) => {
+                utf8(self.bytes(bytes)?, "unicode").map(Jelly::Text)
+            }
             (b"unpersistable", [Item::Bytes(why)]) => {
                 utf8(why, "unpersistable").map(Jelly::Unpersistable)
             }

@@ -11,6 +11,8 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 /// Inflaters kept for the next message. More are needed only while so many deflated messages are
 /// on their way in at the same time.
 const SPARE_MAX: usize = 4;
+/// Streams that the deflated bytes of one message may consist of.
+const STREAMS_MAX: u32 = 64;
 /// What an inflater takes up beside the message, about: 32 KiB of window and its tables.
 pub(super) const INFLATER_BYTES: usize = 48 * 1024;
 /// Favours speed: it takes a message of 128 kB in about a millisecond.
@@ -89,7 +91,7 @@ impl Flate {
         let make = || Decompress::new(false);
         let mut inner = self.inflaters.pop().unwrap_or_else(make);
         set_back(&mut inner, context);
-        Inflater { inner, has_ended: false }
+        Inflater { inner, has_ended: false, streams: 1 }
     }
 
     /// Takes an inflater back.
@@ -106,6 +108,8 @@ pub(super) struct Inflater {
     inner: Decompress,
     /// The last block ended the stream: what follows begins another.
     has_ended: bool,
+    /// Of this message so far.
+    streams: u32,
 }
 
 impl Inflater {
@@ -120,7 +124,12 @@ impl Inflater {
         let mut rest = piece;
         while !rest.is_empty() {
             if std::mem::take(&mut self.has_ended) {
-                // A stream may end inside a message and another begin (RFC 7692, 7.2.3.4).
+                // A stream may end inside a message and another begin (RFC 7692, 7.2.3.4). Each
+                // costs a window, so who begins one every other byte is stopped.
+                self.streams += 1;
+                if self.streams > STREAMS_MAX {
+                    return Err(WsErrorKind::Deflated);
+                }
                 set_back(&mut self.inner, &window(context, message));
             }
             rest = self.step(rest, message, bytes_max)?;
@@ -337,6 +346,14 @@ mod tests {
         assert!(second.len() < 40, "it refers to the first: {}", second.len());
         let all = inflated(&[&bytes], b"", NO_LIMIT);
         assert_eq!(all, Ok([&text[..], &text].concat()));
+    }
+
+    #[test]
+    fn a_message_of_very_many_streams_is_stopped() {
+        // An empty last block each.
+        let streams = |count: usize| [3, 0].repeat(count);
+        assert_eq!(inflated(&[&streams(60)], b"", 100), Ok(Vec::new()));
+        assert_eq!(inflated(&[&streams(100)], b"", 100), Err(WsErrorKind::Deflated));
     }
 
     #[test]

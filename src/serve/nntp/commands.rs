@@ -6,8 +6,8 @@ use super::listing::{Each, Listing, Of};
 use super::{NntpConnection, Task};
 use crate::news;
 use crate::proto::nntp::{
-    Articles, Command, CommandError, Inflate, List, MessageId, NumberRange, Selected, Shown,
-    Wildmat, put_end, put_line, put_reply,
+    Articles, Command, CommandError, CommandFault, Inflate, List, MessageId, NumberRange, Selected,
+    Shown, Wildmat, put_end, put_line, put_reply,
 };
 use crate::reactor::Ctx;
 use crate::serve::Desk;
@@ -44,6 +44,9 @@ impl NntpConnection {
             // The block behind a TAKETHIS comes, whatever is wrong with it.
             Some(transit) if self.codec.is_in_block() => transit.takethis(None),
             _ => self.outlet.reply(cx, error.code(), &error.to_string()),
+        }
+        if error.fault == CommandFault::Http {
+            cx.transport().close();
         }
     }
 

@@ -3,6 +3,7 @@
 use super::arguments::{Arguments, add_body};
 use super::login::Challenge;
 use super::object::{Object, Rights};
+use crate::accounts::Scope;
 use crate::config::Durability;
 use crate::news::{self, Filter, HistoryView, RevisionView, StoriesView};
 use crate::proto::http::Status;
@@ -11,7 +12,8 @@ use crate::reactor::Ctx;
 use crate::search::Ask;
 use crate::serve::Desk;
 use crate::serve::http::{
-    Draft, Problem, Search, Wish, conflict_policy, missing, revision_of, revision_update, standing,
+    Draft, Problem, Search, Wish, conflict_policy, lacking, missing, revision_of, revision_update,
+    standing,
 };
 use crate::serve::offer::Offer;
 use crate::store::StoreError;
@@ -179,6 +181,7 @@ fn publish<D: Desk>(
     rights: Rights,
 ) -> Result<Done, Refused> {
     let writer = rights.visitor(desk)?;
+    writer.may(Scope::Write).map_err(lacking)?;
     let mut arguments = Arguments::bind(call, &["title", "body"], |_| true)?;
     let title = arguments.needed("title")?;
     let body = arguments.body("body")?;
@@ -200,6 +203,7 @@ fn withdraw<D: Desk>(
     rights: Rights,
 ) -> Result<Done, Refused> {
     let writer = rights.visitor(desk)?;
+    writer.may(Scope::Withdraw).map_err(lacking)?;
     let mut arguments = Arguments::bind(call, &["title", "reason"], |name| name == "durability")?;
     let title = arguments.needed("title")?;
     let reason = arguments.text("reason")?.unwrap_or_default();
@@ -210,6 +214,7 @@ fn withdraw<D: Desk>(
 /// `post(topic, body, media_type=…)`.
 fn post<D: Desk>(desk: &D, call: &mut Call<'_, Object>, rights: Rights) -> Result<Done, Refused> {
     let writer = rights.visitor(desk)?;
+    writer.may(Scope::Write).map_err(lacking)?;
     let places = ["topic", "body", "media_type"];
     let mut arguments = Arguments::bind(call, &places, |name| name == "durability")?;
     let topic = arguments.needed("topic")?;

@@ -1,6 +1,8 @@
 //! A line typed at the prompt, as the command that it is. Commands may be shortened as long as no
 //! other begins so.
 
+use crate::proto::sniff::is_of_http;
+
 /// What may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
@@ -194,7 +196,7 @@ impl<'a> Line<'a> {
         if text.is_empty() {
             return Self::Empty;
         }
-        if text.ends_with(" HTTP/1.1") || text.ends_with(" HTTP/1.0") {
+        if is_of_http(text.as_bytes()) {
             return Self::Http;
         }
         let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));

@@ -86,7 +86,18 @@ fn judge_edit<D: Desk>(desk: &D, arrived: &Arrived, superseded: &str) -> Result<
             let own = news::message_title(&arrived.message_id);
             offer(desk, arrived, &own, (None, None))
         }
-        Some((title, None)) => offer(desk, arrived, &title, (None, Some(Conflict::Overwrite))),
+        Some((title, None)) => {
+            // What it supersedes never came; who stands there now is asked in its place.
+            let story = news::story(desk.store().index(), &title)?;
+            let head = story.as_ref().and_then(news::Story::head).map(|head| head.cid);
+            if let Some(cid) = head
+                && !may_supersede(desk, arrived, cid)?
+            {
+                let own = news::message_title(&arrived.message_id);
+                return offer(desk, arrived, &own, (None, None));
+            }
+            offer(desk, arrived, &title, (None, Some(Conflict::Overwrite)))
+        }
         // What it supersedes may come yet, or never.
         None => offer(desk, arrived, &old_title, (None, None)),
     }

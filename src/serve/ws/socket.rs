@@ -98,7 +98,7 @@ impl Socket {
         desk: &mut D,
         input: &mut InBuf,
     ) -> Option<usize> {
-        let Self { receiver, sender, part, .. } = self;
+        let Self { receiver, sender, part, message_since, .. } = self;
         let event = match receiver.next(input, &mut desk.sockets().flate) {
             Ok(Some(event)) => event,
             Ok(None) => return None,
@@ -107,7 +107,13 @@ impl Socket {
                 return None;
             }
         };
-        let bytes = if let Event::Message(message) = &event { message.bytes.len() } else { 0 };
+        let bytes = if let Event::Message(message) = &event {
+            // What is behind it is another message, with a time of its own.
+            *message_since = None;
+            message.bytes.len()
+        } else {
+            0
+        };
         match (event, part) {
             (Event::Message(message), Part::Echo) => {
                 let Message { kind, bytes, was_deflated } = message;
@@ -135,6 +141,7 @@ impl Socket {
     fn count_kept<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
         self.receiver.release();
         let kept = self.receiver.held_bytes() as u64;
+        self.message_since = (kept > 0).then(|| self.message_since.unwrap_or(cx.now()));
         if kept == self.kept_bytes {
             return;
         }
@@ -142,7 +149,6 @@ impl Socket {
         tally.body_bytes = tally.body_bytes - self.kept_bytes + kept;
         self.kept_bytes = kept;
         let all = tally.body_bytes;
-        self.message_since = if kept == 0 { None } else { self.message_since.or(Some(cx.now())) };
         if kept > 0 && all > desk.config().limits.bodies_bytes {
             let why = "what is under way fills this node's memory: try again soon";
             close(cx, CloseCode::TRY_LATER, why, Lost::Limit);

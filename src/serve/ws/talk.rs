@@ -3,7 +3,7 @@
 
 use super::subscription::{Stepped, Subscription};
 use super::words::{self, Ask, Asked, Publish, Tag, To};
-use super::writes::Writes;
+use super::writes::{WRITE_BYTES_MAX, Writes};
 use crate::news::Filter;
 use crate::proto::http::Status;
 use crate::proto::ws::{Kind, Sender};
@@ -112,9 +112,21 @@ impl Talk {
 
     /// As many writes as may wait do: the client is not read before one of them is done.
     fn hold<D: Desk>(&self, cx: &mut Ctx<'_, D>, desk: &D) {
-        if self.writes.len() >= desk.config().limits.ws_writes {
+        if self.is_full(desk) {
             cx.transport().pause();
         }
+    }
+
+    /// Reads on, where there is room for another write.
+    fn go_on<D: Desk>(&self, cx: &mut Ctx<'_, D>, desk: &D) {
+        if !self.is_full(desk) {
+            cx.transport().resume();
+        }
+    }
+
+    fn is_full<D: Desk>(&self, desk: &D) -> bool {
+        self.writes.len() >= desk.config().limits.ws_writes
+            || self.writes.bytes() >= WRITE_BYTES_MAX
     }
 
     /// Something changed: writes may be done, and there may be something to read.
@@ -127,9 +139,7 @@ impl Talk {
         if self.writes.len() > 0 {
             let answers = self.writes.settle(cx, desk);
             put_all(cx, desk, sender, answers);
-            if self.writes.len() < desk.config().limits.ws_writes {
-                cx.transport().resume();
-            }
+            self.go_on(cx, desk);
         }
         self.pump(cx, desk, sender)
     }
@@ -173,8 +183,9 @@ impl Talk {
         sender: &mut Sender,
     ) {
         let answers = self.writes.overdue(cx.now());
+        let mut has_doubt = !answers.is_empty();
         put_all(cx, desk, sender, answers);
-        let mut has_doubt = false;
+        self.go_on(cx, desk);
         for reader in &mut self.subscriptions {
             has_doubt |= reader.doubt(desk);
         }

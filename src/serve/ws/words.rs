@@ -74,6 +74,17 @@ pub(super) struct Publish {
     pub(super) what: What,
 }
 
+impl Publish {
+    /// Bytes of its body.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.what {
+            What::Edit { draft, .. } => draft.body_bytes(),
+            What::Post { payload, .. } => payload.len(),
+            What::Withdraw { .. } => 0,
+        }
+    }
+}
+
 /// What is written.
 #[derive(Debug)]
 pub(super) enum What {

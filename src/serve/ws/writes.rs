@@ -12,9 +12,13 @@ use crate::serve::{Desk, Ticket, Visitor};
 /// same.
 const SETTLE_MS_MAX: u64 = 30_000;
 
+/// Bytes of the writes that may wait; the one that goes past it is the last.
+pub(super) const WRITE_BYTES_MAX: usize = 1 << 20;
+
 /// A write under way.
 #[derive(Debug)]
 struct Write {
+    bytes: usize,
     to: To,
     offer: Box<Offer>,
     due: Tick,
@@ -27,6 +31,11 @@ struct Write {
 pub(super) struct Writes(Vec<Write>);
 
 impl Writes {
+    /// What those that wait say, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.iter().map(|write| write.bytes).sum()
+    }
+
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.0.len()
@@ -40,6 +49,7 @@ impl Writes {
         (to, publish): (To, Publish),
         writer: &Visitor,
     ) -> Option<String> {
+        let bytes = publish.bytes();
         let offer = match offer(desk, publish, writer) {
             Ok(offer) => Box::new(offer),
             Err(problem) => return Some(words::error(&to, &problem)),
@@ -47,7 +57,7 @@ impl Writes {
         let is_wide = offer.durability().is_wide();
         let spread_ms = if is_wide { desk.config().limits.spread_ms } else { 0 };
         let due = cx.now() + SETTLE_MS_MAX + spread_ms;
-        let mut write = Write { to, offer, due, awaited: None };
+        let mut write = Write { bytes, to, offer, due, awaited: None };
         let answer = write.advance(cx, desk);
         if answer.is_none() {
             self.0.push(write);

@@ -125,3 +125,22 @@ fn who_may_not_write_signs_in_first_and_a_revoked_token_is_no_good() {
     bob.expect(381, "AUTHINFO USER ann");
     bob.expect(281, "AUTHINFO PASS a long password");
 }
+
+#[test]
+fn a_browser_that_was_led_here_posts_nothing() {
+    let (node, port) = node(Setup::new("Hill"));
+    write(&node, "first", "world", "First", "x");
+    for target in ["/".to_owned(), format!("/{}", "x".repeat(5_000))] {
+        let mut talk = Talk::open(&port);
+        let article = ARTICLE.replace('\n', "\r\n");
+        let head = format!("POST {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+        talk.send(format!("{head}POST\r\n{article}\r\n.\r\n"));
+        let said = String::from_utf8_lossy(&talk.rest()).into_owned();
+        assert!(
+            said.contains("400 HTTP is not spoken here\r\n") && !said.contains("340 "),
+            "{said}"
+        );
+    }
+    let found = node.http.get("/v1/stories?section=world").json();
+    assert_eq!(found["stories"].as_array().map(Vec::len), Some(1), "{found}");
+}

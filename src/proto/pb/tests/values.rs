@@ -72,6 +72,19 @@ fn cycles_and_what_stands_for_too_much_are_refused() {
 }
 
 #[test]
+fn a_long_string_is_repeated_for_so_many_bytes_and_no_more() {
+    let long = "x".repeat(200_000);
+    let said = |form: &str, times: usize| {
+        let again = "[ dereference 1 ] ".repeat(times);
+        format!("[ list [ reference 1 {form} ] {again}]")
+    };
+    for form in [long.clone(), format!("[ unicode {long} ]")] {
+        assert!(read(&written(&said(&form, 5))).0.is_ok());
+        assert_eq!(error(&said(&form, 6)), JellyError::TooMany);
+    }
+}
+
+#[test]
 fn classes_that_are_not_registered_are_refused() {
     let known = written("[ a.Known [ dictionary ] ]");
     assert_eq!(read(&known).0, Ok(Jelly::Copy("a.Known", Box::new(Jelly::Dict(vec![])))));
