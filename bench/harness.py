@@ -63,8 +63,10 @@ class Server:
         self.name, self.port = name, port
         self.log = folder / f"{name.replace(' ', '-').replace('/', '-')}.log"
         with open(self.log, "wb") as log:
+            # Nobody reads the pipe of one that does not say `ready`: full, it would stop it.
+            output = subprocess.PIPE if says_ready else log
             self.process = subprocess.Popen(
-                pinned(core, command), stdout=subprocess.PIPE, stderr=log)
+                pinned(core, command), stdout=output, stderr=log)
         try:
             if says_ready:
                 self.await_ready()
@@ -316,6 +318,20 @@ endpoint = "tcp:{line}:interface=127.0.0.1"
             # wrk has none for pipelined requests.
             "p50_us": percentile_us(text, 50), "p99_us": percentile_us(text, 99),
         }
+
+    def own_load(self, url, *options):
+        """Runs the program's own load generator on the load's core."""
+        command = [self.bellwether_program, "load", url, "--json", "--warmup", "0.2",
+                   "--duration", self.seconds, *options]
+        done = subprocess.run(pinned(LOAD_CORE, command), capture_output=True, text=True)
+        if done.returncode:
+            raise Broken(f"load {url}: {done.stderr.strip()}")
+        found = json.loads(done.stdout)
+        if any(found["errors"].values()):
+            raise Broken(f"load {url}: {found['errors']}")
+        latency = found["latency_us"]
+        return {"requests": found["requests"], "per_second": found["per_second"],
+                "p50_us": latency["p50"], "p99_us": latency["p99"]}
 
     def at_end(self, ending):
         """Has this called when all cases are over."""

@@ -5,12 +5,10 @@ limit at either.
 """
 
 import functools
-import json
 import socket
-import subprocess
 
 import contestants
-from harness import LOAD_CORE, Broken, Row, free_port, pinned
+from harness import Broken, Row, free_port
 from idle_cases import how_many
 from web_cases import put_story
 
@@ -29,21 +27,6 @@ def node(bench):
     return server
 
 
-def load(bench, port, call, connections, depth):
-    """Calls for a while; one method, all alike."""
-    command = [bench.bellwether_program, "load", f"pb://127.0.0.1:{port}/{call}", "--json",
-               "-c", connections, "-d", bench.seconds, "--warmup", "0.2", "--pipeline", depth]
-    done = subprocess.run(pinned(LOAD_CORE, command), capture_output=True, text=True)
-    if done.returncode:
-        raise Broken(f"load pb: {done.stderr.strip()}")
-    said = json.loads(done.stdout)
-    if any(said["errors"].values()):
-        raise Broken(f"load pb: {said['errors']}")
-    times = said["latency_us"]
-    return {"requests": said["requests"], "per_second": said["per_second"],
-            "p50_us": times["p50"], "p99_us": times["p99"]}
-
-
 def calls(bench):
     """The shortest call, and a story of 1 kB as a dictionary of the same keys from both."""
     with node(bench) as ours:
@@ -53,7 +36,9 @@ def calls(bench):
                 case = f"PB {call.partition('/')[0]}, 64 connections"
                 case += f", pipelined ×{depth}" * (depth > 1)
                 ports = [(ours, ours.pb_port), (twisted, twisted.port)]
-                loads = [(server, functools.partial(load, bench, port, call, 64, depth))
+                options = ["-c", 64, "--pipeline", depth]
+                loads = [(server, functools.partial(
+                    bench.own_load, f"pb://127.0.0.1:{port}/{call}", *options))
                          for server, port in ports]
                 rates = bench.alternate(case, loads, "calls/s")
                 bench.beat(case, rates, ours.name, twisted.name, 10)

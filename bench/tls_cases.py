@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import contestants
-from harness import LOAD_CORE, Broken, Server, free_port, percentile_us, pinned
+from harness import LOAD_CORE, Broken, free_port, percentile_us, pinned
 from web_cases import put_story, start_all
 
 NAME = "localhost"
@@ -25,25 +25,12 @@ def certificates(bench):
 
 
 def bellwether_tls(bench, folder):
-    """A fresh node that serves HTTP over TLS, and in the clear to be filled."""
-    home = bench.folder / "node-tls"
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir()
-    port, plain = free_port(), free_port()
-    config = home / "node.toml"
-    config.write_text(f"""\
-name = "bench"
-dir = "{home}/data"
-durability = "none"
-[[listen]]
-protocol = "http"
-endpoint = "tcp:{plain}:interface=127.0.0.1"
-[[listen]]
-protocol = "http"
-endpoint = "tls:{folder}:port={port}:interface=127.0.0.1"
-""")
-    server = Server("bellwether", [bench.bellwether_program, "serve", config], port, bench.folder)
-    server.plain_port = plain
+    """A fresh node that serves HTTP over TLS, too, at `tls_port`."""
+    port = free_port()
+    listen = f'[[listen]]\nprotocol = "http"\n' \
+        f'endpoint = "tls:{folder}:port={port}:interface=127.0.0.1"\n'
+    server = bench.bellwether("none", who="bellwether-tls", more=listen)
+    server.tls_port = port
     return server
 
 
@@ -99,13 +86,13 @@ def tls(bench):
     )
     with contextlib.ExitStack() as stack:
         ours = stack.enter_context(bellwether_tls(bench, folder))
-        put_story(ours.plain_port, "long", LONG_BYTES)
+        put_story(ours.port, "long", LONG_BYTES)
         (files / "long").write_bytes(b"x" * LONG_BYTES)
         pem = folder / f"{NAME}.pem"
         starters = [("nginx", functools.partial(contestants.nginx_tls, bench, files, pem))]
         rivals = [] if bench.smoke else start_all(bench, stack, "TLS", starters)
         for case, unit, load in ways:
-            loads = [(ours, functools.partial(load, ours.port, "/v1/stories/long"))]
+            loads = [(ours, functools.partial(load, ours.tls_port, "/v1/stories/long"))]
             loads += [(rival, functools.partial(load, rival.port, "/files/long"))
                       for rival in rivals]
             rates = bench.alternate(case, loads, unit)

@@ -50,7 +50,6 @@ if [ "$(id -u)" != 0 ]; then
     sudo=sudo
 fi
 echo "installing:$missing"
-export DEBIAN_FRONTEND=noninteractive
 $sudo apt-get update -qq || give_up "apt-get update failed"
 # With this runlevel no package starts its service.
 # shellcheck disable=SC2086 # a list of packages

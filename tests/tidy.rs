@@ -81,6 +81,23 @@ fn lints_are_lifted_only_with_an_argument() {
     hold(ALL, rules::allows);
 }
 
+/// Cells of README's tables lead to tests: `[yes](FILE "NAME")`.
+#[test]
+fn readme_leads_to_tests_that_are_there() {
+    let root = root();
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let mut links = 0;
+    for link in readme.split("](").skip(1) {
+        let Some((target, _)) = link.split_once(')') else { continue };
+        let Some((file, name)) = target.split_once(" \"") else { continue };
+        let name = name.trim_end_matches('"');
+        let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+        assert!(text.contains(&format!("fn {name}(")), "{file} has no test {name}");
+        links += 1;
+    }
+    assert!(links > 20, "{links} links in README lead to tests");
+}
+
 #[test]
 fn the_top_folder_holds_what_it_should() {
     let entries = std::fs::read_dir(root()).expect("the crate's folder");

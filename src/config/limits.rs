@@ -36,6 +36,11 @@ macro_rules! limits {
         }
 
         impl Limits {
+    /// How long a body may have taken of which so many bytes have come, in milliseconds.
+    pub fn body_ms(&self, bytes: u64) -> u64 {
+        self.body_grace_ms + bytes.saturating_mul(1000) / self.body_bytes_per_s.max(1)
+    }
+
             /// All limits, in the order of the table.
             pub const TABLE: &'static [Limit] = &[$(Limit {
                 name: stringify!($name),

@@ -9,6 +9,7 @@
 use super::rows::{alias_key, key_range, message_key, table};
 use super::story::alias_row;
 use super::{Shelf, Story, story};
+use crate::proto::article::MessageId;
 use crate::store::{Direction, StoreError};
 use crate::update::Cid;
 use std::ops::Bound;
@@ -57,12 +58,7 @@ pub fn title_message(title: &str) -> Option<String> {
 
 /// True for an alias that is a Message-ID: printable ASCII in brackets, with an `@`.
 pub fn is_message(alias: &str) -> bool {
-    let inner = alias.strip_prefix('<').and_then(|alias| alias.strip_suffix('>'));
-    inner.is_some_and(|inner| {
-        let is_plain = |byte: u8| matches!(byte, 33..=126) && byte != b'<' && byte != b'>';
-        let ends = inner.starts_with('@') || inner.ends_with('@');
-        alias.len() <= 250 && inner.contains('@') && !ends && inner.bytes().all(is_plain)
-    })
+    MessageId::parse(alias.as_bytes()).is_some()
 }
 
 /// Looks a Message-ID up.

@@ -31,6 +31,8 @@ mod search;
 mod spread;
 mod steer;
 mod steps;
+#[cfg(test)]
+mod testing;
 mod tickets;
 
 pub use certificates::TlsError;

@@ -98,6 +98,15 @@ impl<S> Ctx<'_, S> {
         TimerId(self.core.board.wheel.arm(due, Due::Call(call)))
     }
 
+    /// Has the connection at hand notified in `ms` milliseconds, never in this turn.
+    pub fn notify_later(&mut self, ms: u64)
+    where
+        S: 'static,
+    {
+        let conn = self.id();
+        self.call_later(ms, move |cx, _| cx.transport_of(conn).notify());
+    }
+
     /// Takes a call back; false when it was made or taken back before.
     pub fn cancel(&mut self, timer: TimerId) -> bool {
         match self.core.board.wheel.cancel(timer.0) {

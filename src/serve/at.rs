@@ -182,7 +182,7 @@ impl AtConnection {
             },
             Heard::Later(ms) => {
                 self.held.push_front(raw.to_vec());
-                notify_later(cx, ms);
+                cx.notify_later(ms);
             }
             Heard::Nothing => {}
         }
@@ -235,16 +235,10 @@ impl AtConnection {
         let poured = outpour.pour(desk.store(), sweep, ROOM_BYTES, transport.out())?;
         // Where the buffer is full, the loop tells when to go on.
         if poured == Poured::Share && !transport.is_full() {
-            notify_later(cx, 0);
+            cx.notify_later(0);
         }
         Ok(())
     }
-}
-
-/// Has the connection at hand notified in a coming turn.
-fn notify_later<D: 'static>(cx: &mut Ctx<'_, D>, ms: u64) {
-    let conn = cx.id();
-    cx.call_later(ms, move |cx, _| cx.transport_of(conn).notify());
 }
 
 impl<D: AtDesk> Protocol<D> for AtConnection {

@@ -238,8 +238,7 @@ impl LineConnection {
     fn try_later<D: PlacesDesk>(&mut self, cx: &mut Ctx<'_, D>, line: Line<'_>, ms: u64) {
         self.held.push_front(HeldLine::of(line));
         self.is_put_off = true;
-        let conn = cx.id();
-        cx.call_later(ms, move |cx, _| cx.transport_of(conn).notify());
+        cx.notify_later(ms);
     }
 
     fn take_or_hold<D: PlacesDesk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, line: Line<'_>) {

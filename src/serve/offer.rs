@@ -12,6 +12,14 @@ use crate::news::Conflict;
 use crate::reactor::Ctx;
 use crate::update::Cid;
 
+/// How long a silent disk keeps a writer waiting, in milliseconds, beside the time for its spread.
+pub(super) const SETTLE_MS_MAX: u64 = 30_000;
+
+/// How long a writer waits at most for this, in milliseconds; then it is told [`unsettled`].
+pub(super) fn wait_ms_max(durability: Durability, limits: &Limits) -> u64 {
+    SETTLE_MS_MAX + if durability.is_wide() { limits.spread_ms } else { 0 }
+}
+
 /// What is written.
 #[derive(Debug)]
 pub(super) enum Said {

@@ -141,6 +141,8 @@ fn every_article_is_everywhere_once_and_as_it_was_meant() {
     assert!(there.contains(&format!("\r\nSupersedes: {second}\r\n")), "{there}");
     assert!(there.contains("\r\n\r\nbetter\r\n"), "{there}");
     ring.await_shown("another", "better\n", 2);
+    // Still once, now that everything else has come round.
+    ring.await_shown(&title("one"), &body("one"), 1);
 }
 
 #[test]

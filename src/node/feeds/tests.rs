@@ -3,17 +3,17 @@
 
 use super::*;
 use crate::base::{InBuf, ServerEndpoint};
-use crate::config::{self, Durability, Listen, Service};
+use crate::config::{Durability, Listen, Service};
 use crate::news::{self, Revision, TOPIC_STORIES, Withdrawal};
+use crate::node::testing::{started, theirs_at};
 use crate::proto::article::Article;
 use crate::proto::nntp::{Command, CommandCodec, Event};
 use crate::reactor::{ListenOptions, Outcome, Settings, SimFaults, SimLoop, SimNode, SimWorld};
 use crate::serve::{Desk, Entry};
 use crate::store::{Fault, SimDisk};
-use crate::update::{Kind, SigningKey};
+use crate::update::Kind;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 const PORT: u16 = 9_119;
 const OWN_PORT: u16 = 9_120;
@@ -188,29 +188,10 @@ struct World {
 fn configured(theirs: IpAddr) -> Config {
     let mut config = Config::new("node", "");
     let rules = FeedRules { offer: "*,!secret".to_owned(), ..FeedRules::default() };
-    config.peers = vec![config::Peer {
-        name: "theirs".to_owned(),
-        endpoint: Some(ClientEndpoint::Tcp {
-            host: theirs.to_string(),
-            port: PORT,
-            timeout_ms: None,
-        }),
-        kind: PeerKind::Nntp(rules),
-        key: None,
-    }];
+    config.peers = vec![theirs_at(PeerKind::Nntp(rules), theirs.to_string(), PORT)];
     let endpoint = format!("tcp:{OWN_PORT}:interface=0.0.0.0").parse().unwrap();
     config.listen = vec![Listen::new(Service::Nntp, endpoint)];
     config
-}
-
-fn started(net: &SimWorld, disk: &SimDisk) -> SimLoop<Node> {
-    let config = configured(net.address("theirs"));
-    let settings = Node::settings(&config);
-    let key = SigningKey::from_seed([5; 32]);
-    let node = Node::open(config, &key, Arc::new(disk.clone()), 5).unwrap();
-    let mut node = SimLoop::new(net, "node", settings, node).unwrap();
-    node.with(|cx, node| node.start(cx)).unwrap();
-    node
 }
 
 impl World {
@@ -224,7 +205,7 @@ impl World {
         };
         theirs.with(|cx, _| cx.listen(&here, ListenOptions::default(), build)).unwrap();
         let disk = SimDisk::new(5);
-        let node = started(&net, &disk);
+        let node = started(&net, configured(net.address("theirs")), &disk, 5);
         Self { net, node, theirs, disk }
     }
 
@@ -363,7 +344,7 @@ fn a_node_that_was_down_goes_on_where_the_server_had_everything() {
     assert!(ids.iter().all(|id| world.has(id)));
     let World { net, node, theirs, disk } = world;
     drop(node);
-    let node = started(&net, &disk);
+    let node = started(&net, configured(net.address("theirs")), &disk, 5);
     let mut world = World { net, node, theirs, disk };
     let more = world.write("more", "world", "", b"");
     world.run(5_000);

@@ -3,13 +3,12 @@
 use super::*;
 use crate::base::{InBuf, ServerEndpoint};
 use crate::config;
+use crate::node::testing::{started, theirs_at};
 use crate::proto::line::{Decimal, Latlon};
 use crate::reactor::{ListenOptions, Outcome, Settings, SimFaults, SimLoop, SimNode, SimWorld};
 use crate::serve::Desk;
 use crate::serve::line::{PlacesDesk, ReportAnswer};
 use crate::store::{Fault, SimDisk};
-use crate::update::SigningKey;
-use std::sync::Arc;
 
 const PORT: u16 = 9_100;
 
@@ -58,23 +57,10 @@ impl World {
         theirs.with(|cx, _| cx.listen(&here, ListenOptions::default(), build)).unwrap();
         let mut config = Config::new("node", "");
         config.listen = Vec::new();
-        config.peers = vec![config::Peer {
-            name: "theirs".to_owned(),
-            endpoint: Some(ClientEndpoint::Tcp {
-                host: "theirs".to_owned(),
-                port: PORT,
-                timeout_ms: None,
-            }),
-            kind: PeerKind::At { per_update },
-            key: None,
-        }];
+        config.peers = vec![theirs_at(PeerKind::At { per_update }, "theirs".to_owned(), PORT)];
         config.limits.pending_bytes = 64 << 10;
         let disk = SimDisk::new(5);
-        let settings = Node::settings(&config);
-        let key = SigningKey::from_seed([5; 32]);
-        let node = Node::open(config, &key, Arc::new(disk.clone()), 5).unwrap();
-        let mut node = SimLoop::new(&net, "node", settings, node).unwrap();
-        node.with(|cx, node| node.start(cx)).unwrap();
+        let node = started(&net, config, &disk, 5);
         Self { net, node, theirs, disk }
     }
 

@@ -4,13 +4,13 @@ use super::*;
 use crate::base::{ClientEndpoint, InBuf, Rng};
 use crate::config::{Durability, Listen};
 use crate::news::{Numbered, Revision, TOPIC_STORIES};
+use crate::node::testing::started;
 use crate::reactor::{
     ConnectOptions, Lost, Outcome, Peer, Protocol, Settings, SimFaults, SimLoop, SimNode, SimWorld,
 };
 use crate::serve::{Desk, Entry};
 use crate::store::{Direction, Fault, SimDisk};
-use crate::update::{Kind, SigningKey};
-use std::sync::Arc;
+use crate::update::Kind;
 
 const PORT: u16 = 119;
 
@@ -65,11 +65,7 @@ impl World {
         config.accounts_open = Some(true);
         let endpoint = format!("tcp:{PORT}:interface=0.0.0.0").parse().unwrap();
         config.listen = vec![Listen::new(Service::Nntp, endpoint)];
-        let settings = Node::settings(&config);
-        let key = SigningKey::from_seed([5; 32]);
-        let node = Node::open(config, &key, Arc::new(disk.clone()), seed).unwrap();
-        let mut node = SimLoop::new(&net, "node", settings, node).unwrap();
-        node.with(|cx, node| node.start(cx)).unwrap();
+        let node = started(&net, config, &disk, seed);
         Self { net, node, theirs, disk }
     }
 

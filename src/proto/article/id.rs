@@ -15,8 +15,8 @@ impl<'a> MessageId<'a> {
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let inner = bytes.strip_prefix(b"<")?.strip_suffix(b">")?;
         let is_plain = |byte: &u8| matches!(byte, 33..=126) && !b"<>".contains(byte);
-        let at = inner.iter().position(|byte| *byte == b'@')?;
-        let is_whole = at > 0 && at + 1 < inner.len() && bytes.len() <= BYTES_MAX;
+        let ends = inner.starts_with(b"@") || inner.ends_with(b"@");
+        let is_whole = inner.contains(&b'@') && !ends && bytes.len() <= BYTES_MAX;
         if !is_whole || !inner.iter().all(is_plain) {
             return None;
         }

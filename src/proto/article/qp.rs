@@ -5,19 +5,10 @@ const LINE_BYTES_MAX: usize = 76;
 
 /// Undoes the Q of an encoded word; what is not coded right stands for itself.
 pub(super) fn decode_word(text: &[u8]) -> Vec<u8> {
+    let spaced: Vec<u8> =
+        text.iter().map(|byte| if *byte == b'_' { b' ' } else { *byte }).collect();
     let mut out = Vec::with_capacity(text.len());
-    let mut at = 0;
-    while at < text.len() {
-        match (text[at], coded(&text[at..])) {
-            (b'=', Some(byte)) => {
-                out.push(byte);
-                at += 2;
-            }
-            (b'_', _) => out.push(b' '),
-            (byte, _) => out.push(byte),
-        }
-        at += 1;
-    }
+    decode_line(&spaced, &mut out);
     out
 }
 

@@ -24,7 +24,7 @@ pub use write::Writer;
 /// The most elements of a list, and the most bytes of a string.
 pub const SIZE_MAX: usize = 640 * 1024;
 /// The most bytes of a prefix; a number has fewer than `7 * PREFIX_BYTES_MAX` bits.
-pub const PREFIX_BYTES_MAX: usize = 64;
+const PREFIX_BYTES_MAX: usize = 64;
 
 /// How words are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

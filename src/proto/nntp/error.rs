@@ -34,7 +34,7 @@ pub enum CommandFault {
 }
 
 impl CommandError {
-    /// The code of the answer: 500 for what is unknown, 501 for what is badly said.
+    /// The code of the answer: 400 for HTTP, 500 for what is unknown, 501 for what is badly said.
     pub fn code(&self) -> u16 {
         match self.fault {
             CommandFault::Http => 400,

@@ -241,6 +241,7 @@ impl<O: Clone, C> Broker<O, C> {
             Message::Version(_) => Err(PbFault::Version),
             Message::Call { id, object, method, args, named } => {
                 let called = self.called(object, method, args, named);
+                let text;
                 let failure = match called {
                     Ok((object, method, args, named)) => {
                         return Ok(Event::Call(Call { id, object, method, args, named }));
@@ -249,9 +250,8 @@ impl<O: Clone, C> Broker<O, C> {
                     Err(Uncallable::Over) => return Err(PbFault::References),
                     Err(Uncallable::Full) => Failure::too_many_references(),
                     Err(Uncallable::Jelly(error)) => {
-                        let text = error.to_string();
-                        self.fail(out, id.as_ref(), &Failure::insecure_jelly(&text));
-                        return Ok(Event::Handled);
+                        text = error.to_string();
+                        Failure::insecure_jelly(&text)
                     }
                 };
                 self.fail(out, id.as_ref(), &failure);

@@ -100,12 +100,7 @@ impl Moment {
     }
 
     fn word(self) -> &'static str {
-        match self {
-            Self::Date => "date",
-            Self::Time => "time",
-            Self::DateTime => "datetime",
-            Self::Span => "timedelta",
-        }
+        MOMENTS.iter().find(|row| row.0 == self).map_or("", |row| row.1)
     }
 }
 

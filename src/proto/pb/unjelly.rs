@@ -12,7 +12,7 @@ const VALUES_MAX: usize = 1 << 17;
 const AGAIN_BYTES_MAX: usize = 1 << 20;
 
 /// The forms that have to have something else in them, if they get so far.
-const FORMS: [&str; 12] = [
+const FORMS: [&str; 9] = [
     "None",
     "boolean",
     "unicode",
@@ -22,9 +22,6 @@ const FORMS: [&str; 12] = [
     "local",
     "reference",
     "dereference",
-    "date",
-    "time",
-    "timedelta",
 ];
 
 /// Why an item is no value that is taken. The message stands, and its sender can be told.

@@ -198,7 +198,7 @@ impl FeedConnection {
         cx.transport().set_timeout(waits.then_some(SILENCE_MS));
         if self.offers.has_deferred() && self.again_at.is_none() {
             self.again_at = Some(cx.now().saturating_add(AGAIN_MS));
-            notify_later(cx, AGAIN_MS);
+            cx.notify_later(AGAIN_MS);
         }
         Ok(())
     }
@@ -232,7 +232,7 @@ impl FeedConnection {
             let wanted = self.outgoing.wanted(desk, &update)?.into_iter();
             self.ready.extend(wanted.map(|(number, id)| Item { cid, number, id }));
         }
-        notify_later(cx, 0);
+        cx.notify_later(0);
         Ok(())
     }
 
@@ -281,10 +281,4 @@ impl<D: FeedDesk> Protocol<D> for FeedConnection {
         desk.leave(cx.id());
         desk.feed_lost(cx, self.peer);
     }
-}
-
-/// Has the connection at hand notified in a coming turn.
-fn notify_later<D: 'static>(cx: &mut Ctx<'_, D>, ms: u64) {
-    let conn = cx.id();
-    cx.call_later(ms, move |cx, _| cx.transport_of(conn).notify());
 }

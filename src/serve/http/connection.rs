@@ -27,6 +27,7 @@ use crate::proto::http::{
     HttpLimits, Method, ReplyTo, RequestCodec, Status, decode_escapes,
 };
 use crate::reactor::{Ctx, Factory, Lost, Outcome, Peer, Protocol};
+use crate::serve::offer::{SETTLE_MS_MAX, wait_ms_max};
 use crate::serve::ws::Socket;
 use crate::serve::{Desk, RouteLabel, Ticket};
 use std::marker::PhantomData;
@@ -34,9 +35,6 @@ use std::marker::PhantomData;
 /// A body that nobody wants is read and dropped up to this size, so that the connection can go on;
 /// behind a larger one it is closed.
 const UNWANTED_BODY_BYTES_MAX: u64 = 64 * 1024;
-/// A write whose disk is silent for so long, beside the time for its spread, is answered all the
-/// same.
-const SETTLE_MS_MAX: u64 = 30_000;
 /// What the input must hold at least, so that bodies come in large pieces.
 const INPUT_BYTES: usize = 64 * 1024;
 
@@ -332,10 +330,9 @@ impl<D: Desk> HttpConnection<D> {
         ticket: Ticket,
     ) {
         desk.await_ticket(ticket, cx.id());
-        let spread_ms =
-            if write.durability().is_wide() { desk.config().limits.spread_ms } else { 0 };
+        let wait_ms = wait_ms_max(write.durability(), &desk.config().limits);
         self.phase = Phase::Settling(write);
-        self.pause(cx, SETTLE_MS_MAX + spread_ms);
+        self.pause(cx, wait_ms);
     }
 
     fn poll(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, mut poll: Box<Poll>) {
@@ -473,11 +470,7 @@ impl<D: Desk> HttpConnection<D> {
                 self.head_since = Some(cx.now());
                 cx.now() + limits.head_ms
             }
-            Awaiting::Body => {
-                let earned_ms = self.codec.body_bytes().saturating_mul(1000);
-                let earned_ms = earned_ms / limits.body_bytes_per_s.max(1);
-                self.body_since + limits.body_grace_ms + earned_ms
-            }
+            Awaiting::Body => self.body_since + limits.body_ms(self.codec.body_bytes()),
         };
         let ms = due.saturating_sub(cx.now());
         cx.transport().set_timeout(Some(ms));

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// Keys that an update has in our JSON and a writer can't set: what was read can be sent back.
@@ -87,6 +88,14 @@ impl Draft {
     /// Reads a JSON object: 400 when it is none, 422 with the names of all fields that are wrong.
     pub(in crate::serve) fn from_json(bytes: &[u8]) -> Result<Self, Problem> {
         Self::of_members(Members::read(bytes)?)
+    }
+
+    /// The same of an object that stands already.
+    pub(in crate::serve) fn of_object(members: Map<String, Value>) -> Result<Self, Problem> {
+        let members = Members::deserialize(Value::Object(members));
+        Self::of_members(members.map_err(|error: serde_json::Error| {
+            Problem::malformed(format!("the fields are not as expected: {error}"))
+        })?)
     }
 
     /// The same of an object that was read, without the members that were taken out of it.
@@ -211,11 +220,6 @@ impl Members {
         Self::deserialize(&mut input)
             .and_then(|members| input.end().map(|()| members))
             .map_err(|error| Problem::malformed(format!("the body is not as expected: {error}")))
-    }
-
-    /// The first member of this name.
-    pub(in crate::serve) fn get(&self, name: &str) -> Option<&Member> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, member)| member)
     }
 
     /// Takes it out.

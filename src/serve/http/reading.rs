@@ -7,7 +7,7 @@ use crate::reactor::Ctx;
 use crate::serve::Desk;
 use crate::store::{Store, StoreError};
 use crate::update::{After, Cursor, Kind, Update};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::rc::Rc;
 
 /// What a reader asks for.
@@ -129,7 +129,6 @@ fn judge(
 }
 
 /// `{from, to, count}`.
-pub(in crate::serve) fn gap_json(gap: &Gap) -> String {
-    let (from, to) = (gap.from.to_string(), gap.to.to_string());
-    json!({"from": from, "to": to, "count": gap.count}).to_string()
+pub(in crate::serve) fn gap_json(gap: &Gap) -> Value {
+    json!({"from": gap.from.to_string(), "to": gap.to.to_string(), "count": gap.count})
 }

@@ -14,6 +14,7 @@ use crate::herd::{Gap, Item};
 use crate::proto::http::Status;
 use crate::serve::Desk;
 use crate::update::Cursor;
+use serde_json::Value;
 
 const WAIT_S_MAX: u64 = 60;
 const LIMIT_MAX: u64 = 1000;
@@ -93,7 +94,7 @@ fn answer(updates: &[Chunk], cursor: &Cursor, gap: Option<&Gap>) -> Answer {
         out.extend_from_slice(chunk);
     }
     // A cursor is base64url or 0: nothing in it needs an escape.
-    let gap = gap.map_or_else(|| "null".to_owned(), gap_json);
+    let gap = gap.map_or(Value::Null, gap_json);
     out.extend_from_slice(format!("],\"cursor\":\"{cursor}\",\"gap\":{gap}}}").as_bytes());
     Answer::content(Status::OK, JSON, out).field("Cache-Control", "no-store")
 }

@@ -35,16 +35,11 @@ impl Field {
             Self::Header(name) if name == "lines" && article.first(name).is_none() => {
                 article.lines().to_string()
             }
-            Self::Header(name) => one_line(&article.unfolded(name)),
+            Self::Header(name) => article.unfolded(name),
             Self::Bytes => article.bytes().to_string(),
             Self::Lines => article.lines().to_string(),
         }
     }
-}
-
-/// No tab is left in it, which would divide fields.
-fn one_line(value: &str) -> String {
-    value.replace(['\t', '\r', '\n', '\0'], " ")
 }
 
 /// The line of OVER.
@@ -52,14 +47,14 @@ pub(super) fn overview(number: u64, article: &Article) -> String {
     let mut line = number.to_string();
     for name in ["subject", "from", "date", "message-id", "references"] {
         line.push('\t');
-        line.push_str(&one_line(&article.unfolded(name)));
+        line.push_str(&article.unfolded(name));
     }
     let sizes = format!("\t{}\t{}", article.bytes(), article.lines());
     line.push_str(&sizes);
     let xref = article.unfolded("xref");
     if !xref.is_empty() {
         line.push_str("\tXref: ");
-        line.push_str(&one_line(&xref));
+        line.push_str(&xref);
     }
     line
 }

@@ -120,8 +120,7 @@ impl NntpConnection {
                 self.task = Task::Settling(settling);
             }
             Took::Retry(ms) => {
-                let conn = cx.id();
-                cx.call_later(ms, move |cx, _| cx.transport_of(conn).notify());
+                cx.notify_later(ms);
                 self.task = Task::Settling(settling);
             }
             Took::Done => {

@@ -13,7 +13,7 @@ use crate::proto::http::Status;
 use crate::proto::pb::{Broker, Call, Event, Failure, Jelly, PbLimits, RequestId};
 use crate::reactor::{Class, Ctx, Lost, Outcome, Protocol};
 use crate::serve::http::{Problem, Reading, Wish};
-use crate::serve::offer::{Offer, Offered};
+use crate::serve::offer::{Offer, Offered, unsettled, wait_ms_max};
 use crate::serve::{Desk, Ticket};
 use crate::store::StoreError;
 use crate::update::Update;
@@ -49,6 +49,7 @@ struct Write {
     /// Of the message that it came in.
     bytes: usize,
     waits_for: Option<Ticket>,
+    due: Tick,
 }
 
 /// One client's connection.
@@ -146,7 +147,8 @@ impl PbConnection {
             }
             Ok(Done::Write(offer)) => {
                 let bytes = self.broker.last_bytes();
-                return self.write(cx, desk, Write { id, offer, bytes, waits_for: None });
+                let due = cx.now() + wait_ms_max(offer.durability(), &desk.config().limits);
+                return self.write(cx, desk, Write { id, offer, bytes, waits_for: None, due });
             }
             Ok(Done::Search(search)) => match self.searches.add(id, *search) {
                 Ok(()) => return self.look_at_searches(cx, desk),
@@ -298,6 +300,16 @@ impl PbConnection {
         }
     }
 
+    /// Tells those whose time is up that the disk gave no answer, and goes on without them.
+    fn give_up<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
+        let now = cx.now();
+        let late: Vec<Write> = self.writes.extract_if(.., |write| write.due <= now).collect();
+        for write in late {
+            self.fail(cx, desk, write.id.as_ref(), ("", &unsettled().into()));
+        }
+        self.settle(cx, desk);
+    }
+
     /// Answers the searches that have ended.
     fn look_at_searches<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
         while let Some((id, ended)) = self.searches.next(cx, desk) {
@@ -442,6 +454,7 @@ impl PbConnection {
 
     /// Sets the clock for what is due next, and for a client that takes nothing of what waits.
     fn arm<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &D) {
+        self.deadlines.on_writes(self.writes.iter().map(|write| write.due).min());
         let wanted = (self.deadlines.next(), cx.transport().is_full());
         if wanted == self.armed {
             return;
@@ -521,6 +534,7 @@ impl<D: Desk> Protocol<D> for PbConnection {
                 desk.tally().stalled += 1;
                 cx.transport().abort_for(Lost::Slow);
             }
+            Due::Write => self.give_up(cx, desk),
             Due::Look => {
                 let mut has_more = false;
                 for subscription in &mut self.subscriptions {

@@ -15,6 +15,8 @@ pub(super) struct Deadlines {
     /// A client that owes answers has to give one.
     answer: Option<Tick>,
     look: Option<Tick>,
+    /// When the first of the writes that wait is told that the disk gave no answer.
+    write: Option<Tick>,
 }
 
 /// What is due.
@@ -24,6 +26,8 @@ pub(super) enum Due {
     Message,
     /// Nothing of what was sent was answered.
     Answer,
+    /// A write waits no longer.
+    Write,
     /// Subscriptions are to look.
     Look,
     /// Nothing yet.
@@ -39,8 +43,7 @@ impl Deadlines {
             return;
         }
         let since = *self.message_since.get_or_insert(now);
-        let earned_ms = (bytes as u64).saturating_mul(1000) / limits.body_bytes_per_s.max(1);
-        self.message = Some(since + limits.body_grace_ms + earned_ms);
+        self.message = Some(since + limits.body_ms(bytes as u64));
     }
 
     /// An answer came, or the first call went out; with `owes` there are more to come.
@@ -58,9 +61,14 @@ impl Deadlines {
         self.look = has_some.then_some(now + LOOK_MS);
     }
 
+    /// When the first of the writes that wait is due; none while none does.
+    pub(super) fn on_writes(&mut self, due: Option<Tick>) {
+        self.write = due;
+    }
+
     /// The first of them.
     pub(super) fn next(&self) -> Option<Tick> {
-        [self.message, self.answer, self.look].into_iter().flatten().min()
+        [self.message, self.answer, self.look, self.write].into_iter().flatten().min()
     }
 
     /// What is due now, the worst first.
@@ -70,6 +78,8 @@ impl Deadlines {
             Due::Message
         } else if is_due(self.answer) {
             Due::Answer
+        } else if is_due(self.write) {
+            Due::Write
         } else if is_due(self.look) {
             self.look = Some(now + LOOK_MS);
             Due::Look

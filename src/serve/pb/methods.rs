@@ -18,6 +18,7 @@ use crate::serve::http::{
 use crate::serve::offer::Offer;
 use crate::store::StoreError;
 use crate::update::{Cid, Update};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -190,8 +191,7 @@ fn publish<D: Desk>(
     let durability = durability(desk, &mut arguments)?;
     let mut members = arguments.into_json();
     add_body(&mut members, body);
-    let draft =
-        Draft::from_json(&serde_json::to_vec(&members).map_err(|error| unwritable(&error))?)?;
+    let draft = Draft::of_object(members)?;
     let offer = Offer::edit(desk, (title, draft), (base, conflict), durability, &writer)?;
     Ok(Done::Write(Box::new(offer)))
 }
@@ -251,7 +251,7 @@ fn read<D: Desk>(desk: &D, call: &mut Call<'_, Object>) -> Result<Done, Refused>
     let (title, rev) = (arguments.needed("title")?, arguments.parsed("rev")?);
     let (update, conflicts) = revision(desk, title, rev)?;
     let view = RevisionView::of(&update, &conflicts).ok_or_else(|| missing(title))?;
-    Ok(Done::Answer(serde_json::to_value(view).map_err(|error| unwritable(&error))?))
+    shown(view)
 }
 
 /// `readPaged(collector, title, rev=None)`: in the order of Twisted's `getAllPages`.
@@ -270,9 +270,7 @@ fn history<D: Desk>(desk: &D, call: &mut Call<'_, Object>) -> Result<Done, Refus
     let limit = arguments.limit("limit", LIMIT_DEFAULT, LIMIT_MAX)?;
     standing(desk, title)?;
     let page = news::history(desk.store().index(), title, before, limit)?;
-    Ok(Done::Answer(
-        serde_json::to_value(HistoryView::from(&page)).map_err(|error| unwritable(&error))?,
-    ))
+    shown(HistoryView::from(&page))
 }
 
 /// `stories(section=None, before=None, limit=50)`.
@@ -281,9 +279,7 @@ fn stories<D: Desk>(desk: &D, call: &mut Call<'_, Object>) -> Result<Done, Refus
     let (section, before) = (arguments.text("section")?, arguments.parsed("before")?);
     let limit = arguments.limit("limit", LIMIT_DEFAULT, LIMIT_MAX)?;
     let page = news::list(desk.store().index(), section, before.as_ref(), limit)?;
-    Ok(Done::Answer(
-        serde_json::to_value(StoriesView::from(&page)).map_err(|error| unwritable(&error))?,
-    ))
+    shown(StoriesView::from(&page))
 }
 
 /// `search(words, section=None, before=None, limit=50)`.
@@ -311,9 +307,12 @@ fn subscribe(call: &mut Call<'_, Object>) -> Result<Done, Refused> {
     Ok(Done::Subscribe(callback, Wish::new(after, filter)))
 }
 
-fn unwritable(error: &serde_json::Error) -> Problem {
-    log::error!("a value can't be written as JSON: {error}");
-    Problem::new(Status::INTERNAL_SERVER_ERROR, "this node can't show that")
+fn shown(view: impl Serialize) -> Result<Done, Refused> {
+    let value = serde_json::to_value(view).map_err(|error| {
+        log::error!("a value can't be written as JSON: {error}");
+        Problem::new(Status::INTERNAL_SERVER_ERROR, "this node can't show that")
+    })?;
+    Ok(Done::Answer(value))
 }
 
 /// The herd as this node sees it, and what this node has counted.

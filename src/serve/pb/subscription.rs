@@ -4,13 +4,13 @@
 //! the gap, as with all streams.
 
 use super::connection::{Asked, PbBroker};
-use crate::herd::{Gap, Item};
+use crate::herd::Item;
 use crate::news::UpdateView;
 use crate::proto::banana::SIZE_MAX;
 use crate::proto::pb::{Jelly, ObjectId};
 use crate::reactor::Ctx;
 use crate::serve::Desk;
-use crate::serve::http::Reading;
+use crate::serve::http::{Reading, gap_json};
 use crate::store::StoreError;
 use crate::update::{Cursor, Update};
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ impl Subscription {
                     self.call(cx, broker, "update", &value);
                     desk.tally().pb.updates += 1;
                 }
-                Some(Item::Gap(gap)) => self.call(cx, broker, "gap", &of_gap(&gap)),
+                Some(Item::Gap(gap)) => self.call(cx, broker, "gap", &gap_json(&gap)),
                 Some(Item::Passed) => {}
                 None => return Ok(()),
             }
@@ -101,8 +101,4 @@ fn dictionary<D: Desk>(desk: &mut D, update: &Update) -> Value {
     let mut value = serde_json::to_value(UpdateView::without_body(update)).unwrap_or_default();
     value["left_out"] = json!(["body"]);
     value
-}
-
-fn of_gap(gap: &Gap) -> Value {
-    json!({"from": gap.from.to_string(), "to": gap.to.to_string(), "count": gap.count})
 }

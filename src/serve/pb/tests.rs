@@ -278,6 +278,26 @@ fn a_write_is_answered_when_the_disk_has_it_and_others_go_on() {
 }
 
 #[test]
+fn a_disk_that_gives_no_answer_is_told_and_its_writes_make_room() {
+    let mut bench = Bench::new();
+    let mut caller = Caller::come(&mut bench);
+    bench.node.state.is_held = true;
+    let args = vec![Jelly::Text("A"), Jelly::Text("1")];
+    let write = caller.begin(ObjectId::Name(b"root"), "publish", args, &[]);
+    caller.talk(&mut bench, 29_000);
+    assert!(caller.told.answers.is_empty());
+    caller.talk(&mut bench, 2_000);
+    let late = caller.answer(write).unwrap_err();
+    assert!(late.starts_with("bellwether.TryLater: this node's disk gave no answer"), "{late}");
+    bench.disk(Settled::Done);
+    caller.talk(&mut bench, 100);
+    let args = vec![Jelly::Text("A")];
+    let read = caller.begin(ObjectId::Name(b"root"), "read", args, &[]);
+    caller.talk(&mut bench, 100);
+    assert_eq!(caller.answer(read).unwrap()["body"], "1");
+}
+
+#[test]
 fn a_client_that_ends_its_side_still_gets_its_answers() {
     let mut bench = Bench::new();
     let mut caller = Caller::come(&mut bench);

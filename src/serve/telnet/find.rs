@@ -16,7 +16,7 @@ pub(super) fn begin<D: Desk>(at: &mut At<'_, '_, D>, words: &str) -> Result<Next
     let ask = Ask::read(words, HITS_MAX).map_err(|error| format!("Not asked: {error}."))?;
     at.desk.search(at.cx, ask).map_err(|refusal| match refusal {
         SearchRefusal::Absent => "This node has no search now: try another node.".to_owned(),
-        SearchRefusal::Busy => "Too many search here now: try again soon.".to_owned(),
+        SearchRefusal::Busy => "Too many searches here now: try again soon.".to_owned(),
     })?;
     Ok(Next::Wait(WAIT_MS_MAX))
 }

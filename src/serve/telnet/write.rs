@@ -9,11 +9,9 @@ use crate::accounts::Scope;
 use crate::news::{self, Conflict, Located, Revision, is_textual};
 use crate::serve::Desk;
 use crate::serve::http::{Draft, Made, Problem};
-use crate::serve::offer::{Offer, Offered, unsettled};
+use crate::serve::offer::{Offer, Offered, unsettled, wait_ms_max};
 use crate::update::Cid;
 
-/// A write that got nowhere for so long is answered all the same.
-const SETTLE_MS_MAX: u64 = 30_000;
 /// What a story is that is typed here.
 const MEDIA_TYPE: &str = "text/plain";
 
@@ -352,9 +350,7 @@ impl Write {
             Ok(Offered::Wait(ticket)) => {
                 at.desk.await_ticket(ticket, at.cx.id());
                 self.stage = Stage::Settling;
-                let is_wide = offer.durability().is_wide();
-                let spread_ms = if is_wide { at.desk.config().limits.spread_ms } else { 0 };
-                Next::Wait(SETTLE_MS_MAX + spread_ms)
+                Next::Wait(wait_ms_max(offer.durability(), &at.desk.config().limits))
             }
             Ok(Offered::Done(made)) => {
                 let is_met = offer.written(at.desk, &made).is_met();

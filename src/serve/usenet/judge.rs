@@ -74,10 +74,11 @@ fn judge_edit<D: Desk>(desk: &D, arrived: &Arrived, superseded: &str) -> Result<
     if let Some(ticket) = desk.writing(&old_title) {
         return Ok(Judged::Wait(ticket));
     }
-    match story_of(desk, superseded)? {
-        Some((title, _)) if desk.writing(&title).is_some() => {
-            Ok(desk.writing(&title).map_or(Judged::Refused(Refused::Duplicate), Judged::Wait))
-        }
+    let superseded = story_of(desk, superseded)?;
+    if let Some(ticket) = superseded.as_ref().and_then(|(title, _)| desk.writing(title)) {
+        return Ok(Judged::Wait(ticket));
+    }
+    match superseded {
         Some((title, Some(cid))) => {
             if may_supersede(desk, arrived, cid)? {
                 return offer(desk, arrived, &title, (Some(cid), Some(Conflict::Keep)));

@@ -37,7 +37,8 @@ pub(super) fn posted_id([high, low]: [u64; 2]) -> String {
 
 /// True for the Message-ID of what was made in a herd like this one.
 pub(super) fn is_own(message_id: &str) -> bool {
-    message_id.strip_suffix('>').is_some_and(|id| id.ends_with(DOMAIN))
+    let parts = message_id.strip_suffix('>').and_then(|id| id.rsplit_once('@'));
+    parts.is_some_and(|(_, domain)| domain == DOMAIN)
 }
 
 /// The update that a Message-ID of this herd names.

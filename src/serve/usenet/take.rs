@@ -3,7 +3,6 @@
 
 use super::judge::{self, Judged};
 use super::names::{Known, known};
-use crate::base::ClientEndpoint;
 use crate::config::{Config, Durability, FeedRules, PeerKind};
 use crate::news;
 use crate::proto::article::{Article, ArticleError, MessageId, Path};
@@ -53,7 +52,7 @@ fn peers_at(config: &Config, from: &Peer) -> Vec<(String, FeedRules)> {
     };
     let here = config.peers.iter().filter_map(|peer| match (&peer.kind, &peer.endpoint) {
         (PeerKind::Nntp(rules), Some(endpoint)) => {
-            let is_it = matches!(endpoint, ClientEndpoint::Tcp { host, .. } if is_here(host));
+            let is_it = endpoint.host_and_port().is_some_and(|(host, _)| is_here(host));
             is_it.then(|| (peer.name.clone(), rules.clone()))
         }
         _ => None,

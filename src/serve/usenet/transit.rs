@@ -230,8 +230,7 @@ impl Transit {
 
     fn put_off<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, ms: u64) {
         self.is_put_off = true;
-        let conn = cx.id();
-        cx.call_later(ms, move |cx, _| cx.transport_of(conn).notify());
+        cx.notify_later(ms);
     }
 
     fn refuse<D>(

@@ -157,10 +157,7 @@ impl Socket {
 
     /// True when the message under way comes slower than a body may.
     fn is_slow(&self, now: Tick, limits: &Limits) -> bool {
-        self.message_since.is_some_and(|since| {
-            let earned_ms = self.kept_bytes.saturating_mul(1000) / limits.body_bytes_per_s.max(1);
-            now > since + limits.body_grace_ms + earned_ms
-        })
+        self.message_since.is_some_and(|since| now > since + limits.body_ms(self.kept_bytes))
     }
 
     /// Pings a silent peer, and closes one that stays silent. What a full out-buffer holds back is

@@ -146,7 +146,7 @@ impl Talk {
 
     /// Writes what there is for the subscriptions, one update each in turn, as far as the client
     /// takes it.
-    pub(super) fn pump<D: Desk>(
+    fn pump<D: Desk>(
         &mut self,
         cx: &mut Ctx<'_, D>,
         desk: &mut D,

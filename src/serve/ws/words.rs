@@ -177,13 +177,12 @@ impl Fields {
     }
 
     fn durability(&mut self) -> Result<Option<Durability>, Problem> {
-        if let Some(Member::Number(nodes)) = self.0.get("durability") {
-            let text = nodes.to_string();
-            self.0.take("durability");
-            let parsed = text.parse().map(Some);
-            return parsed.map_err(|error| Problem::malformed(format!("durability: {error}")));
-        }
-        self.parsed("durability")
+        let text = match self.take("durability") {
+            None => return Ok(None),
+            Some(Member::Number(nodes)) => nodes.to_string(),
+            Some(other) => other.text().map_err(|fault| wrong("durability", fault))?,
+        };
+        text.parse().map(Some).map_err(|error| Problem::malformed(format!("durability: {error}")))
     }
 
     fn publish(mut self) -> Result<Publish, Problem> {
@@ -243,7 +242,7 @@ pub(super) fn update_head(sub: &Tag, cursor: &str) -> String {
 
 /// Updates that a subscription misses.
 pub(super) fn gap(sub: &Tag, gap: &Gap) -> String {
-    let rest = gap_json(gap);
+    let rest = gap_json(gap).to_string();
     format!("{{\"event\":\"gap\",\"sub\":{},{}", sub.json(), &rest[1..])
 }
 

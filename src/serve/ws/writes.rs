@@ -5,12 +5,8 @@ use super::words::{self, Publish, To, What};
 use crate::base::Tick;
 use crate::reactor::Ctx;
 use crate::serve::http::Problem;
-use crate::serve::offer::{Offer, Offered, unsettled};
+use crate::serve::offer::{Offer, Offered, unsettled, wait_ms_max};
 use crate::serve::{Desk, Ticket, Visitor};
-
-/// A write whose disk is silent for so long, beside the time for its spread, is answered all the
-/// same.
-const SETTLE_MS_MAX: u64 = 30_000;
 
 /// Bytes of the writes that may wait; the one that goes past it is the last.
 pub(super) const WRITE_BYTES_MAX: usize = 1 << 20;
@@ -54,9 +50,7 @@ impl Writes {
             Ok(offer) => Box::new(offer),
             Err(problem) => return Some(words::error(&to, &problem)),
         };
-        let is_wide = offer.durability().is_wide();
-        let spread_ms = if is_wide { desk.config().limits.spread_ms } else { 0 };
-        let due = cx.now() + SETTLE_MS_MAX + spread_ms;
+        let due = cx.now() + wait_ms_max(offer.durability(), &desk.config().limits);
         let mut write = Write { bytes, to, offer, due, awaited: None };
         let answer = write.advance(cx, desk);
         if answer.is_none() {

@@ -144,3 +144,31 @@ fn a_browser_that_was_led_here_posts_nothing() {
     let found = node.http.get("/v1/stories?section=world").json();
     assert_eq!(found["stories"].as_array().map(Vec::len), Some(1), "{found}");
 }
+
+#[test]
+fn a_cancel_that_is_posted_withdraws() {
+    let (node, port) = node(Setup::new("Hill"));
+    write(&node, "first", "world", "First", "x");
+    let mut talk = Talk::open(&port);
+    let said = talk.post(ARTICLE);
+    assert!(said.starts_with("240 "), "{said}");
+    let id = id_in(&said).to_owned();
+    let title = title_of(&node, "Floods");
+    node.http.get(&title).expect(200);
+    let said = talk.post(&format!(
+        "From: Ann <ann@example.org>\nNewsgroups: world\nSubject: cmsg cancel {id}\n\
+         Control: cancel {id}\n\nIt was wrong."
+    ));
+    assert!(said.starts_with("240 "), "{said}");
+    node.http.get(&title).expect(410);
+    talk.expect(430, &format!("STAT {id}"));
+}
+
+/// Where HTTP has the story in the section `world` with this headline.
+fn title_of(node: &Node, headline: &str) -> String {
+    let found = node.http.get("/v1/stories?section=world").expect(200).json();
+    let mut stories = found["stories"].as_array().expect("stories").iter();
+    let story = stories.find(|story| story["headline"] == headline).expect("the story");
+    let title = story["title"].as_str().expect("a title");
+    format!("/v1/stories/{}", title.replace('<', "%3C").replace('>', "%3E"))
+}

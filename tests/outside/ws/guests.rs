@@ -1,7 +1,6 @@
 //! Other people's programs: the cases of Autobahn's test suite, `websockets` of Python, npm's `ws`,
 //! websocat.
 
-use super::peer::Peer;
 use crate::guests::{installed, said, said_to, values};
 use crate::harness::{Ended, Node, Setup, bellwether};
 use serde_json::{Value, json};
@@ -106,5 +105,4 @@ fn websocat_is_sent_its_lines_back_and_reads_the_archive() {
     let heard = websocat("/v1/ws", &["--no-close", "--max-messages-rev", "1"], ask);
     let update = &values(&heard)[0];
     assert_eq!((&update["event"], &update["update"]["title"]), (&json!("update"), &json!("a")));
-    drop(Peer::open(node.http_port(), "/v1/ws", ""));
 }
