@@ -320,9 +320,10 @@ bindaddress: 127.0.0.1
 
 
 def versions(bench):
-    """(who, version) of each rival that is here."""
+    """(who, version) of ours, by its commit, and of each rival that is here."""
     commands = {
-        "nginx": ["nginx", "-v"], "h2o": ["h2o", "--version"],
+        "bellwether": ["git", "-C", BENCH, "describe", "--always", "--dirty"],
+        "INN": ["innconfval", "version"], "nginx": ["nginx", "-v"], "h2o": ["h2o", "--version"],
         "nats-server": ["nats-server", "--version"], "redis-server": ["redis-server", "--version"],
         "Python, Twisted": [sys.executable, "-c", "import sys, twisted as t;"
                             "print(sys.version.split()[0], t.__version__)"],
@@ -331,7 +332,7 @@ def versions(bench):
     found = []
     for who, (name, *options) in commands.items():
         try:
-            path = program(name, bench.target / "venv/bin")
+            path = program(name, bench.target / "venv/bin", "/usr/lib/news/bin")
             done = subprocess.run([path, *options], capture_output=True, text=True)
             found.append((who, (done.stdout or done.stderr).partition("\n")[0].strip()))
         except Missing as missing:
