@@ -4,6 +4,7 @@
 
 use super::Desk;
 use crate::accounts::{self, Account, Pass, Scope, Scopes, Session, Token, TokenId};
+use crate::reactor::Ctx;
 use crate::store::StoreError;
 
 /// How long a session lasts, in milliseconds.
@@ -36,6 +37,13 @@ pub fn anyone<D: Desk>(desk: &D, is_near: bool) -> Scopes {
     } else {
         Scopes::OPEN
     }
+}
+
+/// Says that someone's page led a browser to a listener of another protocol (its lines are
+/// [`is_of_http`](crate::proto::sniff::is_of_http)). What the page would have said there in its
+/// reader's name is not taken: the connection is closed.
+pub(super) fn note_led_browser<S>(cx: &mut Ctx<'_, S>, protocol: &str) {
+    log::info!("a browser was led to the {protocol} port, from {}", cx.transport().peer());
 }
 
 /// The visitor with a token; `None` when it is no good.
