@@ -7,6 +7,8 @@ mod guests;
 mod harness;
 #[path = "outside/inn.rs"]
 mod inn;
+#[path = "outside/operator.rs"]
+mod operator;
 #[path = "outside/process.rs"]
 mod process;
 #[path = "outside/raw.rs"]

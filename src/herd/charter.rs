@@ -14,7 +14,7 @@ use std::fmt;
 /// The topic of acts.
 pub const TOPIC_CHARTER: &str = "charter";
 /// The most members that a charter names.
-pub const MEMBERS_MAX: usize = 4096;
+const MEMBERS_MAX: usize = 4096;
 
 /// A node that an act names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

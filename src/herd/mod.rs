@@ -42,7 +42,7 @@ pub use backoff::Backoff;
 pub use blob::{
     Assemblies, AssembliesView, Begun, BlobError, BlobSettings, Served, Serving, prove,
 };
-pub use charter::{Act, ActError, Charter, MEMBERS_MAX, Named, Signed, Standing, TOPIC_CHARTER};
+pub use charter::{Act, ActError, Charter, Named, Signed, Standing, TOPIC_CHARTER};
 pub use feed::Feed;
 pub use gate::Sealed;
 pub use holdings::Holdings;

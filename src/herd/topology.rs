@@ -8,8 +8,6 @@ pub const CONFIGURED_NODES_MAX: usize = 32;
 /// How many links a node of a larger herd has, in the mean. It dials half of them; for the other
 /// half it is dialled, since every node picks as many.
 pub const LINKS: usize = 8;
-/// Of those that it dials, so many are the nearest.
-pub const NEAREST: usize = 1;
 
 /// A name, as the rendezvous hashes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

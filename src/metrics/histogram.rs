@@ -23,10 +23,6 @@ pub const DURATION_NS_BOUNDS: &[u64] = &[
     10_000_000_000,
 ];
 
-/// Bounds for sizes in bytes: 64 B to 16 MiB, steps of 4.
-pub const BYTES_BOUNDS: &[u64] =
-    &[64, 256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216];
-
 /// How many values fell into each range, how many in all, their sum and the greatest.
 ///
 /// Invariants: `counts` has one entry for each bound, for values up to and with it, and one for

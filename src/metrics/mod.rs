@@ -11,5 +11,5 @@ mod tops;
 
 pub use exposition::{Exposition, Unit, Value};
 pub use gathered::{BadLine, GatheredPage};
-pub use histogram::{BYTES_BOUNDS, DURATION_NS_BOUNDS, Histogram};
+pub use histogram::{DURATION_NS_BOUNDS, Histogram};
 pub use tops::Tops;

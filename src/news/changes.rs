@@ -145,28 +145,15 @@ fn line(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Revision, TOPIC_STORIES, Withdrawal, apply};
+    use super::super::{Revision, Withdrawal, apply};
     use super::*;
-    use crate::update::{Dot, Draft, Epoch, Kind, Update};
+    use crate::update::{Draft, Kind, Update};
     use std::collections::BTreeMap;
 
     type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
     fn put(shelf: &mut Map, seq: u64, kind: Kind, parents: Vec<Cid>, payload: &[u8]) -> Cid {
-        let update = Update::seal(Draft {
-            dot: Dot { epoch: Epoch(1), seq },
-            clock: Hlc(seq),
-            asked: 1,
-            origin: "Hill",
-            kind,
-            topic: TOPIC_STORIES,
-            media_type: "text/plain",
-            alias: "",
-            parents,
-            previous: Cid::ZERO,
-            payload,
-        })
-        .unwrap();
+        let update = Update::seal(Draft { kind, parents, payload, ..Draft::sample(seq) }).unwrap();
         apply(shelf, &update).unwrap();
         update.cid()
     }

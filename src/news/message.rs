@@ -109,28 +109,15 @@ pub(super) fn forget_alias(shelf: &mut impl Shelf, title: &str, alias_row: &[u8]
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Revision, TOPIC_STORIES, Withdrawal, apply};
+    use super::super::{Revision, Withdrawal, apply};
     use super::*;
-    use crate::update::{Dot, Draft, Epoch, Hlc, Kind, Update};
+    use crate::update::{Draft, Kind, Update};
     use std::collections::BTreeMap;
 
     type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
     fn seal(seq: u64, kind: Kind, alias: &str, parents: Vec<Cid>, payload: &[u8]) -> Update {
-        Update::seal(Draft {
-            dot: Dot { epoch: Epoch(1), seq },
-            clock: Hlc(seq),
-            asked: 1,
-            origin: "Hill",
-            kind,
-            topic: TOPIC_STORIES,
-            media_type: "text/plain",
-            alias,
-            parents,
-            previous: Cid::ZERO,
-            payload,
-        })
-        .unwrap()
+        Update::seal(Draft { kind, alias, parents, payload, ..Draft::sample(seq) }).unwrap()
     }
 
     fn revision(seq: u64, title: &str, alias: &str, parents: Vec<Cid>) -> Update {

@@ -182,9 +182,9 @@ fn found(near: &Near) -> Found<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Revision, TOPIC_STORIES, apply};
+    use super::super::{Revision, apply};
     use super::*;
-    use crate::update::{Dot, Draft, Epoch, Hlc, Kind, Update};
+    use crate::update::{Draft, Update};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -196,19 +196,8 @@ mod tests {
             located: Some(located),
             ..Revision::default()
         };
-        let update = Update::seal(Draft {
-            dot: Dot { epoch: Epoch(1), seq },
-            clock: Hlc(seq),
-            asked: 1,
-            origin: "Hill",
-            kind: Kind::Revision,
-            topic: TOPIC_STORIES,
-            media_type: "text/plain",
-            alias: "",
-            parents: vec![],
-            previous: Cid::ZERO,
-            payload: &payload.encode().unwrap(),
-        });
+        let update =
+            Update::seal(Draft { payload: &payload.encode().unwrap(), ..Draft::sample(seq) });
         apply(shelf, &update.unwrap()).unwrap();
     }
 

@@ -259,27 +259,14 @@ fn read(key: &[u8], row: &[u8]) -> Result<Numbered, StoreError> {
 mod tests {
     use super::super::{Withdrawal, apply};
     use super::*;
-    use crate::update::{Cid, Draft, Epoch, Hlc};
+    use crate::update::Draft;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
     type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
     fn seal(seq: u64, kind: Kind, payload: &[u8]) -> Update {
-        Update::seal(Draft {
-            dot: Dot { epoch: Epoch(1), seq },
-            clock: Hlc(seq),
-            asked: 1,
-            origin: "Hill",
-            kind,
-            topic: TOPIC_STORIES,
-            media_type: "text/plain",
-            alias: "",
-            parents: Vec::new(),
-            previous: Cid::ZERO,
-            payload,
-        })
-        .unwrap()
+        Update::seal(Draft { kind, payload, ..Draft::sample(seq) }).unwrap()
     }
 
     fn revision(seq: u64, title: &str, section: &str) -> Update {

@@ -100,23 +100,16 @@ pub fn reports(
 mod tests {
     use super::super::{TOPIC_PLACES, apply};
     use super::*;
-    use crate::update::{Cid, Dot, Draft, Epoch, Hlc, Kind};
+    use crate::update::{Draft, Kind};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
     fn update(seq: u64, line: &[u8]) -> Update {
         Update::seal(Draft {
-            dot: Dot { epoch: Epoch(1), seq },
-            clock: Hlc(seq),
-            asked: 1,
-            origin: "Hill",
             kind: Kind::Report,
             topic: TOPIC_PLACES,
-            media_type: "text/plain",
-            alias: "",
-            parents: vec![],
-            previous: Cid::ZERO,
             payload: line,
+            ..Draft::sample(seq)
         })
         .unwrap()
     }

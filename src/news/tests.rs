@@ -2,7 +2,7 @@
 //! their order or number.
 
 use super::*;
-use crate::update::{Dot, Draft, Epoch, Hlc};
+use crate::update::{Dot, Draft, Hlc};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,18 +57,15 @@ fn aliased_as(
     parents: Vec<Cid>,
     payload: &[u8],
 ) -> Update {
+    let topic = if kind == Kind::Data { "weather" } else { TOPIC_STORIES };
     Update::seal(Draft {
-        dot: Dot { epoch: Epoch(1), seq },
         clock: Hlc(clock),
-        asked: 1,
-        origin: "Hill",
         kind,
-        topic: if kind == Kind::Data { "weather" } else { TOPIC_STORIES },
-        media_type: "text/plain",
+        topic,
         alias,
         parents,
-        previous: Cid::ZERO,
         payload,
+        ..Draft::sample(seq)
     })
     .unwrap()
 }
@@ -480,17 +477,9 @@ fn a_wrong_topic_or_payload_shows_nothing() {
     let applied = apply(&mut shelf, &broken).unwrap();
     assert_eq!(applied, Applied::Malformed(PayloadError::Truncated));
     let misfiled = Update::seal(Draft {
-        dot: Dot { epoch: Epoch(1), seq: 2 },
-        clock: Hlc(2),
-        asked: 1,
-        origin: "Hill",
-        kind: Kind::Revision,
         topic: "sport",
-        media_type: "text/plain",
-        alias: "",
-        parents: vec![],
-        previous: Cid::ZERO,
         payload: revision(2, "Flood", 1, vec![]).payload(),
+        ..Draft::sample(2)
     });
     let applied = apply(&mut shelf, &misfiled.unwrap()).unwrap();
     assert_eq!(applied, Applied::Malformed(PayloadError::Topic));

@@ -360,7 +360,7 @@ impl<'a> From<&'a Page<RevisionLine>> for HistoryView<'a> {
 mod tests {
     use super::super::{TOPIC_PLACES, TOPIC_STORIES, apply, history, list};
     use super::*;
-    use crate::update::{Dot, Draft, Epoch};
+    use crate::update::Draft;
     use serde_json::{Value, json, to_value};
     use std::collections::BTreeMap;
 
@@ -368,17 +368,13 @@ mod tests {
 
     fn seal(kind: Kind, topic: &str, media_type: &str, payload: &[u8]) -> Update {
         Update::seal(Draft {
-            dot: Dot { epoch: Epoch(1), seq: 7 },
             clock: Hlc::from_ms(1_795_310_880_042),
-            asked: 1,
-            origin: "Hill",
             kind,
             topic,
             media_type,
-            alias: "",
             parents: if kind == Kind::Revision { vec![PARENT] } else { vec![] },
-            previous: Cid::ZERO,
             payload,
+            ..Draft::sample(7)
         })
         .unwrap()
     }

@@ -77,25 +77,12 @@ impl Rendered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::news::{Revision, TOPIC_STORIES};
-    use crate::update::{Dot, Draft, Epoch, Hlc, Kind};
+    use crate::news::Revision;
+    use crate::update::Draft;
 
     fn revision(seq: u64, title: &str) -> Update {
         let revision = Revision { generation: 1, title, ..Revision::default() };
-        Update::seal(Draft {
-            dot: Dot { epoch: Epoch(1), seq },
-            clock: Hlc(seq),
-            asked: 1,
-            origin: "Hill",
-            kind: Kind::Revision,
-            topic: TOPIC_STORIES,
-            media_type: "text/plain",
-            alias: "",
-            parents: vec![],
-            previous: Cid::ZERO,
-            payload: &revision.encode().unwrap(),
-        })
-        .unwrap()
+        Update::seal(Draft { payload: &revision.encode().unwrap(), ..Draft::sample(seq) }).unwrap()
     }
 
     #[test]

@@ -12,4 +12,6 @@ pub mod proxy;
 pub mod sniff;
 pub mod sse;
 pub mod telnet;
+#[cfg(test)]
+mod testing;
 pub mod ws;

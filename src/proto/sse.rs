@@ -207,6 +207,7 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::testing::cut;
     use proptest::prelude::*;
 
     fn event(name: &str, last_id: &str, data: &str) -> Received {
@@ -336,17 +337,7 @@ mod tests {
                 let data = data.replace("\r\n", "\n").replace('\r', "\n");
                 expected.push(event(name, &last_id, &data));
             }
-            let mut pieces = Vec::new();
-            let mut rest = &out[..];
-            for size in sizes.iter().cycle() {
-                if rest.is_empty() {
-                    break;
-                }
-                let (piece, after) = rest.split_at((*size).min(rest.len()));
-                pieces.push(piece);
-                rest = after;
-            }
-            prop_assert_eq!(read(pieces), expected);
+            prop_assert_eq!(read(cut(&out, &sizes)), expected);
         }
 
         #[test]

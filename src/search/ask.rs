@@ -9,7 +9,7 @@ use std::fmt;
 use std::fmt::Write as _;
 
 /// The longest question, in bytes.
-pub const QUERY_BYTES_MAX: usize = 512;
+const QUERY_BYTES_MAX: usize = 512;
 /// The most words and phrases of one question: each costs a walk through its list of stories.
 const TERMS_MAX: usize = 16;
 /// A shorter beginning of a word is taken for the word: half of all stories have a word with it.
@@ -22,7 +22,7 @@ const COLUMNS: &str = "{title headline author body}";
 pub enum BadAsk {
     /// It has no word to look for; words that must not occur are not enough.
     Empty,
-    /// It is longer than [`QUERY_BYTES_MAX`], or has more than 16 words.
+    /// It is longer than 512 bytes, or has more than 16 words.
     Long,
 }
 

@@ -18,8 +18,8 @@ mod schema;
 mod tests;
 mod text;
 
-pub use ask::{Ask, BadAsk, QUERY_BYTES_MAX};
+pub use ask::{Ask, BadAsk};
 pub use files::{Opened, remove};
 pub use find::{Found, Hit, Part};
 pub use index::{Batch, Fault, Index, Interrupt, Mark, Story};
-pub use text::{BODY_BYTES_MAX, readable};
+pub use text::readable;

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 /// What is indexed of one story's body at most, in bytes; what stands behind is not found.
-pub const BODY_BYTES_MAX: usize = 256 * 1024;
+const BODY_BYTES_MAX: usize = 256 * 1024;
 /// Parts words, and is not seen.
 const JOINT: char = '\u{200b}';
 
@@ -65,7 +65,7 @@ pub(super) fn shown(text: &str) -> String {
     out
 }
 
-/// What there is to read of a body, at most [`BODY_BYTES_MAX`]: of HTML without the tags.
+/// What there is to read of a body, at most 256 KiB: of HTML without the tags.
 pub fn readable(body: &str, is_markup: bool) -> String {
     let mut end = body.len().min(BODY_BYTES_MAX);
     while !body.is_char_boundary(end) {

@@ -2,7 +2,7 @@
 //! foreign herds where the listener trusts them, AUTH from who needs a token to write. Answers
 //! leave in the order of their commands, each when what it promises is true.
 
-use super::visitor::{Visitor, anyone, by_token_id};
+use super::visitor::{Visitor, anyone, by_token_id, note_led_browser};
 use super::{Desk, Receipt, Settled, Ticket};
 use crate::accounts::{Token, TokenId};
 use crate::base::InBuf;
@@ -11,6 +11,7 @@ use crate::proto::line::{
     Command, Decimal, Latlon, Line, LineCodec, Radius, Report, put_at, put_auth, put_bad,
     put_places,
 };
+use crate::proto::sniff::is_of_http;
 use crate::reactor::{Ctx, Outcome, Protocol};
 use crate::store::StoreError;
 use std::collections::VecDeque;
@@ -114,6 +115,17 @@ impl HeldLine {
     }
 }
 
+/// What becomes of the lines behind those that were taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// They are taken when they come.
+    Comes,
+    /// None will come but those that are held.
+    Ended,
+    /// None is taken: a line was one of HTTP, so they are a page's.
+    Refused,
+}
+
 /// One client's connection, or one of a foreign herd's server.
 #[derive(Debug)]
 pub struct LineConnection {
@@ -132,7 +144,7 @@ pub struct LineConnection {
     held: VecDeque<HeldLine>,
     /// The first line held is tried again after a while.
     is_put_off: bool,
-    read_closed: bool,
+    rest: Rest,
 }
 
 impl LineConnection {
@@ -148,7 +160,7 @@ impl LineConnection {
             waiting_bytes: 0,
             held: VecDeque::new(),
             is_put_off: false,
-            read_closed: false,
+            rest: Rest::Comes,
         }
     }
 
@@ -156,7 +168,8 @@ impl LineConnection {
         // With `answered` the first answer is the last: what is behind it is not begun.
         let waiting_max = if self.policy == ClosePolicy::Answered { 1 } else { WAITING_MAX };
         let is_full = self.waiting_bytes >= WAITING_BYTES_MAX;
-        !self.held.is_empty() || self.waiting.len() >= waiting_max || is_full
+        let must_wait = !self.held.is_empty() || self.waiting.len() >= waiting_max;
+        must_wait || is_full || self.rest == Rest::Refused
     }
 
     fn take<D: PlacesDesk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, line: Line<'_>) {
@@ -164,6 +177,10 @@ impl LineConnection {
             Line::Whole(raw) => Command::parse(raw),
             Line::TooLong(_) => Command::Bad,
         };
+        let (Line::Whole(raw) | Line::TooLong(raw)) = line;
+        if matches!(command, Command::Bad) && is_of_http(raw) {
+            return self.turn_away(cx, desk, line);
+        }
         if matches!(command, Command::Whatsat { .. }) && !self.waiting.is_empty() {
             return self.held.push_front(HeldLine::of(line));
         }
@@ -241,7 +258,22 @@ impl LineConnection {
         cx.notify_later(ms);
     }
 
+    /// A browser was led here: its line gets the answer that any such line gets, and is the last.
+    fn turn_away<D: PlacesDesk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, line: Line<'_>) {
+        note_led_browser(cx, "line");
+        desk.tally().on_command("HTTP");
+        self.rest = Rest::Refused;
+        self.held.clear();
+        if self.caller != Caller::Server {
+            self.answer_bad(cx, desk, line);
+        }
+        self.close_when_done(cx);
+    }
+
     fn take_or_hold<D: PlacesDesk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, line: Line<'_>) {
+        if self.rest == Rest::Refused {
+            return;
+        }
         if self.is_blocked() {
             self.held.push_back(HeldLine::of(line));
         } else {
@@ -319,7 +351,8 @@ impl LineConnection {
     }
 
     fn close_when_done<D>(&self, cx: &mut Ctx<'_, D>) {
-        if self.read_closed && self.waiting.is_empty() && self.held.is_empty() {
+        let is_over = self.rest != Rest::Comes;
+        if is_over && self.waiting.is_empty() && self.held.is_empty() {
             cx.transport().close();
         }
     }
@@ -373,7 +406,10 @@ impl<D: PlacesDesk> Protocol<D> for LineConnection {
     }
 
     fn read_closed(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) -> Outcome {
-        self.read_closed = true;
+        if self.rest == Rest::Refused {
+            return Ok(());
+        }
+        self.rest = Rest::Ended;
         while let Some(line) = self.codec.next(input) {
             self.take_or_hold(cx, desk, line);
         }

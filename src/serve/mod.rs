@@ -234,12 +234,6 @@ pub trait Desk: Console {
     /// What is remembered of visitors: one value for the whole node.
     fn gate(&mut self) -> &mut Gate;
 
-    /// Who has a token (`bw_…`); `None` when it is no good. Sees a revocation at once: what keeps a
-    /// connection open asks again before it writes.
-    fn bearer(&self, token: &str) -> Result<Option<Visitor>, StoreError> {
-        visitor::by_token(self, token)
-    }
-
     /// Begins to check the password of an account, off the loop. The connection at hand is notified
     /// when [`Desk::checked`] knows the end.
     fn check_password(

@@ -1,9 +1,10 @@
 //! Who asks, and what they may do: the same for every protocol. A protocol finds out by a token
-//! ([`Desk::bearer`]), by a password ([`Desk::check_password`]) or by the session that HTTP made of
+//! ([`by_token_id`]), by a password ([`Desk::check_password`]) or by the session that HTTP made of
 //! one; what the visitor may do then is in [`Visitor::scopes`].
 
 use super::Desk;
-use crate::accounts::{self, Account, Pass, Scope, Scopes, Session, Token, TokenId};
+use crate::accounts::{self, Account, Pass, Scope, Scopes, Session, TokenId};
+use crate::reactor::Ctx;
 use crate::store::StoreError;
 
 /// How long a session lasts, in milliseconds.
@@ -38,15 +39,15 @@ pub fn anyone<D: Desk>(desk: &D, is_near: bool) -> Scopes {
     }
 }
 
-/// The visitor with a token; `None` when it is no good.
-pub(super) fn by_token<D: Desk>(desk: &D, text: &str) -> Result<Option<Visitor>, StoreError> {
-    match Token::parse(text) {
-        Some(token) => by_token_id(desk, token.id()),
-        None => Ok(None),
-    }
+/// Says that someone's page led a browser to a listener of another protocol (its lines are
+/// [`is_of_http`](crate::proto::sniff::is_of_http)). What the page would have said there in its
+/// reader's name is not taken: the connection is closed.
+pub(super) fn note_led_browser<S>(cx: &mut Ctx<'_, S>, protocol: &str) {
+    log::info!("a browser was led to the {protocol} port, from {}", cx.transport().peer());
 }
 
-/// The visitor whose token is known by this id, if it is still good.
+/// The visitor whose token is known by this id, if it is still good. Sees a revocation at once:
+/// what keeps a connection open asks again before it writes.
 pub(super) fn by_token_id<D: Desk>(desk: &D, id: TokenId) -> Result<Option<Visitor>, StoreError> {
     let row = accounts::token(desk.store().index(), id)?;
     Ok(row.map(|row| Visitor { name: row.name, scopes: row.scopes, ..Visitor::default() }))

@@ -32,16 +32,6 @@ pub struct BatchDone {
 }
 
 impl Batch {
-    /// How many bytes it writes.
-    pub fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// How many updates it holds.
-    pub fn updates(&self) -> usize {
-        self.updates
-    }
-
     /// Writes and syncs; blocks for as long as the disk takes. A disk that panics has failed.
     pub fn run(self) -> BatchDone {
         let name = segment_name(self.start.spot.place.segment());
@@ -73,16 +63,6 @@ impl Batch {
 }
 
 impl BatchDone {
-    /// How many bytes it wrote, or tried to.
-    pub fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// How many updates it held.
-    pub fn updates(&self) -> usize {
-        self.updates
-    }
-
     /// True when all of it is on disk.
     pub fn is_ok(&self) -> bool {
         self.result.is_ok()

@@ -26,8 +26,8 @@ impl Store {
     pub fn finish(&mut self, done: BatchDone) -> Result<Committed, CommitFailed> {
         let ours = self.pending.is_ours(&done);
         debug_assert!(ours, "a batch comes back once, to the store that gave it");
-        let durable_end = self.pending.durable_end();
         if !ours {
+            let durable_end = self.pending.durable_end();
             return Ok(Committed { updates: Vec::new(), places: Vec::new(), durable_end });
         }
         self.pending.reuse(done.bytes);
@@ -39,7 +39,7 @@ impl Store {
                     Said::Update { update, .. } => Some(update.clone()),
                     _ => None,
                 });
-                Err(CommitFailed { error, refused, kept: kept.collect(), durable_end })
+                Err(CommitFailed { error, refused, kept: kept.collect() })
             }
         }
     }

@@ -318,11 +318,6 @@ impl Checkpoint {
 }
 
 impl CheckpointDone {
-    /// How much of the overlay it took into the file, in bytes.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// True when it succeeded.
     pub fn is_ok(&self) -> bool {
         self.result.is_ok()

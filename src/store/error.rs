@@ -119,11 +119,10 @@ pub struct CommitFailed {
     /// free again. Tell whoever waits for them that they were not stored.
     pub refused: Vec<Update>,
     /// Updates that stay pending, in order, and go out with the next batch: relayed ones, own
-    /// ones sent before they were on disk, and the own ones before those.
+    /// ones sent before they were on disk, and the own ones before those. They have new places: a
+    /// cursor beyond [`Store::durable_end`](super::Store::durable_end) must be set back to it, and
+    /// duplicates cut.
     pub kept: Vec<Update>,
-    /// The log up to here is on disk. What stays pending has got new places: a cursor beyond this
-    /// one must be set back to it, and duplicates cut.
-    pub durable_end: Place,
 }
 
 impl fmt::Display for CommitFailed {

@@ -113,7 +113,7 @@ impl DiskFile for OsFile {
 mod tests {
     use super::super::{Apply, Birth, NewEpoch, Place, Store, StoreError, StoreOptions};
     use super::*;
-    use crate::update::{Dot, Draft, Epoch, Hlc, Kind, Update};
+    use crate::update::{Dot, Draft, Epoch, Kind, Update};
 
     fn disk(dir: &tempfile::TempDir) -> Arc<dyn Disk> {
         Arc::new(FileDisk::new(dir.path().join("made/at/lock")))
@@ -127,16 +127,10 @@ mod tests {
     fn publish(store: &mut Store, seq: u64) -> Update {
         let update = Update::seal(Draft {
             dot: Dot { epoch: Epoch(99), seq },
-            clock: Hlc(seq),
-            asked: 1,
-            origin: "Hill",
             kind: Kind::Data,
             topic: "t",
-            media_type: "text/plain",
-            alias: "",
-            parents: Vec::new(),
-            previous: crate::update::Cid::ZERO,
             payload: &[b'x'; 300],
+            ..Draft::sample(seq)
         })
         .unwrap();
         store.append(&update, Apply::Now);

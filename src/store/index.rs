@@ -282,12 +282,6 @@ impl Index {
         self.engine.condemn();
     }
 
-    /// True when the index was found damaged: it takes no checkpoints any more, so it grows in
-    /// memory, until the store is opened again and makes it anew from the log.
-    pub fn is_broken(&self) -> bool {
-        self.engine.is_broken()
-    }
-
     /// What the overlays cost in memory, in bytes, about.
     pub(super) fn overlay_bytes(&self) -> usize {
         self.overlay.bytes + self.frozen.as_ref().map_or(0, |frozen| frozen.overlay.bytes)

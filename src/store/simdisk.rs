@@ -41,7 +41,6 @@ struct World {
     /// How many more changing calls are carried out before the power fails.
     calls_left: Option<u64>,
     calls: u64,
-    syncs: u64,
     reads: u64,
 }
 
@@ -201,7 +200,6 @@ impl SimDisk {
             fault: None,
             calls_left: None,
             calls: 0,
-            syncs: 0,
             reads: 0,
         })))
     }
@@ -281,11 +279,6 @@ impl SimDisk {
     /// How many calls that change anything were made.
     pub fn calls(&self) -> u64 {
         self.world().calls
-    }
-
-    /// How many syncs were made, failed ones included.
-    pub fn syncs(&self) -> u64 {
-        self.world().syncs
     }
 
     /// How many reads were made.
@@ -387,7 +380,6 @@ impl Disk for SimDisk {
     fn sync_dir(&self) -> io::Result<()> {
         let mut world = self.world();
         world.call()?;
-        world.syncs += 1;
         if world.fault == Some(Fault::Sync) {
             return Err(io::Error::other("simulated failure of a sync"));
         }
@@ -450,7 +442,6 @@ impl DiskFile for Handle {
         let mut guard = self.disk.world();
         let world = &mut *guard;
         world.call()?;
-        world.syncs += 1;
         let file = &mut world.files[self.file];
         if world.fault == Some(Fault::Sync) {
             file.fail_sync(&mut world.rng);

@@ -148,6 +148,27 @@ pub struct Draft<'a> {
     pub payload: &'a [u8],
 }
 
+#[cfg(test)]
+impl Draft<'static> {
+    /// What tests begin with: a revision that says nothing, the `seq`-th of epoch 1, `seq` its
+    /// moment, too.
+    pub(crate) fn sample(seq: u64) -> Self {
+        Self {
+            dot: Dot { epoch: Epoch(1), seq },
+            clock: Hlc(seq),
+            asked: 1,
+            origin: "Hill",
+            kind: Kind::Revision,
+            topic: "stories",
+            media_type: "text/plain",
+            alias: "",
+            parents: Vec::new(),
+            previous: Cid::ZERO,
+            payload: b"",
+        }
+    }
+}
+
 /// A sealed update: its canonical bytes, shared, with its fields read out.
 ///
 /// A value of this type is always a valid envelope. Cloning shares the bytes.

@@ -5,9 +5,11 @@
 // when a line comes on standard input.
 // Prints {"seen": WHAT} as it goes and {"passed": CASE} at the end. Exit: 0 passed, 1 failed, 2 wrong usage.
 const { chromium } = require("playwright-core");
+const fs = require("node:fs");
 const readline = require("node:readline");
 
 const TIMEOUT_MS = 20000;
+const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const [name, shots, ...rest] = process.argv.slice(2);
 if (!shots || !/^[a-z]+$/.test(name)) {
   console.error("usage: browser CASE SHOTS ARGUMENT...");
@@ -50,6 +52,46 @@ function check(is, what) {
   if (!is) throw new Error(what);
 }
 
+// Nothing is wrong with a page as it is now, as far as axe-core finds. Its policy must be bypassed.
+async function judged(page, what) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
+  check(found.length === 0, `${what}: ${found.join("\n")}`);
+}
+
+// It is no wider than the window.
+async function fits(page, what) {
+  const { wide, has } = await page.evaluate(() => ({
+    wide: document.scrollingElement.scrollWidth, has: document.scrollingElement.clientWidth,
+  }));
+  check(wide <= has, `${what} is ${wide} px wide on ${has}`);
+}
+
+// Bytes that come over the wire for a page and all that it needs.
+async function weight(page, url) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Network.enable");
+  await session.send("Network.setCacheDisabled", { cacheDisabled: true });
+  let bytes = 0;
+  session.on("Network.loadingFinished", ({ encodedDataLength }) => { bytes += encodedDataLength; });
+  await page.goto(url, { waitUntil: "load" });
+  await page.waitForSelector("footer");
+  await session.detach();
+  return bytes;
+}
+
+// A page in each size and scheme that people have, one after another.
+async function eachLook(browser, look) {
+  for (const [size, viewport] of [["360", { width: 360, height: 740 }], ["desktop", { width: 1280, height: 860 }]]) {
+    for (const colorScheme of ["light", "dark"]) {
+      const page = await visit(browser, { viewport, colorScheme, bypassCSP: true });
+      await look(page, size, colorScheme);
+      await page.context().close();
+    }
+  }
+}
+
 async function main() {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
@@ -57,7 +99,11 @@ async function main() {
   });
   try {
     const run = require(`./browser/${name}.cjs`);
-    await run({ browser, shots, visit: (options) => visit(browser, options), ask, seen, sound, check }, ...rest);
+    const tools = {
+      visit: (options) => visit(browser, options), eachLook: (look) => eachLook(browser, look),
+      shots, ask, seen, sound, check, judged, fits, weight,
+    };
+    await run(tools, ...rest);
   } finally {
     await browser.close();
   }

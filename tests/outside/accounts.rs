@@ -5,42 +5,12 @@ use crate::harness::{
     Ended, Herd, Node, Port, Setup, await_that, bellwether, connect, exchange, scratch,
 };
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
 const CLOSED: &str = "[accounts]\nopen = false\n";
 
 fn closed(setup: Setup) -> Setup {
     setup.more(CLOSED)
-}
-
-/// Runs a command against a node's configuration, with this on its standard input.
-fn command(node: &Node, words: &[&str], input: &str) -> Output {
-    let mut child = bellwether()
-        .args(words)
-        .arg("--config")
-        .arg(node.config())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it runs");
-    // One that needs no password may be gone by now.
-    drop(child.stdin.take().expect("a pipe").write_all(input.as_bytes()));
-    child.wait_with_output().expect("its end")
-}
-
-fn done(node: &Node, words: &[&str], input: &str) -> String {
-    let output = command(node, words, input);
-    let said = String::from_utf8(output.stdout).expect("UTF-8");
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    said
-}
-
-fn token(node: &Node, name: &str, scope: &str) -> String {
-    let said = done(node, &["token", "--name", name, "--scope", scope], "");
-    let token = said.trim_end().to_owned();
-    assert!(token.starts_with("bw_") && token.len() == 46, "{said}");
-    token
 }
 
 /// One answer, head and body.
@@ -106,7 +76,7 @@ fn tokens_of_each_scope_are_refused_what_is_not_theirs_on_each_protocol() {
         let said = node.line(format!("AUTH {token}\n{REPORT}\n").as_bytes());
         said.lines().nth(1).expect("two answers").starts_with("AT hill ")
     };
-    let writer = token(&node, "setter", "write");
+    let writer = node.token("setter", "write");
     assert_eq!(put(&node, "gone", &bearing(&writer)), 201);
     for (scope, writes, withdraws, lists) in [
         ("read", 403, 403, 403),
@@ -114,7 +84,7 @@ fn tokens_of_each_scope_are_refused_what_is_not_theirs_on_each_protocol() {
         ("admin", 403, 403, 200),
         ("withdraw", 403, 200, 403),
     ] {
-        let token = token(&node, "ann", scope);
+        let token = node.token("ann", scope);
         let fields = bearing(&token);
         assert_eq!(put(&node, "gone", &fields), writes, "{scope}");
         assert_eq!(topic(&fields), if writes == 200 { 201 } else { writes }, "{scope}");
@@ -148,7 +118,7 @@ fn a_line_connection_may_write_for_as_long_as_its_token_is_good() {
         port.number
     );
     let node = Node::alone(closed(Setup::new("hill").more(&listen)));
-    let robot = token(&node, "robot", "write");
+    let robot = node.token("robot", "write");
     let mut socket = connect(node.line_port());
     let mut lines = BufReader::new(socket.try_clone().expect("a second handle")).lines();
     let mut say = |line: &str| {
@@ -158,13 +128,11 @@ fn a_line_connection_may_write_for_as_long_as_its_token_is_good() {
     assert_eq!(say(REPORT), format!("? {REPORT}"));
     assert_eq!(say(&format!("AUTH {robot}")), "AUTH robot write");
     assert!(say(REPORT).starts_with("AT hill "));
-    let list = done(&node, &["token", "list"], "");
-    let row = list.lines().find(|line| line.contains("robot")).expect("its row");
-    done(&node, &["token", "revoke", row.split(' ').next().expect("an id")], "");
+    node.revoke_token("robot");
     assert_eq!(say(REPORT), format!("? {REPORT}"));
 
     // Where the first answer ends a connection, that of AUTH does not.
-    let other = token(&node, "other", "write");
+    let other = node.token("other", "write");
     let said = exchange(port.number, format!("AUTH {other}\n{REPORT}\n{REPORT}\n").as_bytes());
     let said = String::from_utf8(said).expect("UTF-8");
     assert!(said.starts_with("AUTH other write\nAT hill "), "{said}");
@@ -175,12 +143,12 @@ fn a_line_connection_may_write_for_as_long_as_its_token_is_good() {
 fn an_account_and_its_sessions_are_good_at_every_node_until_they_end() {
     let herd = Herd::mesh_of(2, closed);
     let (one, other) = (&herd[0], &herd[1]);
-    done(one, &["account", "add", "ann"], "correct horse\n");
-    let again = command(one, &["account", "add", "ann"], "another one\n");
-    let said = String::from_utf8_lossy(&again.stderr);
+    one.run_well(&["account", "add", "ann"], "correct horse\n");
+    let again = one.run(&["account", "add", "ann"], "another one\n");
+    let said = &again.stderr;
     assert!(!again.status.success() && said.contains("there is an account ann"), "{said}");
     herd.settle();
-    assert!(done(other, &["account", "list"], "").contains("ann   read,write"));
+    assert!(other.run_well(&["account", "list"], "").contains("ann   read,write"));
 
     // Signed in at one node, at home at both.
     assert_eq!(sign_in(other, "ann", "correct+horsf").0, 403);
@@ -192,7 +160,7 @@ fn an_account_and_its_sessions_are_good_at_every_node_until_they_end() {
     }
 
     // Another password, said at one node, ends the session at both.
-    done(one, &["account", "passwd", "ann"], "battery staple\n");
+    one.run_well(&["account", "passwd", "ann"], "battery staple\n");
     assert_eq!(put(one, "c", &session), 401);
     await_put(other, "c", &session, 401);
     assert_eq!(sign_in(one, "ann", "correct+horse").0, 403);
@@ -200,9 +168,9 @@ fn an_account_and_its_sessions_are_good_at_every_node_until_they_end() {
     assert_eq!((status, put(one, "c", &session)), (303, 201));
 
     // So does the end of the account, which takes the tokens of its name with it.
-    let key = bearing(&token(one, "ann", "write"));
+    let key = bearing(&one.token("ann", "write"));
     await_put(other, "d", &key, 201);
-    done(one, &["account", "remove", "ann"], "");
+    one.run_well(&["account", "remove", "ann"], "");
     await_put(other, "d", &session, 401);
     await_put(other, "d", &key, 401);
     assert_eq!(sign_in(other, "ann", "battery+staple").0, 403);
@@ -211,16 +179,14 @@ fn an_account_and_its_sessions_are_good_at_every_node_until_they_end() {
 #[test]
 fn a_token_is_good_at_every_node_until_it_is_revoked_at_one() {
     let mut herd = Herd::mesh_of(2, closed);
-    let token = bearing(&token(&herd[0], "robot", "read,write"));
+    let token = bearing(&herd[0].token("robot", "read,write"));
     await_put(&herd[1], "a", &token, 201);
-    let list = done(&herd[1], &["token", "list"], "");
-    let row = list.lines().find(|line| line.contains("robot")).expect("its row");
-    let id = row.split(' ').next().expect("an id").to_owned();
-    done(&herd[1], &["token", "revoke", &id], "");
+    let id = herd[1].token_id("robot");
+    herd[1].run_well(&["token", "revoke", &id], "");
     assert_eq!(put(&herd[1], "a", &token), 401);
     await_put(&herd[0], "a", &token, 401);
-    let again = command(&herd[0], &["token", "revoke", &id], "");
-    assert!(String::from_utf8_lossy(&again.stderr).contains("no token has the id"));
+    let again = herd[0].run(&["token", "revoke", &id], "");
+    assert!(again.stderr.contains("no token has the id"), "{again:?}");
     // A node that starts anew has not forgotten.
     herd[0].stop();
     herd[0].restart();
@@ -230,22 +196,22 @@ fn a_token_is_good_at_every_node_until_it_is_revoked_at_one() {
 #[test]
 fn guessing_is_slowed() {
     let node = Node::alone(closed(Setup::new("hill")));
-    done(&node, &["account", "add", "ann"], "correct horse\n");
+    node.run_well(&["account", "add", "ann"], "correct horse\n");
     let statuses: Vec<u16> = (0..12).map(|_| sign_in(&node, "ann", "wrong").0).collect();
     assert_eq!(statuses[..5], [403; 5], "mistyping costs nothing");
     // However slow this machine is, two seconds and more are not passed at each of seven tries.
     let slowed = statuses.iter().filter(|status| **status == 429).count();
     assert!(slowed >= 1, "{statuses:?}");
     // Someone else is not slowed.
-    done(&node, &["account", "add", "bob"], "battery staple\n");
+    node.run_well(&["account", "add", "bob"], "battery staple\n");
     assert_eq!(sign_in(&node, "bob", "battery+staple").0, 303);
 }
 
 #[test]
 fn hashes_are_in_no_stream_no_list_and_no_log() {
     let herd = Herd::mesh_of(2, closed);
-    let robot = token(&herd[0], "robot", "write,admin");
-    done(&herd[0], &["account", "add", "ann"], "correct horse\n");
+    let robot = herd[0].token("robot", "write,admin");
+    herd[0].run_well(&["account", "add", "ann"], "correct horse\n");
     let fields = bearing(&robot);
     assert_eq!(put(&herd[0], "a", &fields), 201);
     herd.settle();
@@ -269,9 +235,9 @@ fn commands_say_in_one_line_that_the_node_does_not_run() {
     let dir = scratch();
     let node = Node::down(Setup::new("hill"), &dir);
     for words in [&["account", "list"][..], &["token", "--name", "a", "--scope", "read"]] {
-        let output = command(&node, words, "");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        let ended = node.run(words, "");
+        let said = ended.stderr;
+        assert_eq!(ended.status.code(), Some(1), "{said}");
         assert!(said.contains("the node hill does not run at 127.0.0.1:"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }

@@ -1,7 +1,7 @@
 //! The pages in a real browser, over real nodes: `tests/clients/browser` says what each case does.
 
 use crate::guests::{client, shots};
-use crate::harness::{Herd, Node, Process, Setup, bellwether};
+use crate::harness::{Herd, Node, Process, Setup};
 use serde_json::Value;
 use std::io::Write;
 use std::process::Stdio;
@@ -73,11 +73,7 @@ fn what_is_typed_in_a_browser_outlives_the_node() {
 #[test]
 fn without_script_one_signs_in_reads_and_writes() {
     let node = Node::alone(Setup::new("Hill").more("[accounts]\nopen = false\n"));
-    let mut add = bellwether();
-    add.args(["account", "add", "ann", "--scope", "read,write,withdraw", "--config"]);
-    let mut add = Process::start(add.arg(node.config()).stdin(Stdio::piped()));
-    add.input().write_all(b"a long secret\n").expect("a pipe");
-    assert!(add.await_end().success(), "{}", add.stderr.text());
+    node.run_well(&["account", "add", "ann", "--scope", "read,write,withdraw"], "a long secret\n");
     run("plain", &[&node.url(), "ann", "a long secret"], nothing);
 }
 
@@ -109,6 +105,20 @@ fn the_pages_are_sound_small_and_narrow() {
     write(&node, &format!("forked?base={fork}&conflict=keep"), "one\n\nTWO\n");
     let diff = format!("/stories/read/diff?a={first}&b={second}");
     run("look", &[&node.url(), &diff], nothing);
+}
+
+#[test]
+fn the_panel_is_sound_and_kept_fresh_only_while_it_is_seen() {
+    let mut herd = Herd::mesh(2);
+    let id = write(&herd[0], "read", READ);
+    herd.settle();
+    // So that there is something to say of who is over a limit.
+    herd[0].http.get(&format!("/{}", "x".repeat(5_000))).expect(414);
+    let url = herd[0].url();
+    run("panel", &[&url, &id], |what| match what {
+        "kill" => herd[1].kill9(),
+        other => nothing(other),
+    });
 }
 
 #[test]

@@ -98,9 +98,10 @@ fn a_withdrawn_secret_is_in_no_byte_of_any_file_of_any_node_and_stays_away() {
     await_status(late, &format!("/v1/revisions/{third}"), 410);
 }
 
-#[test]
-fn a_revision_that_comes_after_its_storys_withdrawal_leaves_no_payload() {
-    let mut herd = Herd::mesh_of(2, quick);
+/// Two nodes, of which one withdrew a story while the other, which is down now, had a secret edited
+/// into it; the id of that edit.
+fn withdrawn_while_edited(change: impl Fn(Setup) -> Setup) -> (Herd, String) {
+    let mut herd = Herd::mesh_of(2, change);
     let first = herd[0].http.write("leak", "Nothing yet.\n");
     Reader::from_start().until_ids(&herd[1].http, &[&first]);
     herd.settle();
@@ -109,6 +110,12 @@ fn a_revision_that_comes_after_its_storys_withdrawal_leaves_no_payload() {
     herd[1].kill9();
     herd[0].restart();
     herd[0].http.delete("/v1/stories/leak?reason=wrong").expect(200);
+    (herd, edit)
+}
+
+#[test]
+fn a_revision_that_comes_after_its_storys_withdrawal_leaves_no_payload() {
+    let (mut herd, edit) = withdrawn_while_edited(quick);
     herd[1].restart();
     herd.settle();
     for node in &herd.nodes {
@@ -199,15 +206,7 @@ fn what_is_over_its_retention_goes_and_who_was_away_gets_what_is_left() {
 #[test]
 fn a_withdrawn_story_does_not_return_with_an_edit_from_before_all_that_is_kept() {
     let keeps_few = |setup: Setup| quick(setup).limit("retention_ms", 50).more(FEW);
-    let mut herd = Herd::mesh_of(2, keeps_few);
-    let first = herd[0].http.write("leak", "Nothing yet.\n");
-    Reader::from_start().until_ids(&herd[1].http, &[&first]);
-    herd.settle();
-    herd[0].kill9();
-    let edit = herd[1].http.edit("leak", &first, &format!("{SECRET}\n"));
-    herd[1].kill9();
-    herd[0].restart();
-    herd[0].http.delete("/v1/stories/leak?reason=wrong").expect(200);
+    let (mut herd, edit) = withdrawn_while_edited(keeps_few);
     drop(much_edited(&herd[0], "news"));
     // The stub is one of those that a reader is not given.
     await_gap(&herd[0], 1 + 15);

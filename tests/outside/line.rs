@@ -1,6 +1,7 @@
 //! IAMAT and WHATSAT as places-protocol clients speak them, and all that goes wrong in the herds
 //! that exist.
 
+use crate::guests::at_listener;
 use crate::harness::{Herd, Node, Port, Setup, await_that, exchange};
 use crate::raw::put;
 use crate::speech::{Talk, now_ns, now_s};
@@ -494,6 +495,62 @@ fn with_close_idle_silence_after_an_answer_ends_the_connection() {
         let answer = talk.send("+1 1\n").rest();
         assert!(answer.ends_with(b" b +1+1 1\n"), "{}", answer.escape_ascii());
     }
+}
+
+/// What a page may make its reader's browser send: lines of the page's own, behind a head that it
+/// can't leave out.
+fn led_browser(path: &str) -> String {
+    let body = "IAMAT led +1+1 1\nAT Evil +0 led +1+1 1\n";
+    format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\n\r\n{body}")
+}
+
+#[test]
+fn a_browser_that_was_led_here_changes_nothing() {
+    let (at, auto) = (Port::take(), Port::take());
+    let listeners = at_listener(at.number)
+        + &format!("[[listen]]\nprotocol = \"auto\"\nendpoint = \"tcp:{}\"\n", auto.number)
+        + "protocols = [\"line\", \"at\"]\n";
+    let node = Node::alone(Setup::new("Hill").more(&listeners));
+    let long = format!("/{}", "x".repeat(70_000));
+    for port in [node.line_port(), auto.number] {
+        let said = Talk::open(port).send(led_browser("/")).rest();
+        assert_eq!(said.escape_ascii().to_string(), "? POST / HTTP/1.1\\n");
+        // A first line that is too long does not show its end.
+        let said = Talk::open(port).send(led_browser(&long)).rest();
+        let said = String::from_utf8(said).expect("UTF-8");
+        assert!(
+            said.starts_with("? POST /xxx") && said.ends_with("\n? Host: localhost\n"),
+            "{said}"
+        );
+    }
+    assert_eq!(Talk::open(at.number).send(led_browser("/")).rest(), b"");
+    node.await_log("a browser was led to the line port, from 127.0.0.1:");
+    assert_eq!(node.line(b"WHATSAT led 1 1\n"), "? WHATSAT led 1 1\n");
+    assert_eq!(node.metric("bellwether_line_commands_total{verb=\"HTTP\"}"), 5);
+}
+
+#[test]
+fn what_came_before_a_line_of_http_is_answered_first_and_what_is_behind_it_not_at_all() {
+    let node = Node::alone(Setup::new("Hill"));
+    let lines = "IAMAT a +1+1 1\nWHATSAT nobody 1 1\nhost: x\nIAMAT b +1+1 1\n";
+    for ends in [false, true] {
+        let mut talk = Talk::open(node.line_port());
+        talk.send(lines);
+        if ends {
+            talk.half_close();
+        }
+        let said = String::from_utf8(talk.rest()).expect("UTF-8");
+        let said: Vec<&str> = said.lines().collect();
+        assert!(said[0].starts_with("AT Hill ") && said[0].ends_with(" a +1+1 1"), "{said:?}");
+        assert_eq!(said[1..], ["? WHATSAT nobody 1 1", "? host: x"]);
+    }
+    // Nobody's id, place or time is taken for a browser.
+    let mut talk = Talk::open(node.line_port());
+    assert!(talk.ask("IAMAT Host: +1+1 1").ends_with(" Host: +1+1 1"));
+    for line in ["AUTH HTTP/1.1", "AT Hill +0 a +1+1 1 HTTP/1.1", "WHATSAT b 1 1", "POST"] {
+        assert_eq!(talk.ask(line), format!("? {line}"));
+    }
+    talk.expect_open();
 }
 
 #[test]

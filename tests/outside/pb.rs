@@ -37,12 +37,6 @@ fn is_a(failure: &Value, class: &str) -> bool {
     failure["parents"].as_array().expect("parents").iter().any(|parent| parent == class)
 }
 
-fn token(node: &Node, name: &str, scope: &str) -> String {
-    let mut command = bellwether();
-    command.args(["token", "--name", name, "--scope", scope, "--config"]).arg(node.config());
-    Ended::well(&mut command).trim_end().to_owned()
-}
-
 #[test]
 fn twisted_writes_reads_and_is_called_back() {
     let (node, port) = node("", |setup| setup);
@@ -156,7 +150,7 @@ fn twisted_can_trap_what_is_refused() {
 #[test]
 fn twisted_logs_in_with_a_token_and_out_by_letting_go() {
     let (node, port) = node(CLOSED, |setup| setup);
-    let secret = token(&node, "ann", "write");
+    let secret = node.token("ann", "write");
     let publish = |title: &str| json!(["call", "publish", [title, "x"]]);
     let steps = [
         publish("mine"),
@@ -182,7 +176,7 @@ fn twisted_logs_in_with_a_token_and_out_by_letting_go() {
         twisted(&port, &["--anonymous"], &[json!(["call", "read", ["mine"]]), publish("no")]);
     assert_eq!(failures(&said), ["bellwether.SignInRequired"]);
     assert_eq!(said[0]["answer"]["title"], "mine");
-    let reader = token(&node, "ron", "read");
+    let reader = node.token("ron", "read");
     let said = twisted(&port, &["--login", "ron", &reader], &[publish("no")]);
     assert_eq!(failures(&said), ["bellwether.Forbidden"]);
 }
@@ -300,7 +294,7 @@ fn our_client_calls_twisteds_server() {
 fn our_client_calls_our_own_server() {
     let (node, port) = node(CLOSED, |setup| setup);
     let server = format!("127.0.0.1:{}", port.number);
-    let secret = token(&node, "ann", "write,withdraw");
+    let secret = node.token("ann", "write,withdraw");
     let login = ["--name", "ann"];
     let made = ours(&server, &secret, &[&["publish", "A", "one"][..], &login].concat());
     assert!(made.status.success(), "{}", made.stderr);

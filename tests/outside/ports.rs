@@ -31,6 +31,9 @@ fn curl(arguments: &[&str]) -> String {
 
 // ---- proxies ----
 
+/// Connections of proxies that said nothing good.
+const REFUSED: &str = "bellwether_proxies_refused_total";
+
 /// A header of version 2: command, family and transport, what follows.
 fn v2(command: u8, kind: u8, block: &[u8]) -> Vec<u8> {
     let length = (block.len() as u16).to_be_bytes();
@@ -48,12 +51,6 @@ fn proxied(more: &str, protocol: &str) -> (Node, Port) {
     (Node::alone(Setup::new("Hill").more(&more).limit("per_address", 2)), port)
 }
 
-fn refused_proxies(node: &Node) -> u64 {
-    let page = get(node.http_port(), "/metrics", "").expect(200).text();
-    let line = page.lines().find_map(|line| line.strip_prefix("bellwether_proxies_refused_total "));
-    line.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no count: {page}"))
-}
-
 #[test]
 fn curl_speaks_the_proxy_protocol_and_who_does_not_gets_nothing() {
     let (node, port) = proxied("", "http");
@@ -62,7 +59,7 @@ fn curl_speaks_the_proxy_protocol_and_who_does_not_gets_nothing() {
     let mut bare = Command::new("curl");
     let ended = Ended::of(bare.args(["--silent", "--max-time", "20", "--noproxy", "*", &url]));
     assert!(!ended.status.success() && ended.stdout.is_empty(), "{ended:?}");
-    assert_eq!(refused_proxies(&node), 1);
+    assert_eq!(node.metric(REFUSED), 1);
     node.await_log("no PROXY header (byte 0)");
 }
 
@@ -123,7 +120,7 @@ fn a_header_in_pieces_is_good_and_a_bad_or_late_one_is_closed() {
         raw.send(header);
         raw.expect_end();
     }
-    assert_eq!(refused_proxies(&node), bad.len() as u64);
+    assert_eq!(node.metric(REFUSED), bad.len() as u64);
     node.await_log("no PROXY header in time");
 }
 

@@ -1,7 +1,7 @@
 //! Processes under test: what they print is read by threads, and waiting for it is waiting on a
 //! condition, never a sleep. Every wait has a deadline, and says what it waited for.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -28,9 +28,18 @@ pub(crate) struct Ended {
 impl Ended {
     /// Runs a command to its end.
     pub(crate) fn of(command: &mut Command) -> Self {
-        let shown = format!("{command:?}");
-        command.stdin(Stdio::null());
-        let mut process = Process::start(command);
+        Self::of_process(Process::start(command.stdin(Stdio::null())), &format!("{command:?}"))
+    }
+
+    /// The same for one that has this on its standard input.
+    pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Self {
+        let mut process = Process::start(command.stdin(Stdio::piped()));
+        // One that needs no input may be gone by now.
+        drop(process.input().write_all(input));
+        Self::of_process(process, &format!("{command:?}"))
+    }
+
+    fn of_process(mut process: Process, shown: &str) -> Self {
         let status = process.await_end();
         let (stdout, stderr) = (process.stdout.text(), process.stderr.text());
         eprintln!("{shown}: {status}\n{stdout}{stderr}");

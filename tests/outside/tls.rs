@@ -74,16 +74,9 @@ impl Site {
         s_client(self.port.number, &self.ca(), options).1
     }
 
-    /// A figure of its metrics.
-    fn figure(&self, name: &str) -> u64 {
-        let page = self.node.http.get("/metrics").expect(200).text();
-        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {page}"))
-    }
-
     fn await_figure(&self, name: &str, value: u64) {
         await_that(name, || {
-            let found = self.figure(name);
+            let found = self.node.metric(name);
             if found == value { Ok(()) } else { Err(format!("{found}, not {value}")) }
         });
     }
@@ -181,7 +174,7 @@ fn alpn_is_answered_and_a_protocol_that_is_not_spoken_refused() {
         let said = site.s_client(&[version, "-servername", HOST, "-alpn", "h2"]);
         assert!(said.contains("no application protocol"), "{said}");
     }
-    assert_eq!(site.figure(FAILED), 2);
+    assert_eq!(site.node.metric(FAILED), 2);
 }
 
 #[test]
@@ -194,7 +187,7 @@ fn sessions_are_taken_up_again_in_both_versions() {
         let said = site.s_client(&[version, "-servername", HOST, "-sess_in", &file]);
         assert!(said.contains(reused) && said.contains("Hello, World!"), "{said}");
     }
-    assert_eq!((site.figure(FULL), site.figure(RESUMED)), (2, 2));
+    assert_eq!((site.node.metric(FULL), site.node.metric(RESUMED)), (2, 2));
 }
 
 #[test]
@@ -285,7 +278,7 @@ fn only_clients_with_a_certificate_are_let_in_where_one_is_asked_for() {
     let (is_good, said) =
         s_client(site.port.number, &site.ca(), &["-servername", HOST, "-cert", &me]);
     assert!(is_good && said.contains("Hello, World!"), "{said}");
-    assert_eq!(site.figure(FAILED), 3);
+    assert_eq!(site.node.metric(FAILED), 3);
 }
 
 #[test]
@@ -332,7 +325,7 @@ fn who_does_not_speak_tls_is_counted_and_closed() {
         site.await_figure(FAILED, count);
     }
     assert!(site.s_client(&["-servername", HOST]).contains("Hello, World!"));
-    assert_eq!(site.figure(UNDER_WAY), 0);
+    assert_eq!(site.node.metric(UNDER_WAY), 0);
 }
 
 #[test]
@@ -345,7 +338,7 @@ fn a_handshake_that_takes_too_long_is_cut() {
         socket.read_to_end(&mut answer).expect("its end");
         assert!(answer.len() <= 7, "an alert at most: {answer:?}");
     }
-    assert_eq!(site.figure(FAILED), 2);
+    assert_eq!(site.node.metric(FAILED), 2);
 }
 
 #[test]
@@ -354,18 +347,18 @@ fn handshakes_under_way_have_a_cap_and_others_wait() {
     let site = Site::of(setup, &[HOST], "");
     let mut silent: Vec<TcpStream> = (0..5).map(|_| connect(site.port.number)).collect();
     site.await_figure(UNDER_WAY, 3);
-    assert!(site.figure(WAITED) > 0);
+    assert!(site.node.metric(WAITED) > 0);
     let mut curl = site.curl();
     let mut waiting = Process::start(curl.args(["-f", &site.url("/hello")]));
     // One goes, and one of those that wait takes its place; nobody else is touched by that.
     drop(silent.remove(0));
     site.await_figure(FAILED, 1);
     site.await_figure(UNDER_WAY, 3);
-    assert_eq!(site.figure(FULL), 0);
+    assert_eq!(site.node.metric(FULL), 0);
     drop(silent);
     assert!(waiting.await_end().success(), "{}", waiting.stderr.text());
     site.await_figure(UNDER_WAY, 0);
-    assert_eq!((site.figure(FULL), site.figure(FAILED)), (1, 5));
+    assert_eq!((site.node.metric(FULL), site.node.metric(FAILED)), (1, 5));
 }
 
 #[test]
@@ -457,17 +450,10 @@ fn a_connection_that_waits_holds_little_memory() {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let config = Arc::new(config);
-    let resident = || {
-        let status = format!("/proc/{}/status", site.node.process_id());
-        let status = std::fs::read_to_string(status).expect("a process");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
-        let kib: usize = line.trim().trim_end_matches(" kB").parse().expect("a number");
-        kib << 10
-    };
     let mut open: Vec<_> = (0..WARM).map(|_| idle(&site, &config)).collect();
-    let before = resident();
+    let before = site.node.resident_bytes();
     open.extend((0..MORE).map(|_| idle(&site, &config)));
-    let each = (resident() - before) / MORE;
+    let each = (site.node.resident_bytes() - before) / MORE;
     assert!(each <= BYTES_MAX, "{each} bytes a connection");
     drop(open);
 }

@@ -1,6 +1,6 @@
 //! HTTP as it comes: requests at a server, responses at a client.
 
-use super::cut::however_cut;
+use super::cut::{each_piece, however_cut};
 use bellwether::base::InBuf;
 use bellwether::proto::http::{
     Accept, AcceptEncoding, BodyLength, ByteRange, ContentType, EntityTag, Event, Fields, Head,
@@ -66,32 +66,21 @@ impl Codec for ResponseCodec {
 
 /// Reads pieces out of a buffer of the least size that the limits allow.
 fn read(limits: &HttpLimits, pieces: &[&[u8]], mut codec: impl Codec) -> Vec<Said> {
-    let mut input = InBuf::new(limits.input_bytes_min());
     let mut all: Vec<Said> = Vec::new();
-    for piece in pieces {
-        let mut rest = *piece;
-        loop {
-            rest = &rest[input.push(rest)..];
-            while let Some(said) = codec.step(&mut input) {
-                if let Said::Fault(_) = said {
-                    assert_eq!(codec.step(&mut input), Some(said.clone()), "a fault stays");
-                    all.push(said);
-                    return all;
-                }
-                match (all.last_mut(), said) {
-                    (Some(Said::Body(held)), Said::Body(more)) => held.extend(more),
-                    (_, said) => all.push(said),
-                }
+    each_piece(pieces, limits.input_bytes_min(), |input| {
+        while let Some(said) = codec.step(input) {
+            if let Said::Fault(_) = said {
+                assert_eq!(codec.step(input), Some(said.clone()), "a fault stays");
+                all.push(said);
+                return false;
             }
-            if rest.is_empty() {
-                break;
+            match (all.last_mut(), said) {
+                (Some(Said::Body(held)), Said::Body(more)) => held.extend(more),
+                (_, said) => all.push(said),
             }
-            if codec.is_done() {
-                return all;
-            }
-            assert!(!input.is_full(), "a full buffer from which nothing is taken");
         }
-    }
+        !codec.is_done()
+    });
     all
 }
 

@@ -1,7 +1,6 @@
 //! The line protocol.
 
-use super::cut::however_cut;
-use bellwether::base::InBuf;
+use super::cut::{each_piece, however_cut};
 use bellwether::proto::line::{
     Command, Decimal, Line, LineCodec, QUOTE_BYTES_MAX, Report, put_bad,
 };
@@ -18,19 +17,13 @@ fn keep(line: Line<'_>) -> Said {
 
 fn read(pieces: &[&[u8]], line_bytes_max: usize) -> Vec<Said> {
     let mut codec = LineCodec::new(line_bytes_max);
-    let mut input = InBuf::new(codec.needed());
     let mut all = Vec::new();
-    for piece in pieces {
-        let mut rest = *piece;
-        while !rest.is_empty() {
-            let taken = input.push(rest);
-            assert!(taken > 0, "a full buffer from which nothing is taken");
-            rest = &rest[taken..];
-            while let Some(line) = codec.next(&mut input) {
-                all.push(keep(line));
-            }
+    let mut input = each_piece(pieces, codec.needed(), |input| {
+        while let Some(line) = codec.next(input) {
+            all.push(keep(line));
         }
-    }
+        true
+    });
     while let Some(line) = codec.last(&mut input) {
         all.push(keep(line));
     }

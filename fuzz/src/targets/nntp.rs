@@ -1,11 +1,13 @@
 //! NNTP.
 
-use super::cut::however_cut;
-use bellwether::base::InBuf;
+use super::cut::{each_piece, however_cut};
 use bellwether::proto::nntp::{
     BlockEnd, ClientEvent, Command, CommandCodec, CommandError, Event, INFLATED_BYTES_MAX, Inflate,
     ReplyCodec, ReplyError, Stuffing, Wildmat,
 };
+
+/// What a connection's buffer holds.
+const INPUT_BYTES: usize = 1024;
 
 /// What was read, the pieces of a block put together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,24 +26,10 @@ fn put_block(all: &mut Vec<Said>, bytes: &[u8], end: Option<BlockEnd>) {
     }
 }
 
-/// Gives pieces to `take`, which takes all that it can.
-fn each_piece(pieces: &[&[u8]], mut take: impl FnMut(&mut InBuf)) {
-    let mut input = InBuf::new(1024);
-    for piece in pieces {
-        let mut rest = *piece;
-        while !rest.is_empty() {
-            let taken = input.push(rest);
-            assert!(taken > 0, "a full buffer from which nothing is taken");
-            rest = &rest[taken..];
-            take(&mut input);
-        }
-    }
-}
-
 /// A server whose client gets a block whenever it asks for one.
 fn serve(pieces: &[&[u8]], block_bytes_max: usize) -> Vec<Said> {
     let (mut codec, mut all) = (CommandCodec::new(block_bytes_max), Vec::new());
-    each_piece(pieces, |input| {
+    each_piece(pieces, INPUT_BYTES, |input| {
         while let Some(event) = codec.next(input) {
             match event {
                 Event::Command(command) => {
@@ -54,6 +42,7 @@ fn serve(pieces: &[&[u8]], block_bytes_max: usize) -> Vec<Said> {
                 Event::End(end) => put_block(&mut all, &[], Some(end)),
             }
         }
+        true
     });
     all
 }
@@ -61,7 +50,7 @@ fn serve(pieces: &[&[u8]], block_bytes_max: usize) -> Vec<Said> {
 /// A client that asks for what is answered with blocks.
 fn ask(pieces: &[&[u8]]) -> Vec<Said> {
     let (mut codec, mut all) = (ReplyCodec::new(), Vec::new());
-    each_piece(pieces, |input| {
+    each_piece(pieces, INPUT_BYTES, |input| {
         while let Some(event) = codec.next(input) {
             match event {
                 ClientEvent::Reply(reply) => {
@@ -74,6 +63,7 @@ fn ask(pieces: &[&[u8]]) -> Vec<Said> {
                 ClientEvent::End(end) => put_block(&mut all, &[], Some(end)),
             }
         }
+        true
     });
     all
 }
@@ -127,7 +117,7 @@ fn look_at_block(block: &[u8], end: BlockEnd) {
 /// How much the bytes become, and whether they were a stream up to their end.
 fn inflate(pieces: &[&[u8]]) -> (usize, bool) {
     let (mut inflate, mut plain, mut is_good) = (Inflate::new(), 0, true);
-    each_piece(pieces, |input| {
+    each_piece(pieces, INPUT_BYTES, |input| {
         while is_good {
             let more = inflate.inflate(input);
             assert!(inflate.plain().len() <= INFLATED_BYTES_MAX);
@@ -138,6 +128,7 @@ fn inflate(pieces: &[&[u8]]) -> (usize, bool) {
             }
         }
         input.take_all();
+        true
     });
     (if is_good { plain } else { 0 }, is_good)
 }

@@ -1,7 +1,6 @@
 //! Perspective Broker, at both ends of a connection.
 
-use super::cut::however_cut;
-use bellwether::base::InBuf;
+use super::cut::{each_piece, however_cut};
 use bellwether::proto::banana::{BananaLimits, Dialect, Item, Scanner, Writer};
 use bellwether::proto::pb::{Broker, Call, Event, Failure, Jelly, ObjectId, PbLimits};
 
@@ -16,28 +15,22 @@ type End = Broker<u8, u32>;
 fn read(end: impl Fn(&mut Vec<u8>) -> End, pieces: &[&[u8]]) -> (Vec<String>, Vec<u8>) {
     let mut said = Vec::new();
     let mut end = end(&mut said);
-    let (mut events, mut input) = (Vec::new(), InBuf::new(LIMITS.message_bytes + 128));
-    for piece in pieces {
-        let mut rest = *piece;
-        while !rest.is_empty() {
-            let taken = input.push(rest);
-            assert!(taken > 0, "a full buffer from which nothing is taken");
-            rest = &rest[taken..];
-            loop {
-                match end.next(&mut input, &mut said) {
-                    Ok(None) => break,
-                    Ok(Some(event)) => {
-                        events.push(format!("{event:?}"));
-                        act(&mut end, event, &mut said);
-                    }
-                    Err(error) => {
-                        events.push(error.to_string());
-                        return (events, said);
-                    }
+    let mut events = Vec::new();
+    each_piece(pieces, LIMITS.message_bytes + 128, |input| {
+        loop {
+            match end.next(input, &mut said) {
+                Ok(None) => break true,
+                Ok(Some(event)) => {
+                    events.push(format!("{event:?}"));
+                    act(&mut end, event, &mut said);
+                }
+                Err(error) => {
+                    events.push(error.to_string());
+                    break false;
                 }
             }
         }
-    }
+    });
     (events, said)
 }
 

@@ -1,7 +1,6 @@
 //! The frames of a peer link.
 
-use super::cut::however_cut;
-use bellwether::base::InBuf;
+use super::cut::{each_piece, however_cut};
 use bellwether::proto::peer::{Frame, FrameError, PROTOCOL, PeerCodec};
 
 /// How many frames came, of how many bytes, and what ended them.
@@ -11,34 +10,28 @@ type Said = (usize, u64, Option<FrameError>);
 fn read(pieces: &[&[u8]], frame_bytes_max: usize) -> Said {
     let all = pieces.concat();
     let mut codec = PeerCodec::new(frame_bytes_max);
-    let mut input = InBuf::new(codec.needed());
-    let (mut frames, mut start) = (0, 0);
-    for piece in pieces {
-        let mut rest = *piece;
+    let (mut frames, mut start, mut ended) = (0, 0, None);
+    each_piece(pieces, codec.needed(), |input| {
         loop {
-            rest = &rest[input.push(rest)..];
-            match codec.next(&mut input) {
+            match codec.next(input) {
                 Ok(Some(frame)) => {
                     let end = codec.offset() as usize;
                     look_at(&frame, &all[start..end]);
                     (frames, start) = (frames + 1, end);
-                    continue;
                 }
-                Ok(None) => {}
+                Ok(None) => break,
                 Err(error) => {
-                    assert_eq!(codec.next(&mut input), Err(error), "an error stays");
-                    return (frames, codec.offset(), Some(error));
+                    assert_eq!(codec.next(input), Err(error), "an error stays");
+                    ended = Some(error);
+                    return false;
                 }
             }
-            assert!(codec.needed() <= frame_bytes_max + 5, "{} are needed", codec.needed());
-            input.set_cap(codec.needed().max(input.len()));
-            if rest.is_empty() {
-                break;
-            }
-            assert!(!input.is_full(), "a full buffer from which nothing is taken");
         }
-    }
-    (frames, codec.offset(), None)
+        assert!(codec.needed() <= frame_bytes_max + 5, "{} are needed", codec.needed());
+        input.set_cap(codec.needed().max(input.len()));
+        true
+    });
+    (frames, codec.offset(), ended)
 }
 
 /// Every frame has one form: what is read is what would be written.

@@ -1,6 +1,6 @@
 //! Telnet: a connection of a console, its line editor and what it draws.
 
-use super::cut::however_cut;
+use super::cut::{each_piece, however_cut};
 use bellwether::base::InBuf;
 use bellwether::proto::telnet::{Charset, Edited, Editor, Event, Key, Look, Telnet, width, wrap};
 
@@ -9,21 +9,15 @@ type Heard = (Vec<Event>, Vec<u8>, (usize, usize, Charset, bool, String));
 
 fn hear(pieces: &[&[u8]]) -> Heard {
     let mut telnet = Telnet::new();
-    let mut input = InBuf::new(64);
     let (mut events, mut out) = (Vec::new(), Vec::new());
     telnet.begin(&mut out);
     let begun = out.len();
-    for piece in pieces {
-        let mut rest = *piece;
-        while !rest.is_empty() {
-            let taken = input.push(rest);
-            assert!(taken > 0, "a full buffer from which nothing is taken");
-            rest = &rest[taken..];
-            while let Some(event) = telnet.next(&mut input, &mut out) {
-                events.push(event);
-            }
+    each_piece(pieces, 64, |input| {
+        while let Some(event) = telnet.next(input, &mut out) {
+            events.push(event);
         }
-    }
+        true
+    });
     let came: usize = pieces.iter().map(|piece| piece.len()).sum();
     assert!(out.len() <= begun + 40 + 4 * came, "{} bytes for {came}", out.len());
     let window = telnet.window();

@@ -1,6 +1,6 @@
 //! WebSocket frames as they come, at a server and at a client, and the offers of an upgrade.
 
-use super::cut::however_cut;
+use super::cut::{each_piece, however_cut};
 use bellwether::base::InBuf;
 use bellwether::proto::http::{Event as Http, HttpLimits, RequestCodec};
 use bellwether::proto::ws::{
@@ -32,27 +32,20 @@ fn keep(event: Event<'_>) -> Said {
 
 fn read(pieces: &[&[u8]], role: Role, deflate: Option<&Agreement>) -> Vec<Said> {
     let mut receiver = Receiver::new(role, MESSAGE_BYTES_MAX, deflate);
-    let (mut flate, mut input) = (Flate::default(), InBuf::new(256));
-    let mut all = Vec::new();
-    for piece in pieces {
-        let mut rest = *piece;
-        while !rest.is_empty() {
-            let taken = input.push(rest);
-            assert!(taken > 0, "a full buffer from which nothing is taken");
-            rest = &rest[taken..];
-            loop {
-                match receiver.next(&mut input, &mut flate) {
-                    Ok(None) => break,
-                    Ok(Some(event)) => all.push(keep(event)),
-                    Err(fault) => {
-                        assert_eq!(receiver.next(&mut input, &mut flate).err(), Some(fault));
-                        all.push(Said::Fault(fault));
-                        return all;
-                    }
+    let (mut flate, mut all) = (Flate::default(), Vec::new());
+    each_piece(pieces, 256, |input| {
+        loop {
+            match receiver.next(input, &mut flate) {
+                Ok(None) => break true,
+                Ok(Some(event)) => all.push(keep(event)),
+                Err(fault) => {
+                    assert_eq!(receiver.next(input, &mut flate).err(), Some(fault));
+                    all.push(Said::Fault(fault));
+                    break false;
                 }
             }
         }
-    }
+    });
     all
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::accounts::Token;
 use crate::store::{Birth, SimDisk, Store, StoreOptions};
-use crate::update::{Dot, Draft, Epoch, Hlc, Kind, SigningKey};
+use crate::update::{Draft, Hlc, Kind, SigningKey};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -15,17 +15,12 @@ fn store() -> Store {
 
 fn said(clock: u64, act: &Act) -> Update {
     Update::seal(Draft {
-        dot: Dot { epoch: Epoch(1), seq: 1 },
         clock: Hlc(clock),
-        asked: 1,
-        origin: "hill",
         kind: Kind::Account,
         topic: "accounts",
         media_type: "application/json",
-        alias: "",
-        parents: Vec::new(),
-        previous: Cid::ZERO,
         payload: &act.encode(),
+        ..Draft::sample(1)
     })
     .unwrap()
 }

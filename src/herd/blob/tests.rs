@@ -4,22 +4,18 @@
 use super::*;
 use crate::base::{Chunk, OutBuf, Rng, Tick};
 use crate::proto::peer::{AskPieces, HEADER_BYTES, Manifest, PIECE_BYTES, Piece};
-use crate::update::{Cid, Dot, Draft, Epoch, Hlc, Kind, Update};
+use crate::update::{Cid, Dot, Draft, Epoch, Kind, Update};
 use proptest::prelude::*;
 
 fn update(seq: u64, payload: &[u8]) -> Update {
     Update::seal(Draft {
         dot: Dot { epoch: Epoch(9), seq },
-        clock: Hlc(seq),
-        asked: 0,
-        origin: "hill",
         kind: Kind::Data,
         topic: "pictures",
         media_type: "image/png",
-        alias: "",
         parents: vec![Cid([3; 32])],
-        previous: Cid::ZERO,
         payload,
+        ..Draft::sample(seq)
     })
     .expect("a good draft")
 }

@@ -17,7 +17,7 @@ mod storm;
 mod trail;
 
 use crate::store::{Apply, Birth, SimDisk, Store, StoreOptions};
-use crate::update::{Cid, Dot, Draft, Hlc, Kind, SigningKey, Update};
+use crate::update::{Dot, Draft, Hlc, Kind, SigningKey, Update};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -42,15 +42,10 @@ fn update_at(dot: Dot, clock: Hlc, bytes: usize) -> Update {
     Update::seal(Draft {
         dot,
         clock,
-        asked: 1,
-        origin: "hill",
         kind: Kind::Data,
         topic: "weather",
-        media_type: "text/plain",
-        alias: "",
-        parents: Vec::new(),
-        previous: Cid::ZERO,
         payload: &vec![b'x'; bytes],
+        ..Draft::sample(dot.seq)
     })
     .expect("a good draft")
 }

@@ -9,8 +9,7 @@ use crate::herd::{
 };
 use crate::proto::peer::{Frame, PeerCodec};
 use crate::update::{
-    Cid, Dot, Draft, Epoch, Hlc, Kind, SEAL_UPDATES_MAX, Seal, SigningKey, Statement, Update,
-    Vector,
+    Cid, Dot, Draft, Epoch, Kind, SEAL_UPDATES_MAX, Seal, SigningKey, Statement, Update, Vector,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -107,16 +106,12 @@ pub(super) fn seeded(seed: u64) -> SigningKey {
 pub(super) fn draft(dot: Dot, previous: Cid, payload: &[u8]) -> Update {
     Update::seal(Draft {
         dot,
-        clock: Hlc(dot.seq),
         asked: 0,
-        origin: "hill",
         kind: Kind::Data,
         topic: "weather",
-        media_type: "text/plain",
-        alias: "",
-        parents: Vec::new(),
         previous,
         payload,
+        ..Draft::sample(dot.seq)
     })
     .expect("a good draft")
 }

@@ -5,7 +5,7 @@ use super::*;
 use crate::base::{InBuf, ServerEndpoint};
 use crate::config::{Durability, Listen, Service};
 use crate::news::{self, Revision, TOPIC_STORIES, Withdrawal};
-use crate::node::testing::{started, theirs_at};
+use crate::node::testing::{self, started, theirs_at};
 use crate::proto::article::Article;
 use crate::proto::nntp::{Command, CommandCodec, Event};
 use crate::reactor::{ListenOptions, Outcome, Settings, SimFaults, SimLoop, SimNode, SimWorld};
@@ -178,12 +178,7 @@ impl Protocol<Theirs> for Says {
     }
 }
 
-struct World {
-    net: SimWorld,
-    node: SimLoop<Node>,
-    theirs: SimLoop<Theirs>,
-    disk: SimDisk,
-}
+type World = testing::World<Theirs>;
 
 fn configured(theirs: IpAddr) -> Config {
     let mut config = Config::new("node", "");
@@ -207,12 +202,6 @@ impl World {
         let disk = SimDisk::new(5);
         let node = started(&net, configured(net.address("theirs")), &disk, 5);
         Self { net, node, theirs, disk }
-    }
-
-    fn run(&mut self, ms: u64) {
-        let until = self.net.now() + ms;
-        let nodes: &mut [&mut dyn SimNode] = &mut [&mut self.node, &mut self.theirs];
-        self.net.run(nodes, until).unwrap();
     }
 
     fn write(&mut self, title: &str, section: &str, alias: &str, wire: &[u8]) -> String {

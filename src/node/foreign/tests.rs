@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::{InBuf, ServerEndpoint};
 use crate::config;
-use crate::node::testing::{started, theirs_at};
+use crate::node::testing::{self, started, theirs_at};
 use crate::proto::line::{Decimal, Latlon};
 use crate::reactor::{ListenOptions, Outcome, Settings, SimFaults, SimLoop, SimNode, SimWorld};
 use crate::serve::Desk;
@@ -38,12 +38,7 @@ impl Protocol<Theirs> for TheirConnection {
     }
 }
 
-struct World {
-    net: SimWorld,
-    node: SimLoop<Node>,
-    theirs: SimLoop<Theirs>,
-    disk: SimDisk,
-}
+type World = testing::World<Theirs>;
 
 impl World {
     fn new(says: Vec<u8>, job_ms: u64, per_update: bool) -> Self {
@@ -62,12 +57,6 @@ impl World {
         let disk = SimDisk::new(5);
         let node = started(&net, config, &disk, 5);
         Self { net, node, theirs, disk }
-    }
-
-    fn run(&mut self, ms: u64) {
-        let until = self.net.now() + ms;
-        let nodes: &mut [&mut dyn SimNode] = &mut [&mut self.node, &mut self.theirs];
-        self.net.run(nodes, until).unwrap();
     }
 
     /// A client's report of this id.

@@ -4,7 +4,7 @@ use super::*;
 use crate::base::{ClientEndpoint, InBuf, Rng};
 use crate::config::{Durability, Listen};
 use crate::news::{Numbered, Revision, TOPIC_STORIES};
-use crate::node::testing::started;
+use crate::node::testing::{self, started};
 use crate::reactor::{
     ConnectOptions, Lost, Outcome, Peer, Protocol, Settings, SimFaults, SimLoop, SimNode, SimWorld,
 };
@@ -47,12 +47,7 @@ impl Protocol<Theirs> for Reader {
     }
 }
 
-struct World {
-    net: SimWorld,
-    node: SimLoop<Node>,
-    theirs: SimLoop<Theirs>,
-    disk: SimDisk,
-}
+type World = testing::World<Theirs>;
 
 impl World {
     fn new(faults: SimFaults) -> Self {
@@ -67,12 +62,6 @@ impl World {
         config.listen = vec![Listen::new(Service::Nntp, endpoint)];
         let node = started(&net, config, &disk, seed);
         Self { net, node, theirs, disk }
-    }
-
-    fn run(&mut self, ms: u64) {
-        let until = self.net.now() + ms;
-        let nodes: &mut [&mut dyn SimNode] = &mut [&mut self.node, &mut self.theirs];
-        self.net.run(nodes, until).unwrap();
     }
 
     /// All that is answered to this.

@@ -1,7 +1,7 @@
 //! The client's side: requests written, responses read (RFC 9112). For `load`, `follow`, tests, and
 //! whoever asks another server.
 
-use super::body::{Awaiting, BodyDecoder, BodyLength, Event, Step};
+use super::body::{BodyDecoder, BodyLength, Event, Step};
 use super::error::{Fault, HttpError, HttpErrorKind};
 use super::fields::{Fields, is_token};
 use super::head::{FIELDS_HARD_MAX, Framing, Version, fields_fault, place_of};
@@ -205,15 +205,6 @@ impl ResponseCodec {
     /// True when the decoder will give no further response.
     pub fn is_done(&self) -> bool {
         matches!(self.state, State::Closed | State::Failed(_))
-    }
-
-    /// What it waits for, as of the last call of [`ResponseCodec::next`] that gave `None`.
-    pub fn awaiting(&self) -> Awaiting {
-        match self.state {
-            State::Head if !self.scan.is_fresh() => Awaiting::Head,
-            State::Body(_) => Awaiting::Body,
-            State::Head | State::Closed | State::Failed(_) => Awaiting::Idle,
-        }
     }
 
     #[cold]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::InBuf;
+use crate::proto::testing::{cut, each_piece};
 use proptest::prelude::*;
 use std::cmp::Ordering;
 
@@ -15,22 +16,16 @@ fn said(line: Line<'_>) -> Said {
     }
 }
 
-/// Feeds `bytes` cut into pieces of the sizes given (the last size repeats) and ends the input.
+/// Feeds `bytes` cut into pieces of the sizes given and ends the input.
 fn lines_of(bytes: &[u8], max: usize, sizes: &[usize]) -> Vec<Said> {
     let mut codec = LineCodec::new(max);
-    let mut input = InBuf::new(codec.needed());
     let mut lines = Vec::new();
-    let mut rest = bytes;
-    let mut sizes = sizes.iter().copied().chain(std::iter::repeat(sizes[sizes.len() - 1]));
-    while !rest.is_empty() {
-        let piece = sizes.next().unwrap().clamp(1, rest.len());
-        let taken = input.push(&rest[..piece]);
-        assert!(taken > 0, "the codec left a full buffer");
-        rest = &rest[taken..];
-        while let Some(line) = codec.next(&mut input) {
+    let mut input = each_piece(&cut(bytes, sizes), codec.needed(), |input| {
+        while let Some(line) = codec.next(input) {
             lines.push(said(line));
         }
-    }
+        true
+    });
     while let Some(line) = codec.last(&mut input) {
         lines.push(said(line));
     }

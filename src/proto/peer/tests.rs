@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::InBuf;
+use crate::proto::testing::{cut, each_piece};
 use crate::update::{
     Cid, Dot, Epoch, PublicKey, Seal, Signature, Statement, Vector, VectorError, Word,
 };
@@ -134,29 +135,24 @@ fn feed(
     mut check: impl FnMut(usize, &Frame<'_>),
 ) -> (usize, Option<FrameError>) {
     let mut codec = PeerCodec::new(FRAME_BYTES_MAX);
-    let mut input = InBuf::new(codec.needed());
-    let mut count = 0;
-    let mut rest = bytes;
-    let mut sizes = sizes.iter().copied().cycle();
-    while !rest.is_empty() {
-        let piece = sizes.next().unwrap().min(rest.len());
-        let taken = input.push(&rest[..piece]);
-        assert!(taken > 0, "the codec asked for too small a buffer");
-        rest = &rest[taken..];
+    let (mut count, mut ended) = (0, None);
+    each_piece(&cut(bytes, sizes), codec.needed(), |input| {
         loop {
-            match codec.next(&mut input) {
+            match codec.next(input) {
                 Ok(Some(frame)) => check(count, &frame),
                 Ok(None) => break,
                 Err(error) => {
-                    assert_eq!(codec.next(&mut input), Err(error), "an error stays");
-                    return (count, Some(error));
+                    assert_eq!(codec.next(input), Err(error), "an error stays");
+                    ended = Some(error);
+                    return false;
                 }
             }
             count += 1;
         }
         input.set_cap(codec.needed());
-    }
-    (count, None)
+        true
+    });
+    (count, ended)
 }
 
 fn fault(bytes: &[u8]) -> Option<FrameFault> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::{Apply, Birth, SimDisk, StoreOptions};
-use crate::update::{Cid, Draft, Epoch, Hlc, Update};
+use crate::update::{Draft, Epoch, Update};
 use std::sync::Arc;
 
 fn store() -> Store {
@@ -16,16 +16,10 @@ fn hold(store: &mut Store, seqs: std::ops::RangeInclusive<u64>, kind: Kind) {
     for seq in seqs {
         let update = Update::seal(Draft {
             dot: Dot { epoch: Epoch(9), seq },
-            clock: Hlc(seq),
-            asked: 0,
-            origin: "hill",
             kind,
             topic: "places",
-            media_type: "text/plain",
-            alias: "",
-            parents: Vec::new(),
-            previous: Cid::ZERO,
             payload: format!("report {seq}").as_bytes(),
+            ..Draft::sample(seq)
         });
         store.append(&update.expect("a good draft"), Apply::Now);
     }

@@ -12,6 +12,7 @@ use crate::proto::nntp::{
 use crate::reactor::Ctx;
 use crate::serve::Desk;
 use crate::serve::usenet;
+use crate::serve::visitor::note_led_browser;
 use crate::store::{Direction, StoreError};
 
 impl NntpConnection {
@@ -28,7 +29,8 @@ impl NntpConnection {
                 self.read_command(cx, desk, command)
             }
             Err(error) => {
-                desk.tally().nntp.on_command("bad");
+                let is_of_http = error.fault == CommandFault::Http;
+                desk.tally().nntp.on_command(if is_of_http { "HTTP" } else { "bad" });
                 self.fault(cx, error);
                 Ok(())
             }
@@ -46,6 +48,7 @@ impl NntpConnection {
             _ => self.outlet.reply(cx, error.code(), &error.to_string()),
         }
         if error.fault == CommandFault::Http {
+            note_led_browser(cx, "nntp");
             cx.transport().close();
         }
     }

@@ -85,17 +85,12 @@ fn attributes_of(text: &str) -> Vec<(&str, &str)> {
 
 fn seal(kind: Kind, media_type: &str, parents: Vec<Cid>, payload: &[u8]) -> Update {
     Update::seal(Draft {
-        dot: Dot { epoch: Epoch(1), seq: 1 },
         clock: Hlc::from_ms(1_795_310_880_042),
-        asked: 1,
-        origin: "Hill",
         kind,
-        topic: "stories",
         media_type,
-        alias: "",
         parents,
-        previous: Cid::ZERO,
         payload,
+        ..Draft::sample(1)
     })
     .unwrap()
 }

@@ -12,6 +12,7 @@ use crate::config::Limits;
 use crate::proto::telnet::{Edited, Event, Key};
 use crate::reactor::{Ctx, Lost, Outcome, Protocol};
 use crate::serve::Desk;
+use crate::serve::visitor::note_led_browser;
 
 /// What may wait to be looked at.
 const INPUT_BYTES_MAX: usize = 16 << 10;
@@ -161,7 +162,7 @@ impl TelnetConnection {
             }
             Line::Http => {
                 desk.tally().on_telnet("http");
-                log::info!("a browser was led to the telnet port, from {}", cx.transport().peer());
+                note_led_browser(cx, "telnet");
                 return self.goodbye(cx, "This is Telnet, not HTTP.");
             }
         }

@@ -1,59 +1,35 @@
 //! What herds do beside stories and reports, each by itself; and that each law which is held to it
 //! can be broken.
 
+use super::super::Shape;
 use super::super::customs::Custom;
 use super::super::editors::merge;
 use super::super::laws::Law;
 use super::super::peace::surplus_of;
 use super::super::world::World;
 use super::super::writers::story_of;
-use super::super::{Faults, Plan, Shape};
+use super::scenery::{self, asleep, data, linked, node};
 use crate::base::Rng;
 use crate::config::{Durability, Keep};
 use crate::news::{self, MERGE_AUTHOR, Revision, Withdrawal};
-use crate::node::Node;
 use crate::serve::{Desk, Entry, Receipt};
 use crate::update::{Cid, Kind};
 
-/// A herd at peace, not yet started, whose seed brings it no customs of its own.
-fn asleep(nodes: u64, seed: u64) -> World {
-    let plan = Plan {
-        nodes: nodes..=nodes,
-        shape: Some(Shape::Mesh),
-        latency_ms: 1..=10,
-        faults: Faults::Calm,
-        is_plain: true,
-        ..Plan::default()
-    };
-    let mut world = World::new(&plan, seed);
-    world.weather.early = 0;
-    world
-}
-
-/// The same, all linked.
+/// A herd at peace, all linked.
 fn herd(nodes: u64) -> World {
     herd_of(nodes, 7)
 }
 
 fn herd_of(nodes: u64, seed: u64) -> World {
-    let mut world = asleep(nodes, seed);
-    world.start_all().unwrap();
-    world.settle(2_000).unwrap();
-    world
-}
-
-fn node(world: &World, host: usize) -> &Node {
-    world.hosts[host].node().expect("it is up")
+    linked(asleep(nodes, Shape::Mesh, seed))
 }
 
 fn publish(world: &mut World, host: usize, entry: Entry<'_>) -> Receipt {
-    let up = world.hosts[host].up.as_mut().expect("it is up");
-    up.sim.with(|cx, node| node.publish(cx, entry, Durability::Local)).expect("it is taken")
+    scenery::publish(world, host, entry, Durability::Local).expect("it is taken")
 }
 
 fn say(world: &mut World, host: usize, payload: &[u8]) -> Receipt {
-    let (kind, topic, media_type) = (Kind::Data, "weather", "text/plain");
-    publish(world, host, Entry { kind, topic, media_type, alias: "", parents: Vec::new(), payload })
+    publish(world, host, data("weather", payload))
 }
 
 fn revise(world: &mut World, host: usize, (title, author): (&str, &str), parents: Vec<Cid>) -> Cid {
@@ -231,7 +207,7 @@ fn withdrawn_text_that_stays_on_a_disk_breaks_a_law() {
 
 #[test]
 fn a_node_drops_what_is_over_its_retention_and_one_that_is_far_hears_of_a_gap() {
-    let mut world = asleep(3, 7);
+    let mut world = asleep(3, Shape::Mesh, 7);
     let keep = Keep { count: Some(3), ..Keep::default() };
     for host in 0..2 {
         world.hosts[host].config.retention = vec![("weather".to_owned(), keep)];

@@ -1,14 +1,13 @@
 //! Writes for the disks of several nodes: answered when those have it, or when their time is up,
 //! and never with what is not so.
 
+use super::super::Shape;
 use super::super::world::World;
-use super::super::{Faults, Plan, Shape};
+use super::scenery::{asleep, data, linked, node, publish};
 use crate::base::Tick;
 use crate::config::Durability;
-use crate::node::Node;
-use crate::serve::{Desk, Entry, Receipt, Refusal, Settled};
+use crate::serve::{Desk, Receipt, Refusal, Settled};
 use crate::store::Fault;
-use crate::update::Kind;
 
 /// A herd at peace, all linked.
 fn herd(nodes: u64) -> World {
@@ -16,36 +15,11 @@ fn herd(nodes: u64) -> World {
 }
 
 fn herd_of(nodes: u64, shape: Shape) -> World {
-    let (shape, latency_ms) = (Some(shape), 1..=10);
-    let plan = Plan {
-        nodes: nodes..=nodes,
-        shape,
-        latency_ms,
-        faults: Faults::Calm,
-        is_plain: true,
-        ..Plan::default()
-    };
-    let mut world = World::new(&plan, 7);
-    world.start_all().unwrap();
-    world.settle(2_000).unwrap();
-    world
-}
-
-fn node(world: &World, host: usize) -> &Node {
-    world.hosts[host].node().expect("it is up")
+    linked(asleep(nodes, shape, 7))
 }
 
 fn say(world: &mut World, host: usize, durability: Durability) -> Result<Receipt, Refusal> {
-    let entry = Entry {
-        kind: Kind::Data,
-        topic: "weather",
-        media_type: "text/plain",
-        alias: "",
-        parents: Vec::new(),
-        payload: b"rain",
-    };
-    let up = world.hosts[host].up.as_mut().expect("it is up");
-    up.sim.with(|cx, node| node.publish(cx, entry, durability))
+    publish(world, host, data("weather", b"rain"), durability)
 }
 
 /// Runs until the write is settled; how long that took.

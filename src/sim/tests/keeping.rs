@@ -2,9 +2,9 @@
 
 use super::super::world::World;
 use super::super::{Faults, Plan, Shape};
+use super::scenery::{self, data, linked, node};
 use crate::config::{Durability, Keep};
 use crate::news;
-use crate::node::Node;
 use crate::serve::{Desk, Entry, Receipt};
 use crate::store::SimDisk;
 use crate::update::{Cid, Dot, Kind, Vector};
@@ -20,26 +20,17 @@ fn herd(topic: &str, keep: Keep) -> World {
     let config = &mut world.hosts[0].config;
     config.retention = vec![(topic.to_owned(), keep)];
     config.limits.retention_ms = 100;
-    world.start_all().unwrap();
-    world.settle(2_000).unwrap();
-    world
-}
-
-fn node(world: &World, host: usize) -> &Node {
-    world.hosts[host].node().expect("it is up")
+    linked(world)
 }
 
 fn publish(world: &mut World, host: usize, entry: Entry<'_>) -> Receipt {
-    let up = world.hosts[host].up.as_mut().expect("it is up");
-    let published = up.sim.with(|cx, node| node.publish(cx, entry, Durability::Local));
+    let published = scenery::publish(world, host, entry, Durability::Local);
     world.run(50).unwrap();
     published.expect("it is taken")
 }
 
 fn say(world: &mut World, topic: &str, payload: &[u8]) -> Dot {
-    let (kind, media_type) = (Kind::Data, "text/plain");
-    let parents = Vec::new();
-    publish(world, 0, Entry { kind, topic, media_type, alias: "", parents, payload }).dot
+    publish(world, 0, data(topic, payload)).dot
 }
 
 /// A revision of "Rain" that follows another.

@@ -6,6 +6,7 @@ mod keeping;
 mod planted;
 mod regressions;
 mod scale;
+mod scenery;
 mod scenes;
 
 use super::{Faults, Outcome, Plan, Report, Shape, run};

@@ -1,9 +1,10 @@
 //! Single misfortunes, each by itself: what a herd does about them.
 
+use super::super::Shape;
 use super::super::host::{Host, key};
 use super::super::world::World;
 use super::super::writers::story_of;
-use super::super::{Faults, Plan, Shape};
+use super::scenery::{asleep, data, linked, node, with};
 use crate::config::Durability;
 use crate::herd::{Act, Named, TOPIC_CHARTER};
 use crate::news;
@@ -14,35 +15,8 @@ use crate::store::{Fault, SimDisk};
 use crate::update::{Kind, Vector};
 
 /// A herd at peace, all linked.
-fn herd(nodes: usize, shape: Shape) -> World {
-    let nodes = nodes as u64;
-    let (shape, latency_ms) = (Some(shape), 1..=10);
-    let plan = Plan {
-        nodes: nodes..=nodes,
-        shape,
-        latency_ms,
-        faults: Faults::Calm,
-        is_plain: true,
-        ..Plan::default()
-    };
-    let mut world = World::new(&plan, 7);
-    world.weather.early = 0;
-    world.start_all().unwrap();
-    world.settle(2_000).unwrap();
-    world
-}
-
-fn node(world: &World, host: usize) -> &Node {
-    world.hosts[host].node().expect("it is up")
-}
-
-/// Calls `f` with a node, between two turns of its loop.
-fn with<R>(
-    world: &mut World,
-    host: usize,
-    f: impl FnOnce(&mut Ctx<'_, Node>, &mut Node) -> R,
-) -> R {
-    world.hosts[host].up.as_mut().expect("it is up").sim.with(f)
+fn herd(nodes: u64, shape: Shape) -> World {
+    linked(asleep(nodes, shape, 7))
 }
 
 fn step_once(world: &mut World) {
@@ -56,15 +30,7 @@ fn put_disk(host: &mut Host, disk: SimDisk) {
 }
 
 fn say(cx: &mut Ctx<'_, Node>, node: &mut Node, durability: Durability) -> Receipt {
-    let entry = Entry {
-        kind: Kind::Data,
-        topic: "weather",
-        media_type: "text/plain",
-        alias: "",
-        parents: Vec::new(),
-        payload: b"rain",
-    };
-    node.publish(cx, entry, durability).expect("it is taken")
+    node.publish(cx, data("weather", b"rain"), durability).expect("it is taken")
 }
 
 #[test]

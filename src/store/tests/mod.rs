@@ -73,15 +73,11 @@ pub(super) fn following(dot: Dot, previous: Cid, clock: u64, text: &str) -> Upda
     Update::seal(Draft {
         dot,
         clock: Hlc(clock),
-        asked: 1,
-        origin: "Hill",
         kind: Kind::Data,
         topic: "t",
-        media_type: "text/plain",
-        alias: "",
-        parents: Vec::new(),
         previous,
         payload: text.as_bytes(),
+        ..Draft::sample(dot.seq)
     })
     .unwrap()
 }

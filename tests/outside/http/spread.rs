@@ -1,9 +1,11 @@
 //! Writes for several disks: when they are answered, and what is said of how far they came.
 
-use super::updates::metric_with;
 use crate::harness::{Herd, Node, Setup, await_that};
 use crate::raw::{get, put};
 use serde_json::{Value, json};
+
+/// Tickets whose time was up.
+const LATE: &str = "bellwether_spread_total{how=\"late\"}";
 
 /// The names of the nodes that have an update on disk, as a node knows it.
 fn on_disk(spread: &Value) -> Vec<String> {
@@ -58,7 +60,7 @@ fn a_write_whose_nodes_are_away_is_202_and_its_spread_shows_when_they_are_back()
     assert_eq!(spread["met"], false);
     assert_eq!(on_disk(&spread), ["node1"]);
     assert_eq!(spread["nodes"].as_array().map(Vec::len), Some(3), "{spread}");
-    assert_eq!(metric_with(&herd[0], "bellwether_spread_total", "how=\"late\""), 1);
+    assert_eq!(herd[0].metric(LATE), 1);
     herd[1].signal("CONT");
     herd[2].signal("CONT");
     await_that("the spread", || {
@@ -78,14 +80,14 @@ fn a_herd_may_ask_for_a_majority_by_default_and_the_line_protocol_waits_for_it_t
     assert!(herd[2].line(b"IAMAT a +1+1 1\n").starts_with("AT node3 "));
     let view = herd[0].http.get("/v1/herd").expect(200).json();
     assert_eq!((&view["durability"], &view["majority"]), (&json!("majority"), &json!(2)));
-    assert_eq!(metric_with(&herd[0], "bellwether_spread_total", "how=\"late\""), 0);
+    assert_eq!(herd[0].metric(LATE), 0);
 }
 
 #[test]
 fn the_line_protocol_answers_in_the_end_when_nobody_else_is_there() {
     let node = Node::alone(Setup::new("Hill").durability("1").limit("spread_ms", 200).peer("away"));
     assert!(node.line(b"IAMAT a +1+1 1\n").starts_with("AT Hill "));
-    assert_eq!(metric_with(&node, "bellwether_spread_total", "how=\"late\""), 1);
+    assert_eq!(node.metric(LATE), 1);
 }
 
 #[test]

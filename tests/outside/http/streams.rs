@@ -1,6 +1,5 @@
 //! Server-sent events: from where, of what, to how many, and at whose pace.
 
-use super::updates::metric;
 use crate::harness::{Herd, Node, Setup, Stream, await_that};
 use crate::raw::{Raw, get, put};
 use serde_json::json;
@@ -125,7 +124,7 @@ fn a_hundred_readers_of_one_stream_read_the_same() {
     let mut readers: Vec<Stream> = (0..100)
         .map(|n| Stream::open(node.http_port(), ["/v1/stream", "/v1/stream?after=0"][n % 2], ""))
         .collect();
-    assert_eq!(metric(&node, "bellwether_http_streams_open"), 100);
+    assert_eq!(node.metric("bellwether_http_streams_open"), 100);
     let mut written = vec![node.http.write("a", "0")];
     for n in 1..20 {
         written.push(node.http.edit("a", written.last().unwrap(), &n.to_string()));
@@ -137,7 +136,7 @@ fn a_hundred_readers_of_one_stream_read_the_same() {
     }
     drop(readers);
     await_that("the end of the streams", || {
-        let open = metric(&node, "bellwether_http_streams_open");
+        let open = node.metric("bellwether_http_streams_open");
         if open == 0 { Ok(()) } else { Err(format!("{open} are open")) }
     });
 }
@@ -187,7 +186,7 @@ fn a_reader_that_lags_gets_the_newest_and_one_gap_and_finds_the_rest_at_another_
     let [(cursor, gap)] = &gaps[..] else { panic!("{} gaps", gaps.len()) };
     assert_eq!(gap["to"], **cursor);
     assert_eq!(given.len() as u64 + gap["count"].as_u64().expect("a count"), 60);
-    assert_eq!(metric(&herd[0], "bellwether_readers_lagged_total"), 1);
+    assert_eq!(herd[0].metric("bellwether_readers_lagged_total"), 1);
     herd.settle();
     // Cursors mean the same everywhere: what was left out, and then what comes.
     let from = gap["from"].as_str().expect("a cursor");

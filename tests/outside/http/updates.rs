@@ -18,18 +18,6 @@ fn cursor(read: &Value) -> &str {
     read["cursor"].as_str().unwrap_or_else(|| panic!("{read}"))
 }
 
-/// A gauge or counter without labels.
-pub(super) fn metric(node: &Node, name: &str) -> u64 {
-    let page = node.http.get("/metrics").expect(200).text();
-    let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("no {name} in {page}")).parse().expect("a number")
-}
-
-/// A gauge or counter with one label.
-pub(super) fn metric_with(node: &Node, name: &str, label: &str) -> u64 {
-    metric(node, &format!("{name}{{{label}}}"))
-}
-
 /// Begins a poll and waits until the node says that so many wait.
 fn begin_poll(node: &Node, query: &str, waiting: u64) -> Raw {
     let mut raw = Raw::open(node.http_port());
@@ -40,7 +28,7 @@ fn begin_poll(node: &Node, query: &str, waiting: u64) -> Raw {
 
 fn await_polls(node: &Node, waiting: u64) {
     await_that("the long polls", || {
-        let now = metric(node, "bellwether_http_long_polls_waiting");
+        let now = node.metric("bellwether_http_long_polls_waiting");
         if now == waiting { Ok(()) } else { Err(format!("{now} wait")) }
     });
 }

@@ -7,16 +7,7 @@ use crate::harness::Node;
 /// What a node's memory may grow by while a peer is stopped. What waits in the connections to it is
 /// bounded by its window and the kernel's buffers, which are not a process's; the rest is the
 /// allocator's, and the index's of what was written meanwhile.
-const GROWTH_BYTES_MAX: u64 = 8 << 20;
-
-/// How much memory a node's process has in use.
-fn resident_bytes(node: &Node) -> u64 {
-    let path = format!("/proc/{}/status", node.process_id());
-    let status = std::fs::read_to_string(path).expect("a process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-    let kilobytes: u64 = line.trim_end_matches("kB").trim().parse().expect("a number");
-    kilobytes * 1024
-}
+const GROWTH_BYTES_MAX: usize = 8 << 20;
 
 #[test]
 fn a_node_that_is_stopped_for_20_seconds_of_load_costs_the_others_no_memory() {
@@ -30,10 +21,10 @@ fn a_node_that_is_stopped_for_20_seconds_of_load_costs_the_others_no_memory() {
     post_evenly(port, 6 * PER_SECOND, PER_SECOND, 100);
     bed.herd.settle();
     let awake = &bed.herd.nodes[..4];
-    let before: Vec<u64> = awake.iter().map(resident_bytes).collect();
+    let before: Vec<usize> = awake.iter().map(Node::resident_bytes).collect();
     bed.herd[4].signal("STOP");
     post_evenly(port, 20 * PER_SECOND, PER_SECOND, 100);
-    let after: Vec<u64> = awake.iter().map(resident_bytes).collect();
+    let after: Vec<usize> = awake.iter().map(Node::resident_bytes).collect();
     bed.herd[4].signal("CONT");
     for (node, (before, after)) in awake.iter().zip(before.iter().zip(&after)) {
         let growth = after.saturating_sub(*before);

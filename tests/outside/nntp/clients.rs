@@ -65,7 +65,7 @@ fn pynntp_lists_reads_and_posts() {
 #[test]
 fn pynntp_signs_in_when_it_is_told_to() {
     let (node, port) = node(Setup::new("Hill").more("[accounts]\nopen = false\n"));
-    let token = super::writing::command(&node, &["token", "--name", "bob", "--scope", "write"], "");
+    let token = node.token("bob", "write");
     let port = port.number.to_string();
     let post = ["--user", "bob", "--password", &token, &port, "post", "world", "x"];
     let ended = Ended::of(&mut client("newsreader", &post));

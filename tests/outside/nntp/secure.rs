@@ -1,6 +1,5 @@
 //! NNTP over TLS, from the start and by STARTTLS (RFC 4642), with openssl.
 
-use super::writing::command;
 use super::{Talk, node};
 use crate::harness::{Ended, Node, Port, Process, Setup, bellwether, connect, scratch};
 use std::io::{Read, Write};
@@ -27,7 +26,7 @@ impl Site {
             plain.number, secure.number
         );
         let node = Node::start(Setup::new("Hill").more(&more), &dir);
-        command(&node, &["account", "add", "ann"], "a long password\n");
+        node.run_well(&["account", "add", "ann"], "a long password\n");
         Self { node, plain, secure }
     }
 

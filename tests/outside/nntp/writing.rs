@@ -1,9 +1,7 @@
 //! What people post, and who may.
 
 use super::{Talk, id_in, node, with_nntp, write};
-use crate::harness::{Herd, Node, Port, Setup, await_that, bellwether};
-use std::io::Write;
-use std::process::Stdio;
+use crate::harness::{Herd, Node, Port, Setup, await_that};
 
 const ARTICLE: &str = "From: Ann <ann@example.org>\nNewsgroups: world\nSubject: Floods\n\n\
     The river is high.\n..\nSo is the lake.";
@@ -80,26 +78,11 @@ fn what_can_not_be_posted_is_441_and_says_why() {
     assert_eq!(talk.expect(211, "GROUP world"), "211 2 1 2 world");
 }
 
-pub(super) fn command(node: &Node, words: &[&str], input: &str) -> String {
-    let mut child = bellwether()
-        .args(words)
-        .arg("--config")
-        .arg(node.config())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it runs");
-    drop(child.stdin.take().expect("a pipe").write_all(input.as_bytes()));
-    let output = child.wait_with_output().expect("its end");
-    assert!(output.status.success(), "{words:?}");
-    String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
-}
-
 #[test]
 fn who_may_not_write_signs_in_first_and_a_revoked_token_is_no_good() {
     let (node, port) = node(Setup::new("Hill").more("[accounts]\nopen = false\n"));
-    command(&node, &["account", "add", "ann"], "a long password\n");
-    let token = command(&node, &["token", "--name", "bob", "--scope", "write"], "");
+    node.run_well(&["account", "add", "ann"], "a long password\n");
+    let token = node.token("bob", "write");
     let mut talk = Talk::open(&port);
     talk.expect(480, "POST");
     talk.expect(482, "AUTHINFO PASS x");
@@ -118,9 +101,7 @@ fn who_may_not_write_signs_in_first_and_a_revoked_token_is_no_good() {
     bob.expect(381, "AUTHINFO USER bob");
     bob.expect(281, &format!("AUTHINFO PASS {token}"));
     assert!(bob.post(ARTICLE).starts_with("441 "));
-    let list = command(&node, &["token", "list"], "");
-    let row = list.lines().find(|line| line.contains("bob")).expect("its row");
-    command(&node, &["token", "revoke", row.split(' ').next().expect("an id")], "");
+    node.revoke_token("bob");
     bob.expect(480, "POST");
     bob.expect(381, "AUTHINFO USER ann");
     bob.expect(281, "AUTHINFO PASS a long password");

@@ -2,7 +2,7 @@
 //! websocat.
 
 use crate::guests::{installed, said, said_to, values};
-use crate::harness::{Ended, Node, Setup, bellwether};
+use crate::harness::{Node, Setup};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -36,11 +36,9 @@ fn the_cases_of_the_autobahn_testsuite_are_passed_strictly() {
 fn subscribes_and_publishes(name: &str, options: &[&str]) {
     let node =
         Node::alone(Setup::new("Hill").durability("none").more("[accounts]\nopen = false\n"));
-    let mut token = bellwether();
-    token.args(["token", "--name", "ann", "--scope", "write", "--config"]).arg(node.config());
-    let token = Ended::well(&mut token);
+    let token = node.token("ann", "write");
     let url = url(&node, "/v1/ws");
-    let arguments = [options, &["--token", token.trim_end(), &url]].concat();
+    let arguments = [options, &["--token", &token, &url]].concat();
     let body = "again and again ".repeat(40);
     let lines = [
         json!({"op": "subscribe", "sub": "t", "topic": "t"}),

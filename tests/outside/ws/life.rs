@@ -1,14 +1,8 @@
 //! Sockets across deaths, stops and revocations, and who gets one at all.
 
 use super::peer::{Got, Peer, frame, text};
-use crate::harness::{Ended, Herd, Node, Setup, await_that, bellwether};
+use crate::harness::{Herd, Node, Setup, await_that};
 use serde_json::{Value, json};
-
-fn token(node: &Node, words: &[&str]) -> String {
-    let mut command = bellwether();
-    command.arg("token").args(words).arg("--config").arg(node.config());
-    Ended::well(&mut command).trim_end().to_owned()
-}
 
 #[test]
 fn a_subscription_goes_on_at_another_node_where_the_first_one_died() {
@@ -63,14 +57,12 @@ fn a_node_that_stops_says_1001() {
 #[test]
 fn a_socket_may_write_for_as_long_as_its_token_is_good() {
     let node = Node::alone(Setup::new("Hill").more("[accounts]\nopen = false\n"));
-    let secret = token(&node, &["--name", "ann", "--scope", "write"]);
+    let secret = node.token("ann", "write");
     let bearing = format!("Authorization: Bearer {secret}\r\n");
     let mut peer = Peer::open(node.http_port(), "/v1/ws", &bearing);
     let publish = json!({"op": "publish", "ref": "r", "topic": "t", "body": "x"});
     assert_eq!(peer.say(&publish).json()["event"], "ack");
-    let listed = token(&node, &["list"]);
-    let id = listed.lines().find(|row| row.contains("ann")).and_then(|row| row.split(' ').next());
-    token(&node, &["revoke", id.expect("an id")]);
+    node.revoke_token("ann");
     await_that("the revocation", || {
         let said = peer.say(&publish).json();
         if said["problem"]["status"] == 401 { Ok(()) } else { Err(said.to_string()) }
@@ -106,23 +98,17 @@ fn memory_of_idle_sockets_is_small() {
     let open = |count: usize| -> Vec<Peer> {
         (0..count).map(|_| Peer::open(node.http_port(), "/v1/ws", "")).collect()
     };
-    let rss = || {
-        let status = std::fs::read_to_string(format!("/proc/{}/statm", node.process_id()));
-        let status = status.expect("a process of ours");
-        let pages = status.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
-        pages.expect("pages") * 4096
-    };
     let mut warm = open(100);
     for peer in &mut warm {
         peer.say(&json!({"op": "subscribe", "sub": 1, "topic": "quiet", "ref": 1}));
         assert_eq!(peer.json()["event"], "ack");
     }
-    let before = rss();
+    let before = node.resident_bytes();
     let mut held = open(800);
     for peer in &mut held {
         peer.send(frame(0x89, b""));
         assert_eq!(peer.next(), Got::Pong(Vec::new()));
     }
-    let each = rss().saturating_sub(before) / held.len();
+    let each = node.resident_bytes().saturating_sub(before) / held.len();
     assert!(each <= 3 * 1024, "{each} bytes each");
 }

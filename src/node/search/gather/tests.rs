@@ -3,7 +3,7 @@
 use super::*;
 use crate::news::Withdrawal;
 use crate::store::{Apply, Birth, SimDisk, StoreOptions};
-use crate::update::{Draft, Hlc, Kind, Seal, SigningKey};
+use crate::update::{Draft, Kind, Seal, SigningKey};
 use std::sync::Arc;
 
 fn key() -> SigningKey {
@@ -42,16 +42,10 @@ impl Bench {
         let dot = self.store.next_dot();
         let update = Update::seal(Draft {
             dot,
-            clock: Hlc(dot.seq),
-            asked: 1,
-            origin: "Hill",
             kind,
-            topic: TOPIC_STORIES,
-            media_type: "text/plain",
-            alias: "",
-            parents: Vec::new(),
             previous: self.store.previous(),
             payload,
+            ..Draft::sample(dot.seq)
         });
         let update = update.unwrap();
         self.store.append(&update, Apply::Now);

@@ -1,6 +1,7 @@
 //! Requests that must be refused, with the kind, the status and the place; and limits to the byte.
 
 use super::*;
+use crate::proto::testing::cut;
 use HttpErrorKind as Kind;
 
 /// A request that could be smuggled behind the faulty one.
@@ -373,7 +374,7 @@ const SMALL: HttpLimits = HttpLimits {
 fn last_under_small_limits(bytes: &str) -> Seen {
     let read = |size| {
         let mut codec = RequestCodec::new(SMALL);
-        feed(&mut codec, &SMALL, bytes.as_bytes().chunks(size))
+        feed(&mut codec, &SMALL, &cut(bytes.as_bytes(), &[size]))
     };
     let whole = read(bytes.len());
     for size in 1..bytes.len() {
@@ -430,10 +431,10 @@ fn the_default_limits_are_those_of_the_contract() {
         let start = "GET / HTTP/1.1\r\nHost: h\r\nX: ";
         format!("{start}{}\r\n\r\n", "x".repeat(head_bytes - start.len() - 4))
     };
-    assert_eq!(requests([request(16384).as_bytes()]).last(), Some(&Seen::End));
+    assert_eq!(requests(&[request(16384).as_bytes()]).last(), Some(&Seen::End));
     let fault = HttpError { kind: Kind::HeadTooLarge, offset: 16384 };
-    assert_eq!(requests([request(16385).as_bytes()]), [Seen::Fault(fault)]);
-    assert_eq!(requests(request(16385).as_bytes().chunks(1000)), [Seen::Fault(fault)]);
+    assert_eq!(requests(&[request(16385).as_bytes()]), [Seen::Fault(fault)]);
+    assert_eq!(requests(&cut(request(16385).as_bytes(), &[1000])), [Seen::Fault(fault)]);
 }
 
 #[test]
@@ -443,7 +444,7 @@ fn limits_past_what_can_be_counted_are_brought_back() {
         |count: usize| format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(count - 1));
     let last = |count| {
         let mut codec = RequestCodec::new(limits);
-        feed(&mut codec, &limits, [request(count).as_bytes()]).pop()
+        feed(&mut codec, &limits, &[request(count).as_bytes()]).pop()
     };
     assert_eq!(last(128), Some(Seen::End));
     assert!(matches!(last(129), Some(Seen::Fault(fault)) if fault.kind == Kind::TooManyFields));

@@ -7,6 +7,7 @@ mod responses;
 
 use super::*;
 use crate::base::InBuf;
+use crate::proto::testing::{at_every_cut, each_piece};
 
 /// An event that outlives its input; neighbouring body pieces are joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,48 +85,29 @@ fn show_field(name: &str, value: &[u8]) -> String {
 }
 
 /// Feeds the pieces one after another into a buffer of the smallest size allowed.
-fn feed<'a>(
-    reader: &mut impl Reader,
-    limits: &HttpLimits,
-    pieces: impl IntoIterator<Item = &'a [u8]>,
-) -> Vec<Seen> {
-    let mut input = InBuf::new(limits.input_bytes_min());
+fn feed(reader: &mut impl Reader, limits: &HttpLimits, pieces: &[&[u8]]) -> Vec<Seen> {
     let mut all = Vec::new();
-    for mut piece in pieces {
-        loop {
-            let taken = input.push(piece);
-            piece = &piece[taken..];
-            while let Some(seen) = reader.step(&mut input) {
-                let failed = matches!(seen, Seen::Fault(_));
-                push(&mut all, seen);
-                if failed {
-                    assert!(reader.step(&mut input).is_some(), "a fault stays");
-                    return all;
-                }
+    each_piece(pieces, limits.input_bytes_min(), |input| {
+        while let Some(seen) = reader.step(input) {
+            let failed = matches!(seen, Seen::Fault(_));
+            push(&mut all, seen);
+            if failed {
+                assert!(reader.step(input).is_some(), "a fault stays");
+                return false;
             }
-            if piece.is_empty() {
-                break;
-            }
-            assert!(!input.is_full(), "a full buffer must give an event or a fault");
         }
-    }
+        true
+    });
     all
 }
 
-fn requests<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Seen> {
+fn requests(pieces: &[&[u8]]) -> Vec<Seen> {
     let limits = HttpLimits::default();
     feed(&mut RequestCodec::new(limits), &limits, pieces)
 }
 
-/// The events of the bytes in one piece; asserts that every cut in two, and bytes one by one, give
-/// the same.
 fn requests_at_every_split(bytes: &[u8]) -> Vec<Seen> {
-    let whole = requests([bytes]);
-    for cut in 0..=bytes.len() {
-        assert_eq!(requests([&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
-    }
-    assert_eq!(requests(bytes.chunks(1)), whole, "one by one");
-    whole
+    at_every_cut(bytes, requests)
 }
 
 /// The fault of the bytes, at every split.

@@ -1,6 +1,7 @@
 //! Requests that are as they should be.
 
 use super::*;
+use crate::proto::testing::cut;
 use proptest::prelude::*;
 
 const PIPELINE: &[u8] = b"GET /hello?a=b HTTP/1.1\r\nHost: h\r\nX:\r\n\r\n\
@@ -67,7 +68,7 @@ fn a_head_that_comes_again_reads_as_it_did_and_one_like_it_as_itself() {
             let between = requests_at_every_split(other.as_bytes());
             let text = [one, one, other, one].concat();
             let expected = [&alone[..], &alone, &between, &alone].concat();
-            assert_eq!(requests([text.as_bytes()]), expected);
+            assert_eq!(requests(&[text.as_bytes()]), expected);
         }
     }
     let last = "GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
@@ -88,7 +89,7 @@ fn a_connection_stays_or_closes_by_version_and_tokens() {
     ] {
         let request = format!("GET / HTTP/{version}\r\nHost: h\r\n{connection}\r\n");
         let twice = request.repeat(2);
-        let heads = requests([twice.as_bytes()]).len() / 2;
+        let heads = requests(&[twice.as_bytes()]).len() / 2;
         assert_eq!(heads, if stays { 2 } else { 1 }, "{request}");
     }
 }
@@ -208,20 +209,6 @@ fn any_request() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     )
 }
 
-fn cut<'a>(bytes: &'a [u8], sizes: &'a [usize]) -> Vec<&'a [u8]> {
-    let mut pieces = Vec::new();
-    let mut rest = bytes;
-    for size in sizes.iter().cycle() {
-        if rest.is_empty() {
-            break;
-        }
-        let (piece, after) = rest.split_at((*size).min(rest.len()));
-        pieces.push(piece);
-        rest = after;
-    }
-    pieces
-}
-
 proptest! {
     #[test]
     fn any_pipeline_reads_as_it_was_written_however_it_is_cut(
@@ -229,8 +216,8 @@ proptest! {
         sizes in prop::collection::vec(1_usize..40, 1..9),
     ) {
         let bytes: Vec<u8> = all.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
-        let seen = requests(cut(&bytes, &sizes));
-        prop_assert_eq!(&seen, &requests([&bytes[..]]));
+        let seen = requests(&cut(&bytes, &sizes));
+        prop_assert_eq!(&seen, &requests(&[&bytes]));
         let mut bodies: Vec<Vec<u8>> = Vec::new();
         for event in &seen {
             match event {
@@ -266,8 +253,8 @@ proptest! {
                 _ => { bytes.remove(place); }
             }
         }
-        let whole = requests([&bytes[..]]);
-        prop_assert_eq!(&requests(cut(&bytes, &sizes)), &whole);
-        prop_assert_eq!(&requests(bytes.chunks(1)), &whole);
+        let whole = requests(&[&bytes]);
+        prop_assert_eq!(&requests(&cut(&bytes, &sizes)), &whole);
+        prop_assert_eq!(&requests(&cut(&bytes, &[1])), &whole);
     }
 }

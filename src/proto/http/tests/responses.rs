@@ -17,20 +17,13 @@ fn responses(to_head: bool, pieces: &[&[u8]]) -> (Vec<Seen>, Result<bool, HttpEr
     let limits = HttpLimits::default();
     let mut codec = ResponseCodec::new(limits);
     codec.set_answers_head(to_head);
-    let seen = feed(&mut codec, &limits, pieces.iter().copied());
+    let seen = feed(&mut codec, &limits, pieces);
     let closed = codec.on_close();
     (seen, closed)
 }
 
-/// As [`responses`] of all bytes at once; asserts that every split gives the same.
 fn responses_at_every_split(to_head: bool, bytes: &[u8]) -> (Vec<Seen>, Result<bool, HttpError>) {
-    let whole = responses(to_head, &[bytes]);
-    for cut in 0..=bytes.len() {
-        assert_eq!(responses(to_head, &[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
-    }
-    let one_by_one: Vec<_> = bytes.chunks(1).collect();
-    assert_eq!(responses(to_head, &one_by_one), whole);
-    whole
+    at_every_cut(bytes, |pieces| responses(to_head, pieces))
 }
 
 #[test]
@@ -174,11 +167,11 @@ fn an_answer_to_head_has_no_body_and_the_next_may_have_one() {
     let mut codec = ResponseCodec::new(limits);
     codec.set_answers_head(true);
     let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
-    let seen = feed(&mut codec, &limits, [&bytes[..]]);
+    let seen = feed(&mut codec, &limits, &[&bytes[..]]);
     let head = Seen::Head("200 \"OK\" Http11 None [Content-Length=2]".to_owned());
     assert_eq!(seen, [head, Seen::End]);
     codec.set_answers_head(false);
-    let seen = feed(&mut codec, &limits, [&b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"[..]]);
+    let seen = feed(&mut codec, &limits, &[&b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"[..]]);
     assert_eq!(seen[1..], [Seen::Body(b"hi".to_vec()), Seen::End]);
 }
 

@@ -157,16 +157,9 @@ impl TestDesk {
         let revision = Revision { generation: 1, title, body, ..Revision::default() };
         Update::seal(Draft {
             dot: Dot { epoch: Epoch(8), seq: 1 },
-            clock: Hlc(1),
-            asked: 1,
             origin: "node2",
-            kind: Kind::Revision,
-            topic: "stories",
-            media_type: "text/plain",
-            alias: "",
-            parents: Vec::new(),
-            previous: Cid::ZERO,
             payload: &revision.encode().unwrap(),
+            ..Draft::sample(1)
         })
         .unwrap()
     }

@@ -221,11 +221,12 @@ struct LivePart<'a> {
 {%- endfor %}
 </ol>
 {%- endif %}
-<h3>Who is over a limit</h3>
+<h3 id="over">Who is over a limit</h3>
 {%- if over.is_empty() %}
 <p>Nobody since it started.</p>
 {%- else %}
-<div class="wide"><table><thead><tr><th scope="col">Limit</th><th scope="col">From</th>
+<div class="wide" role="region" aria-labelledby="over" tabindex="0"><table>
+<thead><tr><th scope="col">Limit</th><th scope="col">From</th>
 <th scope="col">Times</th></tr></thead><tbody>
 {%- for (limit, from, count) in over %}
 <tr><td>{{ limit }}</td><td>{{ from }}</td><td>{{ count }}</td></tr>
