@@ -31,6 +31,8 @@ pub(super) struct Board {
     pub(super) wheel: Wheel<Due>,
     /// To be visited.
     pub(super) ready: VecDeque<ConnId>,
+    /// When the connection that is visited, or was last, took its first event; by the fine clock.
+    pub(super) visit_ns: u64,
     /// To be flushed.
     pub(super) dirty: Vec<ConnId>,
     /// To be reaped.
@@ -50,6 +52,7 @@ impl Board {
             conns: Slots::new(),
             wheel: Wheel::new(now),
             ready: VecDeque::new(),
+            visit_ns: 0,
             dirty: Vec::new(),
             doomed: Vec::new(),
             stats: LoopStats::new(),

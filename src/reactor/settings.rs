@@ -21,11 +21,16 @@ pub struct Settings {
     pub input_bytes_max: usize,
     /// Events that one connection may take in one turn.
     pub events_per_turn: u32,
+    /// After so long in one turn, a connection takes no further event: many events are cheap, but
+    /// some are dear. It is looked at behind the first events and behind every eighth.
+    pub visit_ms: u64,
     /// Connections that one listener accepts in one turn.
     pub accepts_per_turn: u32,
     /// Connections that one turn looks at; the others keep their order. Timers and the pool's
     /// results wait for no more than these.
     pub visits_per_turn: usize,
+    /// After so long in one turn, no further connection is looked at.
+    pub visits_ms: u64,
     /// Bytes written to one connection in one turn.
     pub flush_bytes: usize,
     /// A closing connection is dropped when it made no progress for this long.
@@ -77,8 +82,10 @@ impl Default for Settings {
             read_bytes: 64 << 10,
             input_bytes_max: 64 << 10,
             events_per_turn: 256,
+            visit_ms: 4,
             accepts_per_turn: 64,
             visits_per_turn: 512,
+            visits_ms: 50,
             flush_bytes: 256 << 10,
             linger_ms: 5_000,
             close_ms_max: 60_000,

@@ -365,16 +365,25 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         self.core.board.rearm(id);
     }
 
-    /// Step 8: those ready at the start, up to `visits_per_turn`, one read and one feed each; the
-    /// rest of a long input goes to the tail of the queue.
+    /// Step 8: those ready at the start, up to `visits_per_turn` or for `visits_ms`, one read and
+    /// one feed each; the rest of a long input goes to the tail of the queue.
     fn visit_ready(&mut self, state: &mut S) -> u64 {
-        let board = &self.core.board;
+        let board = &mut self.core.board;
         let count = board.ready.len().min(board.settings.visits_per_turn);
-        for _ in 0..count {
+        board.visit_ns = 0;
+        let (mut first_ns, mut visited) = (0, 0);
+        while visited < count {
             let Some(id) = self.core.board.ready.pop_front() else { break };
             self.visit(id, state);
+            visited += 1;
+            let board = &self.core.board;
+            if first_ns == 0 {
+                first_ns = board.visit_ns;
+            } else if tick(board.visit_ns - first_ns) >= board.settings.visits_ms {
+                break;
+            }
         }
-        count as u64
+        visited as u64
     }
 
     /// Step 12.

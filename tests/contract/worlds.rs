@@ -10,7 +10,7 @@ use bellwether::reactor::{
     SimLoop, SimWorld,
 };
 
-use crate::bed::{Bed, Log, Script, Seen, Way, connect, go, pattern, secured};
+use crate::bed::{Bed, Cx, Log, Script, Seen, Way, connect, go, pattern, secured};
 
 fn serve(world: &SimWorld, host: &str, script: fn() -> Script) -> SimLoop<Log> {
     let mut node = SimLoop::new(world, host, Settings::default(), Log::default()).unwrap();
@@ -334,4 +334,59 @@ fn a_leftover_unix_socket_is_replaced_and_another_file_is_not() {
     assert_eq!(mode & 0o777, 0o600);
     assert!(listen(&file).is_err());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+}
+
+/// What is done for one byte by the servers of the next two tests: in virtual time nothing takes
+/// long within a turn, so only the system's loop shows what dear events do.
+fn work_for(cx: &Cx<'_>, ms: u64) {
+    let until_ns = cx.now_ns() + ms * 1_000_000;
+    while cx.now_ns() < until_ns {
+        std::hint::spin_loop();
+    }
+}
+
+#[test]
+fn a_protocol_takes_one_dear_event_a_turn() {
+    let settings = Settings { visit_ms: 2, ..Settings::default() };
+    let mut bed = Bed::with_settings(OsBackend::new().unwrap(), settings);
+    let (_, to) = bed.listen(|| {
+        Script::new("server").received(|cx, log, input| {
+            let mut taken = 0;
+            while !input.is_empty() && cx.more() {
+                work_for(cx, 2);
+                input.take(1);
+                taken += 1;
+                *log.number("taken") += 1;
+            }
+            assert!(taken <= 1, "{taken} in one turn");
+            Ok(())
+        })
+    });
+    bed.connect(&to, "client", Script::new("client").says(vec![1; 20]));
+    bed.until(|log| log.numbers.get("taken") == Some(&20));
+}
+
+#[test]
+fn dear_connections_share_a_turn() {
+    let settings = Settings { visits_ms: 2, ..Settings::default() };
+    let mut bed = Bed::with_settings(OsBackend::new().unwrap(), settings);
+    let (_, to) = bed.listen(|| {
+        Script::new("server").received(|cx, log, input| {
+            if !input.is_empty() && cx.more() {
+                work_for(cx, 2);
+                input.take_all();
+                *log.number("taken") += 1;
+                let turn = cx.stats().turns + 1;
+                let is_same = std::mem::replace(log.number("turn"), turn) == turn;
+                let beside = if is_same { *log.number("beside") + 1 } else { 1 };
+                *log.number("beside") = beside;
+                assert!(beside <= 2, "{beside} in one turn");
+            }
+            Ok(())
+        })
+    });
+    for _ in 0..10 {
+        bed.connect(&to, "client", Script::new("client").says("x"));
+    }
+    bed.until(|log| log.numbers.get("taken") == Some(&10));
 }

@@ -21,8 +21,9 @@ pub(super) const VARY: &str = "Accept, Accept-Encoding, Sec-Fetch-Dest";
 /// What a page depends on.
 const PAGE_VARY: &str = "Accept-Encoding, Cookie";
 const BYTES_MAX: usize = 8 << 20;
-/// A longer answer is printed for whoever asks, and not kept.
-const PRINT_BYTES_MAX: usize = 1 << 20;
+/// A longer answer is printed for whoever asks, and not kept. The page of a story of a megabyte, as
+/// long as one may be unless the operator says otherwise, takes a tenth of a second to make.
+const PRINT_BYTES_MAX: usize = 2 << 20;
 /// So many forms of one story are kept.
 const FORMS_MAX: usize = 16;
 /// What an entry costs beside its bytes.
