@@ -23,7 +23,7 @@ pub use error::{ArticleError, ArticleErrorKind};
 pub use field::Field;
 pub use groups::{is_group, newsgroups};
 pub use id::{MessageId, message_ids};
-pub use mime::{Content, Encoded, encode_body, wire_lines};
+pub use mime::{Coding, Content, Extent, wire_lines};
 pub use path::Path;
 pub use words::{decode_words, encode_words, guess_text};
 
@@ -150,11 +150,6 @@ impl Article {
     pub fn bytes(&self) -> usize {
         let fields = self.fields.iter().map(|field| field.name.len() + field.value.len() + 4);
         fields.sum::<usize>() + 2 + self.body.len()
-    }
-
-    /// How many lines its body has.
-    pub fn lines(&self) -> usize {
-        self.body.split_inclusive(|byte| *byte == b'\n').count()
     }
 
     /// The groups that it is for.

@@ -1,6 +1,6 @@
 //! Each command and its answer.
 
-use super::articles::{Absent, Spot, article, beside, by_id, locate, marks, show};
+use super::articles::{Absent, Spot, article, beside, by_id, locate, marks, outline, show};
 use super::fields::Field;
 use super::listing::{Each, Listing, Of};
 use super::{NntpConnection, Task};
@@ -264,7 +264,11 @@ impl NntpConnection {
             }
         };
         let id = usenet::message_id(&found.update);
-        let Some(article) = article(desk, &found.update)? else {
+        let article = match shown {
+            Shown::Head | Shown::Stat => outline(desk, &found.update)?.map(|outline| outline.head),
+            Shown::Article | Shown::Body => article(desk, &found.update)?,
+        };
+        let Some(article) = article else {
             let is_by_id = matches!(selected, Selected::Id(_));
             self.absent(cx, if is_by_id { Absent::Id } else { Absent::Number });
             return Ok(());
@@ -347,17 +351,17 @@ impl NntpConnection {
             Articles::Current => locate(desk, self.spot.as_ref(), Selected::Current)?,
             Articles::Id(id) => self.by_id(desk, id)?,
         };
-        let (found, article) = match found {
+        let (found, outline) = match found {
             Ok(found) => {
-                let article = article(desk, &found.update)?;
-                (found, article)
+                let outline = outline(desk, &found.update)?;
+                (found, outline)
             }
             Err(absent) => {
                 self.absent(cx, absent);
                 return Ok(());
             }
         };
-        let line = article.and_then(|article| each.line(found.number, &article));
+        let line = outline.and_then(|outline| each.line(found.number, &outline));
         self.outlet.put(cx, |out| {
             put_reply(out, reply.0, reply.1);
             if let Some(line) = line {

@@ -4,6 +4,9 @@
 //!
 //! Commands are answered in their order. One that takes several turns (a long list, a password, a
 //! write on its way to the disk) holds those behind it back: the connection is not read meanwhile.
+//!
+//! The tests of a whole connection are in `tests.rs`; they share the simulated node of
+//! `http/tests`.
 
 mod articles;
 mod capabilities;
@@ -25,7 +28,7 @@ use crate::reactor::{Ctx, Lost, Outcome, Protocol, TlsServer};
 use articles::Spot;
 use guest::{Guest, SignIn};
 use held::Held;
-use listing::Listing;
+use listing::{Listing, Share};
 use outlet::Outlet;
 use posting::{Receiving, Settling};
 
@@ -33,6 +36,9 @@ pub use figures::Figures;
 
 /// Pieces of a long answer that are written in one turn.
 const PIECES_PER_TURN: usize = 4;
+/// Bytes that are read and written for them in one turn; what goes past them is the last. Articles
+/// are up to `limits.story_bytes` large each.
+const TURN_BYTES: usize = 512 << 10;
 
 /// What a connection is at.
 #[derive(Debug)]
@@ -184,12 +190,16 @@ impl NntpConnection {
         let Task::Listing(mut listing) = std::mem::replace(&mut self.task, Task::Free) else {
             return;
         };
+        let mut share = Share::new(TURN_BYTES);
         for _ in 0..PIECES_PER_TURN {
             if cx.transport().is_full() {
                 self.task = Task::Listing(listing);
                 return;
             }
-            match listing.pour(cx, desk, &mut self.outlet) {
+            if share.is_used() {
+                break;
+            }
+            match listing.pour(cx, desk, &mut self.outlet, &mut share) {
                 Ok(true) => return cx.transport().set_idle(Some(self.idle_ms)),
                 Ok(false) => {}
                 Err(error) => {

@@ -21,7 +21,7 @@ pub(super) use groups::{group_of, section_of};
 pub(super) use names::{find, message_id};
 pub(super) use outgoing::Outgoing;
 pub(super) use post::{Posting, post};
-pub(super) use print::{article_of, withdrawn_groups};
+pub(super) use print::{Outline, article_of, outline_of, withdrawn_groups};
 pub(super) use take::{Took, feeder};
 pub(super) use transit::Transit;
 

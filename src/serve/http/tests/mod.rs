@@ -11,6 +11,8 @@ mod merges;
 mod news;
 mod pages;
 mod panel;
+#[path = "../../nntp/tests.rs"]
+mod nntp;
 #[path = "../../pb/tests.rs"]
 mod pb;
 mod search;
