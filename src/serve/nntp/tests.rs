@@ -38,6 +38,10 @@ impl Bench {
             progress.place = next;
         }
     }
+
+    fn under_way(&self) -> u64 {
+        self.node.state.tally.body_bytes
+    }
 }
 
 const LARGE: usize = 256 << 10;
@@ -74,4 +78,70 @@ fn a_list_of_large_articles_takes_many_turns() {
     let (sizes, article) = sizes.split_once("\r\n.\r\n220 ").unwrap();
     let article = article.split_once("\r\n").unwrap().1.strip_suffix(".\r\n").unwrap();
     assert!(sizes.ends_with(&format!("\r\n1 {}", article.len())), "{sizes}");
+}
+
+const HEAD: &str = "From: a@b.example\r\nNewsgroups: world\r\nSubject: Rain\r\n";
+
+/// The head of an article that is fed.
+fn fed(id: &str) -> String {
+    let date = "Date: 1 Jan 2026 00:00:00 +0000";
+    format!("Path: there!not-for-mail\r\nMessage-ID: {id}\r\n{date}\r\n{HEAD}")
+}
+
+#[test]
+fn an_article_that_trickles_in_is_answered_400_and_cut() {
+    let mut bench = Bench::new();
+    bench.put_text("/v1/stories/first?section=world", "x").is(201);
+    for (command, head, [asked, taken]) in [
+        ("POST", HEAD.to_owned(), ["340 ", "240 "]),
+        ("IHAVE <a@there.example>", fed("<a@there.example>"), ["335 ", "235 "]),
+        ("TAKETHIS <b@there.example>", fed("<b@there.example>"), ["", "239 "]),
+    ] {
+        let [slow, silent, steady] = [0, 1, 2].map(|_| bench.newsreader());
+        assert!(bench.says(slow, &[command]).starts_with(asked));
+        bench.send(slow, &head);
+        bench.run(5_000);
+        // Who is asked for an article has not begun to be slow.
+        bench.says(silent, &[command]);
+        assert!(bench.says(steady, &[command]).starts_with(asked));
+        bench.send(steady, format!("{head}\r\n"));
+        for _ in 0..15 {
+            bench.run(1_000);
+            bench.send(slow, "x");
+            bench.send(steady, "A line of some length.\r\n".repeat(60));
+        }
+        let said = bench.take(slow);
+        assert_eq!(said, "400 an article has 1024 bytes a second at least after 10000 ms\r\n");
+        assert!(bench.is_closed(slow) && !bench.is_closed(silent), "{command}");
+        assert!(bench.under_way() > 15 * 1024, "of the steady one alone");
+        let said = bench.says(steady, &["."]);
+        assert!(said.starts_with(taken), "{command}: {said}");
+        assert_eq!(bench.under_way(), 0);
+    }
+    assert_eq!(bench.node.reactor.stats().lost_for(Lost::Slow), 3);
+}
+
+#[test]
+fn articles_under_way_have_one_bound_together() {
+    let mut bench = Bench::new();
+    bench.put_text("/v1/stories/first?section=world", "x").is(201);
+    bench.node.state.config.limits.bodies_bytes = 2_000;
+    let text = "A line of some length.\r\n".repeat(60);
+    let [one, other] = [0, 1].map(|_| bench.newsreader());
+    bench.says(one, &["IHAVE <b@there.example>"]);
+    bench.send(one, format!("{}\r\n{text}", fed("<b@there.example>")));
+    bench.run(50);
+    let under_way = bench.under_way();
+    assert!(under_way > 1_300);
+    let said = bench.says(other, &["POST", HEAD, &text, "."]);
+    assert!(said.contains("\r\n441 too much is posted here now"), "{said}");
+    let offered = format!("{}\r\n{text}.", fed("<a@there.example>"));
+    let said = bench.says(other, &["IHAVE <a@there.example>", &offered]);
+    assert!(said.starts_with("335 ") && said.contains("\r\n436 too much comes"), "{said}");
+    let said = bench.says(other, &["TAKETHIS <a@there.example>", &offered, "DATE"]);
+    assert_eq!(said, "400 too much comes here now, come again\r\n");
+    assert!(bench.is_closed(other));
+    assert_eq!(bench.under_way(), under_way);
+    assert!(bench.says(one, &["."]).starts_with("235 "));
+    assert_eq!(bench.under_way(), 0);
 }

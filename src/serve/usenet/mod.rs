@@ -9,6 +9,7 @@
 //! they came, with nothing changed but the Path.
 
 mod groups;
+mod intake;
 mod judge;
 mod names;
 mod outgoing;
@@ -18,6 +19,7 @@ mod take;
 mod transit;
 
 pub(super) use groups::{group_of, section_of};
+pub(super) use intake::Intake;
 pub(super) use names::{find, message_id};
 pub(super) use outgoing::Outgoing;
 pub(super) use post::{Posting, post};
