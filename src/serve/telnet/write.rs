@@ -96,7 +96,7 @@ impl Write {
                 None => format!("A story {title} is here already: edit it, or take another title."),
             });
         }
-        let body = Body::new("", at.desk.config().limits.story_bytes);
+        let body = Body::new(at.desk.config().limits.story_bytes);
         Ok(Self::new(What::New, Stage::Headline, title, body))
     }
 
@@ -113,8 +113,11 @@ impl Write {
         let Some(text) = text.filter(|_| is_textual(update.media_type())) else {
             return Err(format!("{title} is no text: {}.", update.media_type()));
         };
-        let body = Body::new(text, at.desk.config().limits.story_bytes);
-        Ok(Self {
+        let body = Body::of(text, at.desk.config().limits.story_bytes)?;
+        if !has_room(at.desk, body.memory()) {
+            return Err("This node has no room for more text now: try again soon.".to_owned());
+        }
+        let mut write = Self {
             base: Some(head.cid),
             headline: revision.headline.to_owned(),
             section: revision.section.to_owned(),
@@ -122,7 +125,9 @@ impl Write {
             located: revision.located,
             media_type: update.media_type().to_owned(),
             ..Self::new(What::Edit, Stage::Headline, title.to_owned(), body)
-        })
+        };
+        write.count(at.desk);
+        Ok(write)
     }
 
     /// The withdrawal of a story that stands; else what to tell.
@@ -134,7 +139,7 @@ impl Write {
         standing(at.desk, &title)?;
         let stage = if reason.is_empty() { Stage::Reason } else { Stage::Sure };
         let reason = reason.to_owned();
-        Ok(Self { reason, ..Self::new(What::Withdrawal, stage, title, Body::new("", 0)) })
+        Ok(Self { reason, ..Self::new(What::Withdrawal, stage, title, Body::new(0)) })
     }
 
     pub(super) fn prompt(&self) -> String {
@@ -234,8 +239,7 @@ impl Write {
     }
 
     fn on_text<D: Desk>(&mut self, at: &mut At<'_, '_, D>, line: &str, shows_old: bool) -> Next {
-        let used = at.desk.tally().body_bytes + line.len() as u64;
-        if used > at.desk.config().limits.bodies_bytes {
+        if !has_room(at.desk, Body::memory_of_line(line.len())) {
             at.say("Not taken: this node has no room for more text now. Try again soon.");
             return Next::Ask;
         }
@@ -416,7 +420,7 @@ impl Write {
 
     /// Has the node count what the text takes now.
     fn count<D: Desk>(&mut self, desk: &mut D) {
-        let bytes = self.body.bytes() as u64;
+        let bytes = self.body.memory() as u64;
         let tally = desk.tally();
         tally.body_bytes = tally.body_bytes + bytes - self.counted;
         self.counted = bytes;
@@ -425,6 +429,11 @@ impl Write {
     pub(super) fn forget<D: Desk>(&mut self, desk: &mut D) {
         desk.tally().body_bytes -= std::mem::take(&mut self.counted);
     }
+}
+
+/// Whether the node may hold so many bytes more of what is under way.
+fn has_room<D: Desk>(desk: &mut D, bytes: usize) -> bool {
+    desk.tally().body_bytes + bytes as u64 <= desk.config().limits.bodies_bytes
 }
 
 /// What a problem says, with each field that is wrong.
