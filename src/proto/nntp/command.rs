@@ -1,7 +1,8 @@
 //! Commands out of lines and back, all of them: readers', feeders', and the older ones.
 
 use super::argument::number;
-use super::{CommandError, CommandFault, MessageId, NumberRange, When, Wildmat, is_group_name};
+use super::{CommandError, CommandFault, MessageId, NumberRange, When, is_group_name};
+use crate::base::Wildmat;
 use std::fmt;
 
 /// The longest command line, in bytes, without its CRLF (RFC 3977, 3.1).

@@ -4,10 +4,11 @@ use super::articles::{Absent, Spot, article, beside, by_id, locate, marks, outli
 use super::fields::Field;
 use super::listing::{Each, Listing, Of};
 use super::{NntpConnection, Task};
+use crate::base::Wildmat;
 use crate::news;
 use crate::proto::nntp::{
     Articles, Command, CommandError, CommandFault, Inflate, List, MessageId, NumberRange, Selected,
-    Shown, Wildmat, put_end, put_line, put_reply,
+    Shown, put_end, put_line, put_reply,
 };
 use crate::reactor::Ctx;
 use crate::serve::Desk;

@@ -4,8 +4,9 @@
 use super::articles::{marks, outline, visible};
 use super::fields::{Field, overview};
 use super::outlet::Outlet;
+use crate::base::Wildmat;
 use crate::news::{self, Group, Numbered};
-use crate::proto::nntp::{Wildmat, put_end, put_line, put_reply};
+use crate::proto::nntp::{put_end, put_line, put_reply};
 use crate::reactor::Ctx;
 use crate::serve::Desk;
 use crate::serve::usenet::{self, Outline};

@@ -4,7 +4,7 @@
 use super::body::{Body, Typed};
 use super::show;
 use super::talk::{At, Next};
-use super::user::standing;
+use super::user::{standing, standing_head, unreadable};
 use crate::accounts::Scope;
 use crate::news::{self, Conflict, Located, Revision, is_textual};
 use crate::serve::Desk;
@@ -103,12 +103,8 @@ impl Write {
     /// A change of a story as it stands now; else what to tell.
     pub(super) fn edit<D: Desk>(at: &mut At<'_, '_, D>, title: &str) -> Result<Self, String> {
         at.user.who_may(at.desk, Scope::Write)?;
-        let story = standing(at.desk, title)?;
-        let gone = || format!("{title} can't be read here now: try another node.");
-        let head = story.head().ok_or_else(gone)?;
-        let update = at.desk.store().by_cid(head.cid).map_err(|error| show::broken(&error))?;
-        let update = update.filter(|update| !update.is_erased()).ok_or_else(gone)?;
-        let revision = Revision::decode(update.payload()).map_err(|_| gone())?;
+        let (_, update) = standing_head(at.desk, title)?;
+        let revision = Revision::decode(update.payload()).map_err(|_| unreadable(title))?;
         let text = std::str::from_utf8(revision.body).ok();
         let Some(text) = text.filter(|_| is_textual(update.media_type())) else {
             return Err(format!("{title} is no text: {}.", update.media_type()));
@@ -118,7 +114,7 @@ impl Write {
             return Err("This node has no room for more text now: try again soon.".to_owned());
         }
         let mut write = Self {
-            base: Some(head.cid),
+            base: Some(update.cid()),
             headline: revision.headline.to_owned(),
             section: revision.section.to_owned(),
             language: revision.language.to_owned(),

@@ -2,9 +2,9 @@
 
 use super::names::message_id;
 use super::print::{article_of, cancels_of, lock};
+use crate::base::Wildmat;
 use crate::news;
 use crate::proto::article::{Article, Path};
-use crate::proto::nntp::Wildmat;
 use crate::serve::Desk;
 use crate::store::StoreError;
 use crate::update::{Kind, Update};
