@@ -3,7 +3,7 @@
 use super::cut::however_cut;
 use bellwether::base::{InBuf, Wildmat};
 use bellwether::proto::nntp::{
-    BlockEnd, ClientEvent, Command, CommandCodec, CommandError, Event, INFLATED_BYTES_MAX, Inflate,
+    BlockEnd, Command, CommandCodec, CommandError, Event, INFLATED_BYTES_MAX, Inflate,
     ReplyCodec, ReplyError, Stuffing,
 };
 
@@ -58,21 +58,12 @@ fn serve(pieces: &[&[u8]], block_bytes_max: usize) -> Vec<Said> {
     all
 }
 
-/// A client that asks for what is answered with blocks.
+/// What a feeder hears.
 fn ask(pieces: &[&[u8]]) -> Vec<Said> {
     let (mut codec, mut all) = (ReplyCodec::new(), Vec::new());
     each_piece(pieces, |input| {
-        while let Some(event) = codec.next(input) {
-            match event {
-                ClientEvent::Reply(reply) => {
-                    all.push(Said::Reply(reply.map(|reply| reply.code)));
-                    if reply.is_ok_and(|reply| (100..300).contains(&reply.code)) {
-                        codec.expect_block(100);
-                    }
-                }
-                ClientEvent::Bytes(bytes) => put_block(&mut all, bytes, None),
-                ClientEvent::End(end) => put_block(&mut all, &[], Some(end)),
-            }
+        while let Some(reply) = codec.next(input) {
+            all.push(Said::Reply(reply.map(|reply| reply.code)));
         }
     });
     all

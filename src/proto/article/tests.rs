@@ -25,7 +25,7 @@ fn an_article_is_read_and_printed_as_it_came() {
     assert_eq!(article.first("SUBJECT").unwrap(), b"A test,\r\n\tfolded");
     assert_eq!(article.unfolded("subject"), "A test, folded");
     assert_eq!(article.groups(), ["misc.test", "alt.x"]);
-    assert_eq!(article.message_id().unwrap().inner(), "a@example.com");
+    assert_eq!(article.message_id().unwrap().as_str(), "<a@example.com>");
     assert_eq!((Extent::of(&article.body).lines, article.missing(&[])), (2, None));
     let mut out = Vec::new();
     article.put(&mut out);

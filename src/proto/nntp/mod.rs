@@ -17,11 +17,11 @@ mod reply;
 mod tests;
 mod when;
 
-pub use argument::{MessageId, NumberRange, is_group_name};
-pub use block::{Block, BlockEnd, Part, Stuffing, put_end, put_line};
-pub use codec::{ClientEvent, CommandCodec, Event, ReplyCodec};
-pub use command::{Articles, COMMAND_BYTES_MAX, Command, HeadersFor, List, Selected, Shown};
+pub use argument::{MessageId, NumberRange};
+pub use block::{BlockEnd, Stuffing, put_end, put_line};
+pub use codec::{CommandCodec, Event, ReplyCodec};
+pub use command::{Articles, Command, List, Selected, Shown};
 pub use deflate::{Deflate, DeflateError, INFLATED_BYTES_MAX, Inflate};
 pub use error::{CommandError, CommandFault};
-pub use reply::{REPLY_BYTES_MAX, Reply, ReplyError, put_reply};
+pub use reply::{Reply, ReplyError, put_reply};
 pub use when::When;

@@ -9,7 +9,7 @@ use super::usenet::Outgoing;
 use crate::base::{InBuf, Tick};
 use crate::config::FeedRules;
 use crate::herd::Feed;
-use crate::proto::nntp::{ClientEvent, ReplyCodec, Stuffing};
+use crate::proto::nntp::{ReplyCodec, Stuffing};
 use crate::reactor::{Class, Ctx, Lost, Outcome, Protocol};
 use crate::store::StoreError;
 use crate::update::{After, Cursor};
@@ -258,8 +258,7 @@ impl<D: FeedDesk> Protocol<D> for FeedConnection {
 
     fn received(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) -> Outcome {
         while cx.more() {
-            let Some(event) = self.codec.next(input) else { break };
-            let ClientEvent::Reply(reply) = event else { continue };
+            let Some(reply) = self.codec.next(input) else { break };
             let reply = reply?;
             let code = reply.code;
             let id = String::from_utf8_lossy(reply.first()).into_owned();

@@ -3,7 +3,7 @@
 use super::NntpConnection;
 use super::fields::OVERVIEW;
 use crate::accounts::Scope;
-use crate::proto::nntp::{HeadersFor, put_end, put_line, put_reply};
+use crate::proto::nntp::{put_end, put_line, put_reply};
 use crate::reactor::Ctx;
 use crate::serve::Desk;
 
@@ -92,7 +92,7 @@ impl NntpConnection {
     }
 
     /// Every header can be asked for, whatever the articles are named by.
-    pub(super) fn header_names<S>(&mut self, cx: &mut Ctx<'_, S>, _for: HeadersFor) {
+    pub(super) fn header_names<S>(&mut self, cx: &mut Ctx<'_, S>) {
         self.put_lines(cx, (215, "fields of HDR follow"), &[":", ":bytes", ":lines"]);
     }
 

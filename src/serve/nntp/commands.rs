@@ -389,10 +389,8 @@ impl NntpConnection {
             List::ActiveTimes(wildmat) => groups(Of::Times, "groups and times follow", wildmat),
             List::Newsgroups(wildmat) => groups(Of::Newsgroups, "descriptions follow", wildmat),
             List::OverviewFmt => return self.overview_format(cx),
-            List::Headers(of) => return self.header_names(cx, of),
-            List::DistribPats | List::Subscriptions | List::Other(_) => {
-                return self.outlet.reply(cx, 503, "there is no such list here");
-            }
+            List::Headers => return self.header_names(cx),
+            List::Other(_) => return self.outlet.reply(cx, 503, "there is no such list here"),
         };
         self.list(cx, desk, listing);
     }
