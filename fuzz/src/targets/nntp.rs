@@ -3,8 +3,8 @@
 use super::cut::however_cut;
 use bellwether::base::{InBuf, Wildmat};
 use bellwether::proto::nntp::{
-    BlockEnd, Command, CommandCodec, CommandError, Event, INFLATED_BYTES_MAX, Inflate,
-    ReplyCodec, ReplyError, Stuffing,
+    BlockEnd, Command, CommandCodec, CommandError, Event, INFLATED_BYTES_MAX, Inflate, ReplyCodec,
+    ReplyError, Stuffing,
 };
 
 /// What was read, the pieces of a block put together.

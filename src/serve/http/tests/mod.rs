@@ -9,10 +9,10 @@ mod feeds;
 mod forms;
 mod merges;
 mod news;
-mod pages;
-mod panel;
 #[path = "../../nntp/tests.rs"]
 mod nntp;
+mod pages;
+mod panel;
 #[path = "../../pb/tests.rs"]
 mod pb;
 mod search;
