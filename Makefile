@@ -122,7 +122,7 @@ deps: $(T)/.deps-test $(T)/.deps-venv $(T)/.deps-npm ## install what tests and b
 
 $(T)/.deps-test: tests/deps.sh
 	tests/deps.sh chromium curl expect git innd ip iptables node npm nsenter openssl promtool \
-	    slrnpull strace systemd-socket-activate telnet testssl tin venv
+	    slrn slrnpull strace systemd-socket-activate telnet testssl tin venv
 	@mkdir -p $(T) && touch $@
 
 $(T)/.deps-bench: tests/deps.sh
