@@ -108,6 +108,11 @@ impl NntpConnection {
                 self.outlet.flush(cx);
                 cx.transport().close();
             }
+            Command::AuthUser(_) | Command::AuthPass(_) | Command::AuthOther(_)
+                if self.outlet.is_compressed() =>
+            {
+                self.outlet.reply(cx, 502, "sign in before you compress");
+            }
             Command::AuthUser(name) => {
                 let (code, text) = self.guest.user(name);
                 self.outlet.reply(cx, code, text);
@@ -352,17 +357,21 @@ impl NntpConnection {
             Articles::Current => locate(desk, self.spot.as_ref(), Selected::Current)?,
             Articles::Id(id) => self.by_id(desk, id)?,
         };
-        let (found, outline) = match found {
-            Ok(found) => {
-                let outline = outline(desk, &found.update)?;
-                (found, outline)
-            }
+        let is_by_id = matches!(articles, Articles::Id(_));
+        let none = if is_by_id { Absent::Id } else { Absent::Current };
+        let line = match found {
+            Ok(found) => outline(desk, &found.update)?
+                .map(|outline| each.line(found.number, &outline))
+                .ok_or(none),
+            Err(absent) => Err(absent),
+        };
+        let line = match line {
+            Ok(line) => line,
             Err(absent) => {
                 self.absent(cx, absent);
                 return Ok(());
             }
         };
-        let line = outline.and_then(|outline| each.line(found.number, &outline));
         self.outlet.put(cx, |out| {
             put_reply(out, reply.0, reply.1);
             if let Some(line) = line {

@@ -26,6 +26,9 @@ impl NntpConnection {
                 self.codec.expect_block();
                 self.task = Task::Receiving(Intake::default());
             }
+            Err(Lacks::SignIn(_)) if self.outlet.is_compressed() => {
+                self.outlet.reply(cx, 440, "to post, sign in before you compress");
+            }
             Err(Lacks::SignIn(_)) if self.guest.is_safe() => {
                 self.guest.forget();
                 self.outlet.reply(cx, 480, "sign in to post");

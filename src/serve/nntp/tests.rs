@@ -1,7 +1,10 @@
 //! Newsreaders and feeders of a node in a simulated world, beside its HTTP.
 
 use super::*;
+use crate::accounts::Token;
 use crate::news::{self, Progress};
+use crate::proto::article::{cancel_key, cancel_lock};
+use crate::proto::nntp::{Deflate, Inflate};
 use crate::serve::nntp::NntpConnection;
 use crate::store::Place;
 
@@ -144,4 +147,63 @@ fn articles_under_way_have_one_bound_together() {
     assert_eq!(bench.under_way(), under_way);
     assert!(bench.says(one, &["."]).starts_with("235 "));
     assert_eq!(bench.under_way(), 0);
+}
+
+impl Bench {
+    /// A newsreader of someone who may write, no more.
+    fn writer(&mut self) -> usize {
+        self.token("bob", "read,write", 7);
+        let no = self.newsreader();
+        let token = Token::of([7; 32]);
+        let pass = format!("AUTHINFO PASS {}", token.text());
+        let said = self.says(no, &["AUTHINFO USER bob", &pass]);
+        assert_eq!(said, "381 and the password?\r\n281 welcome\r\n");
+        no
+    }
+}
+
+#[test]
+fn who_locked_what_they_posted_cancels_it_by_its_key_and_nobody_else() {
+    let mut bench = Bench::closed();
+    let token = bench.token("ann", "read,write", 8);
+    bench.put("/v1/stories/first?section=world", &token, "x").is(201);
+    let no = bench.writer();
+    let id = "<locked@there.example>";
+    let key = cancel_key(b"bob's", id);
+    let lock = format!("Message-ID: {id}\r\nCancel-Lock: {}", cancel_lock(&key).unwrap());
+    let said = bench.says(no, &["POST", &format!("{HEAD}{lock}"), "", "It rains.", "."]);
+    assert!(said.contains("\r\n240 "), "{said}");
+    let said = bench.says(no, &[&format!("HEAD {id}")]);
+    assert!(said.contains(&format!("\r\n{}\r\n", &lock[lock.find("Cancel").unwrap()..])), "{said}");
+    let cancel = |key: &str| format!("{HEAD}Control: cancel {id}\r\nCancel-Key: {key}\r\n");
+    let forged = cancel_key(b"guess", id);
+    let said = bench.says(no, &["POST", &cancel(&forged), "It does not rain.", "."]);
+    assert!(said.contains("\r\n441 no key of the article"), "{said}");
+    let said = bench.says(no, &["POST", &cancel(&key), "It does not rain.", "."]);
+    assert!(said.contains("\r\n240 "), "{said}");
+    assert!(bench.says(no, &[&format!("STAT {id}")]).starts_with("430 "));
+}
+
+#[test]
+fn nobody_signs_in_while_what_is_said_is_compressed() {
+    let mut bench = Bench::closed();
+    let no = bench.newsreader();
+    let has = |said: &str, line: &str| said.contains(&format!("\r\n{line}\r\n"));
+    assert!(has(&bench.says(no, &["CAPABILITIES"]), "AUTHINFO USER"));
+    assert!(bench.says(no, &["MODE READER"]).starts_with("200 "));
+    assert!(bench.says(no, &["COMPRESS DEFLATE"]).starts_with("206 "));
+    let said = "CAPABILITIES\r\nAUTHINFO USER bob\r\nAUTHINFO PASS x\r\nAUTHINFO SASL PLAIN\r\n\
+        MODE READER\r\nPOST\r\nSTARTTLS\r\n";
+    let (mut squeezed, mut input) = (Vec::new(), InBuf::new(1 << 16));
+    Deflate::new().deflate(said.as_bytes(), &mut squeezed);
+    bench.send(no, squeezed);
+    bench.run(100);
+    input.push(&std::mem::take(&mut bench.node.state.clients[no].bytes));
+    let mut inflate = Inflate::new();
+    inflate.inflate(&mut input).unwrap();
+    let said = String::from_utf8(inflate.plain().take_all().to_vec()).unwrap();
+    assert!(has(&said, "AUTHINFO") && !has(&said, "POST"), "{said}");
+    let (_, rest) = said.split_once("\r\n.\r\n").unwrap();
+    let codes: Vec<&str> = rest.lines().map(|line| &line[..3]).collect();
+    assert_eq!(codes, ["502", "502", "502", "201", "440", "580"], "{said}");
 }

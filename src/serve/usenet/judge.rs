@@ -160,7 +160,10 @@ fn judge_control<D: Desk>(desk: &D, arrived: &Arrived) -> Result<Judged, Problem
     let mut wire = Vec::new();
     arrived.article.put(&mut wire);
     let article = (&arrived.message_id[..], &wire[..]);
-    let offer = Offer::cancel((&title, &reason), article, durability(desk), &arrived.writer())?;
+    let mut writer = arrived.writer();
+    // Who may cancel is decided above: the key of an article is as good as the scope.
+    writer.scopes.withdraw = true;
+    let offer = Offer::cancel((&title, &reason), article, durability(desk), &writer)?;
     Ok(Judged::Offer(Box::new(offer)))
 }
 

@@ -38,7 +38,7 @@ impl Outgoing {
         }
         let mut article = article_of(desk, update)?;
         if let Some(article) = &mut article {
-            lock(article, &self.secret);
+            lock(article, update.origin(), &self.secret);
         }
         Ok(article.into_iter().collect())
     }

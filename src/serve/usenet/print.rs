@@ -232,18 +232,32 @@ fn is_address(text: &str) -> bool {
 }
 
 /// What an article that this node hands on says beside what every reader sees: its lock, and the
-/// key of what it supersedes.
-pub(super) fn lock(article: &mut Article, secret: &[u8]) {
+/// key of what it supersedes. `origin` is the node at which the update was made: where that node
+/// injected the article, ours come behind those of who posted it (RFC 8315, 3.1); what another
+/// site has locked is handed on as it is.
+pub(super) fn lock(article: &mut Article, origin: &str, secret: &[u8]) {
+    let is_injected = article.unfolded("injection-info") == Path::identity(origin);
     let is_locked = article.first("cancel-lock").is_some();
-    let id = article.message_id().filter(|id| !is_locked && is_own(id.as_str()));
+    let is_ours = is_injected || !is_locked;
+    let id = article.message_id().filter(|id| is_ours && is_own(id.as_str()));
     let Some(id) = id else { return };
     if let Some(lock) = cancel_lock(&cancel_key(secret, id.as_str())) {
-        article.set("Cancel-Lock", lock);
+        add(article, "Cancel-Lock", &lock);
     }
     if let Some(superseded) = article.first("supersedes") {
         let superseded = String::from_utf8_lossy(superseded.trim_ascii()).into_owned();
-        article.set("Cancel-Key", cancel_key(secret, &superseded));
+        add(article, "Cancel-Key", &cancel_key(secret, &superseded));
     }
+}
+
+/// Puts an element behind those that a field has, on a line of its own.
+fn add(article: &mut Article, name: &str, element: &str) {
+    let mut value = article.first(name).map(<[u8]>::to_vec).unwrap_or_default();
+    if !value.is_empty() {
+        value.extend_from_slice(b"\r\n ");
+    }
+    value.extend_from_slice(element.as_bytes());
+    article.set(name, value);
 }
 
 /// The groups of a story that is withdrawn, for the head of its cancel.
@@ -317,5 +331,44 @@ fn cancel<D: Desk>(
             Field::new("Content-Transfer-Encoding", coding.name()),
         ],
         body: coding.encode(reason.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::article::is_unlocked;
+
+    #[test]
+    fn our_lock_is_added_to_that_of_who_posted_here_and_to_nobody_elses() {
+        let id = "<p0@bellwether.invalid>";
+        let theirs = cancel_lock(&cancel_key(b"theirs", id)).unwrap();
+        let article = |injected: &str, lock: &str| {
+            let mut article = Article::default();
+            article.set("Message-ID", id);
+            article.set("Injection-Info", injected);
+            article.set("Supersedes", "<old@b>");
+            if !lock.is_empty() {
+                article.set("Cancel-Lock", lock);
+                article.set("Cancel-Key", "sha256:x");
+            }
+            super::lock(&mut article, "Hill 1", b"ours");
+            article
+        };
+        let opens = |article: &Article, secret: &[u8]| {
+            let lock = article.first("cancel-lock").unwrap_or_default();
+            is_unlocked(lock, cancel_key(secret, id).as_bytes())
+        };
+        let posted = article("Hill-1", &theirs);
+        assert!(opens(&posted, b"ours") && opens(&posted, b"theirs"));
+        let keys = posted.unfolded("cancel-key");
+        assert_eq!(keys, format!("sha256:x {}", cancel_key(b"ours", "<old@b>")));
+        let mut bytes = Vec::new();
+        posted.put(&mut bytes);
+        assert_eq!(Article::parse(&bytes), Ok(posted));
+        let elsewhere = article("other.example", &theirs);
+        assert!(!opens(&elsewhere, b"ours") && opens(&elsewhere, b"theirs"));
+        assert_eq!(elsewhere.unfolded("cancel-key"), "sha256:x");
+        assert!(opens(&article("other.example", ""), b"ours"), "it had none");
     }
 }
