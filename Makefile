@@ -120,7 +120,7 @@ clean: ## remove what was built and installed (not the herd's data in herd-data/
 
 deps: $(T)/.deps-test $(T)/.deps-venv $(T)/.deps-npm ## install what tests and benches need
 
-$(T)/.deps-test: tests/deps.sh
+$(T)/.deps-test: tests/deps.sh Makefile
 	tests/deps.sh chromium curl expect git innd ip iptables node npm nsenter openssl promtool \
 	    slrn slrnpull strace systemd-socket-activate telnet testssl tin venv
 	@mkdir -p $(T) && touch $@
