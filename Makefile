@@ -120,9 +120,9 @@ clean: ## remove what was built and installed (not the herd's data in herd-data/
 
 deps: $(T)/.deps-test $(T)/.deps-venv $(T)/.deps-npm ## install what tests and benches need
 
-$(T)/.deps-test: tests/deps.sh
+$(T)/.deps-test: tests/deps.sh Makefile
 	tests/deps.sh chromium curl expect git innd ip iptables node npm nsenter openssl promtool \
-	    slrnpull strace systemd-socket-activate telnet testssl tin venv
+	    slrn slrnpull strace systemd-socket-activate telnet testssl tin venv
 	@mkdir -p $(T) && touch $@
 
 $(T)/.deps-bench: tests/deps.sh

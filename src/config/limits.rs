@@ -83,7 +83,7 @@ limits! {
     story_bytes: usize = 1024 * 1024, KIB, 16 * MIB;
     /// The body of an update on a topic.
     update_bytes: usize = 16 * 1024 * 1024, KIB, 16 * MIB;
-    /// What is kept in memory of the bodies of all HTTP requests under way.
+    /// What is kept in memory of all request bodies, messages, articles and typed texts under way.
     bodies_bytes: u64 = 256 * MIB, 16 * MIB, 1024 * 1024 * MIB;
     /// How long a newsreader may be silent.
     nntp_idle_ms: u64 = 600_000, 100, DAY_MS;
@@ -99,9 +99,9 @@ limits! {
     pb_unanswered_updates: usize = 64, 1, 65_536;
     /// How long an HTTP request's head may take.
     head_ms: u64 = 10_000, 100, HOUR_MS;
-    /// How long a request's body may come slower than `body_bytes_per_s`.
+    /// How long a request's body, a message or an article may come slower than `body_bytes_per_s`.
     body_grace_ms: u64 = 10_000, 100, HOUR_MS;
-    /// How fast a request's body must come after that.
+    /// How fast they must come after that.
     body_bytes_per_s: u64 = 1024, 1, 1024 * MIB;
     /// How long a TLS handshake may take.
     handshake_ms: u64 = 10_000, 100, 600_000;

@@ -1,12 +1,11 @@
 //! A configuration out of its file: each section in turn, then what must hold between them.
 
 use super::document::{Document, Section};
-use super::values::wildmat_fault;
 use super::{
     ClosePolicy, Config, ConfigError, Durability, FeedRules, Limits, Listen, Peer, PeerKind,
     Service, logs, retention,
 };
-use crate::base::{ClientEndpoint, ServerEndpoint};
+use crate::base::{ClientEndpoint, ServerEndpoint, Wildmat};
 use crate::update::{ORIGIN_BYTES_MAX, PublicKey};
 use std::path::PathBuf;
 
@@ -242,10 +241,14 @@ fn peer_kind(section: &Section<'_>) -> Result<PeerKind, ConfigError> {
 
 fn wildmat(section: &Section<'_>, key: &'static str) -> Result<Option<String>, ConfigError> {
     let Some(text) = section.text(key)? else { return Ok(None) };
-    match wildmat_fault(text) {
-        Some(fault) => Err(section.error(key, format!("{text:?} {fault}"))),
-        None => Ok(Some(text.to_owned())),
-    }
+    // A space may stand in a pattern for headers, in none for names of groups.
+    let fault = Wildmat::parse(text).err().map(|error| error.offset).or(text.find(' '));
+    let Some(offset) = fault else { return Ok(Some(text.to_owned())) };
+    let what = format!(
+        "{text:?} is no wildmat at byte {offset}: write group names with * and ?, with commas \
+         between them"
+    );
+    Err(section.error(key, what))
 }
 
 fn peer_key(

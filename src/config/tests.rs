@@ -250,13 +250,18 @@ fn wrong_values_are_named_with_what_is_expected() {
         ),
         (
             "[[peer]]\nname = \"B\"\nendpoint = \"unix:b\"\nkind = \"nntp\"\noffer = \"a,!\"",
-            "herd.toml:7: peer.offer: \"a,!\" has an empty pattern: write group names with * and \
-             ?, with commas between them",
+            "herd.toml:7: peer.offer: \"a,!\" is no wildmat at byte 3: write group names with * \
+             and ?, with commas between them",
         ),
         (
             "[[peer]]\nname = \"B\"\nendpoint = \"unix:b\"\nkind = \"nntp\"\naccept = \"[a]\"",
-            "herd.toml:7: peer.accept: \"[a]\" is no wildmat: of signs it has only * ? ! and \
-             commas",
+            "herd.toml:7: peer.accept: \"[a]\" is no wildmat at byte 0: write group names with \
+             * and ?, with commas between them",
+        ),
+        (
+            "[[peer]]\nname = \"B\"\nendpoint = \"unix:b\"\nkind = \"nntp\"\noffer = \"a, b\"",
+            "herd.toml:7: peer.offer: \"a, b\" is no wildmat at byte 2: write group names with * \
+             and ?, with commas between them",
         ),
         (
             "[[peer]]\nname = \"B C\"\nendpoint = \"tcp:127.0.0.1:1\"",

@@ -242,18 +242,6 @@ impl Default for FeedRules {
     }
 }
 
-/// Why a text is no wildmat, if it is none: an empty pattern, or a sign that RFC 3977 keeps out.
-pub(super) fn wildmat_fault(text: &str) -> Option<&'static str> {
-    let bare = |pattern: &'_ str| pattern.strip_prefix('!').unwrap_or(pattern).is_empty();
-    if text.split(',').any(bare) {
-        Some("has an empty pattern: write group names with * and ?, with commas between them")
-    } else if text.contains(['[', ']', '\\', ' ']) {
-        Some("is no wildmat: of signs it has only * ? ! and commas")
-    } else {
-        None
-    }
-}
-
 impl PeerKind {
     /// Its word in a configuration.
     pub fn name(&self) -> &'static str {

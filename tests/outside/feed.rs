@@ -2,7 +2,8 @@
 //! cancels included; and what a feeder is told, by hand.
 
 use crate::harness::{Node, Port, Setup, await_that, scratch};
-use crate::inn::{self, Inn, code, greeted};
+use crate::inn::{self, Inn};
+use crate::nntp::Talk;
 use crate::speech::now_s;
 use bellwether::proto::article::{cancel_key, cancel_lock, put_date};
 use serde_json::{Value, json};
@@ -220,8 +221,8 @@ fn alone() -> (Node, Port) {
 #[test]
 fn a_stream_is_answered_in_order_and_what_was_taken_survives_the_power() {
     let (mut node, port) = alone();
-    let mut talk = greeted(port.number);
-    assert_eq!(code(&talk.ask_crlf("MODE STREAM")), 203);
+    let mut talk = Talk::open(&port);
+    talk.expect(203, "MODE STREAM");
     let mut stream = String::new();
     for n in 0..100 {
         let id = format!("s{n}");
@@ -231,15 +232,15 @@ fn a_stream_is_answered_in_order_and_what_was_taken_survives_the_power() {
     talk.send(&stream);
     for n in 0..100 {
         let id = id_of(&format!("s{n}"));
-        assert_eq!(talk.text().trim_end(), format!("238 {id}"));
-        assert_eq!(talk.text().trim_end(), format!("239 {id}"));
+        assert_eq!(talk.line(), format!("238 {id}"));
+        assert_eq!(talk.line(), format!("239 {id}"));
     }
     node.kill9();
     node.restart();
-    let mut talk = greeted(port.number);
+    let mut talk = Talk::open(&port);
     for n in 0..100 {
         let id = id_of(&format!("s{n}"));
-        assert_eq!(talk.ask_crlf(&format!("CHECK {id}")), format!("438 {id}"));
+        assert_eq!(talk.ask(&format!("CHECK {id}")), format!("438 {id}"));
         let shown = node.http.get(&path(&title(&format!("s{n}")))).expect(200);
         assert_eq!(shown.json()["body"], json!(body(&format!("s{n}"))));
     }
@@ -248,7 +249,7 @@ fn a_stream_is_answered_in_order_and_what_was_taken_survives_the_power() {
 #[test]
 fn what_is_no_article_or_no_business_of_ours_is_refused_and_the_stream_goes_on() {
     let (node, port) = alone();
-    let mut talk = greeted(port.number);
+    let mut talk = Talk::open(&port);
     let take =
         |id: &str, text: &str| format!("TAKETHIS {id}\r\n{}.", text.replace("\r\n.", "\r\n.."));
     let whole = article("x", "");
@@ -263,42 +264,34 @@ fn what_is_no_article_or_no_business_of_ours_is_refused_and_the_stream_goes_on()
         (whole.replace("\r\n\r\n", "\r\n\r\nlone \r CR\r\n"), "alone"),
     ];
     for (text, why) in &table {
-        let answer = talk.ask_crlf(&take("<x@client.example>", text));
+        let answer = talk.ask(&take("<x@client.example>", text));
         assert!(answer.starts_with("439 <x@client.example>"), "{why}: {answer}");
         assert!(answer.contains(why), "{why}: {answer}");
     }
     let large = format!("{whole}{}", "0123456789\r\n".repeat(120_000));
-    let answer = talk.ask_crlf(&take("<x@client.example>", &large));
+    let answer = talk.ask(&take("<x@client.example>", &large));
     assert!(answer.starts_with("439 ") && answer.contains("too large"), "{answer}");
-    let answer = talk.ask_crlf(&take("malformed", &whole));
+    let answer = talk.ask(&take("malformed", &whole));
     assert!(answer.starts_with("439 "), "{answer}");
-    let answer = talk.ask_crlf(&take("<x@client.example>", &whole));
-    assert_eq!(answer.trim_end(), "239 <x@client.example>");
-    let answer = talk.ask_crlf(&take("<x@client.example>", &whole));
+    let answer = talk.ask(&take("<x@client.example>", &whole));
+    assert_eq!(answer, "239 <x@client.example>");
+    let answer = talk.ask(&take("<x@client.example>", &whole));
     assert!(answer.starts_with("439 "), "{answer}");
-    assert_eq!(code(&talk.ask_crlf("IHAVE <x@client.example>")), 435);
-    assert_eq!(code(&talk.ask_crlf("IHAVE <z@client.example>")), 335);
-    let answer = talk.ask_crlf(&format!("{}.", article("z", "").replace("\r\n.", "\r\n..")));
-    assert_eq!(code(&answer), 235);
+    talk.expect(435, "IHAVE <x@client.example>");
+    talk.expect(335, "IHAVE <z@client.example>");
+    talk.expect(235, &format!("{}.", article("z", "").replace("\r\n.", "\r\n..")));
     assert_eq!(node.http.get(&path(&title("z"))).expect(200).json()["body"], json!(body("z")));
     // Edits and replies: what supersedes another is of its story, what answers it is its own.
     let edit = article("x2", "Supersedes: <x@client.example>\r\n");
-    assert_eq!(code(&talk.ask_crlf(&take(&id_of("x2"), &edit))), 239);
+    talk.expect(239, &take(&id_of("x2"), &edit));
     let reply = article("re", "References: <x@client.example>\r\n");
-    assert_eq!(code(&talk.ask_crlf(&take(&id_of("re"), &reply))), 239);
+    talk.expect(239, &take(&id_of("re"), &reply));
     let story: Value = node.http.get(&path(&title("x"))).json();
     assert_eq!((&story["body"], &story["generation"]), (&json!(body("x2")), &json!(2)));
-    let got = greeted_article(port.number, &id_of("re"));
-    assert!(got.contains("\r\nReferences: <x@client.example>\r\n"), "{got}");
+    let got = Talk::open(&port).list(220, &format!("ARTICLE {}", id_of("re")));
+    assert!(got.iter().any(|line| line == "References: <x@client.example>"), "{got:?}");
     let stranger = edit.replace("ann@example.com", "bob@example.com").replace("x2@", "x3@");
-    assert_eq!(code(&talk.ask_crlf(&take(&id_of("x3"), &stranger))), 239);
+    talk.expect(239, &take(&id_of("x3"), &stranger));
     assert_eq!(node.http.get(&path(&title("x"))).json()["generation"], json!(2));
     node.http.get(&path(&title("x3"))).expect(200);
-}
-
-/// An article as a reader gets it.
-fn greeted_article(port: u16, id: &str) -> String {
-    let mut talk = greeted(port);
-    assert_eq!(code(&talk.ask_crlf(&format!("ARTICLE {id}"))), 220);
-    talk.block()
 }

@@ -2,7 +2,7 @@
 //! with it, and `innfeed`, which it starts, for what it sends.
 
 use crate::harness::{Port, Process, await_that, scratch};
-use crate::speech::Talk;
+use crate::nntp::Talk;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -163,29 +163,26 @@ impl Inn {
 
     /// A conversation with it, behind its greeting.
     pub(crate) fn talk(&self) -> Talk {
-        greeted(self.port.number)
+        Talk::with(self.port.number)
     }
 
     /// Hands an article over by IHAVE, which must be taken.
     pub(crate) fn hand(&self, id: &str, article: &str) {
         let mut talk = self.talk();
-        assert_eq!(code(&talk.ask_crlf(&format!("IHAVE {id}"))), 335, "{id}");
-        let answer = talk.ask_crlf(&format!("{}.", article.replace("\r\n.", "\r\n..")));
-        assert_eq!(code(&answer), 235, "{id}: {answer}");
+        talk.expect(335, &format!("IHAVE {id}"));
+        talk.expect(235, &format!("{}.", article.replace("\r\n.", "\r\n..")));
     }
 
     /// True when it has the article of this Message-ID.
     pub(crate) fn has(&self, id: &str) -> bool {
-        code(&self.talk().ask_crlf(&format!("STAT {id}"))) == 223
+        self.talk().ask(&format!("STAT {id}")).starts_with("223 ")
     }
 
     /// The article of this Message-ID, which it must have, as its readers get it.
     pub(crate) fn article(&self, id: &str) -> String {
         let mut talk = self.talk();
-        assert_eq!(code(&talk.ask_crlf("MODE READER")) / 10, 20);
-        let answer = talk.ask_crlf(&format!("ARTICLE {id}"));
-        assert_eq!(code(&answer), 220, "{id}: {answer}");
-        talk.block()
+        talk.expect(200, "MODE READER");
+        talk.list(220, &format!("ARTICLE {id}")).join("\r\n") + "\r\n"
     }
 
     /// What `innfeed` and `innd` wrote down, for who looks into a failure.
@@ -222,37 +219,4 @@ fn innfeed_conf(peers: &[(&str, u16)]) -> String {
             .expect("a String takes all");
     }
     text
-}
-
-/// A conversation with a news server on this port, behind its greeting.
-pub(crate) fn greeted(port: u16) -> Talk {
-    let mut talk = Talk::open(port);
-    let greeting = talk.text();
-    assert!(greeting.starts_with("20"), "{greeting}");
-    talk
-}
-
-/// The code of an answer.
-pub(crate) fn code(answer: &str) -> u16 {
-    answer.get(..3).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("{answer:?}"))
-}
-
-impl Talk {
-    /// Says a line that ends with CRLF: the line that is answered, without its end.
-    pub(crate) fn ask_crlf(&mut self, line: &str) -> String {
-        self.send(format!("{line}\r\n")).text().trim_end().to_owned()
-    }
-
-    /// A block up to its end, dots taken out.
-    pub(crate) fn block(&mut self) -> String {
-        let mut block = String::new();
-        loop {
-            let line = String::from_utf8_lossy(&self.line()).into_owned();
-            if line == ".\r\n" {
-                return block;
-            }
-            assert!(!line.is_empty(), "the block ends early: {block}");
-            block.push_str(line.strip_prefix('.').unwrap_or(&line));
-        }
-    }
 }

@@ -50,18 +50,23 @@ pub(crate) struct Talk {
 impl Talk {
     /// Connects and reads the greeting.
     pub(crate) fn open(port: &Port) -> Self {
-        let mut talk = Self { socket: BufReader::new(connect(port.number)) };
+        Self::with(port.number)
+    }
+
+    /// The same with whatever news server is at a port.
+    pub(crate) fn with(port: u16) -> Self {
+        let mut talk = Self { socket: BufReader::new(connect(port)) };
         let greeting = talk.line();
         assert!(greeting.starts_with("200 "), "{greeting}");
         talk
     }
 
-    fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.socket.get_mut().write_all(bytes.as_ref()).expect("the node takes the bytes");
     }
 
     /// The next line, without its end.
-    fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = Vec::new();
         self.socket.read_until(b'\n', &mut line).expect("a line, in time");
         let line = String::from_utf8(line).expect("UTF-8");
@@ -76,7 +81,7 @@ impl Talk {
 
     /// A command whose answer has this code; the line.
     #[track_caller]
-    fn expect(&mut self, code: u16, command: &str) -> String {
+    pub(crate) fn expect(&mut self, code: u16, command: &str) -> String {
         let line = self.ask(command);
         assert!(line.starts_with(&format!("{code} ")), "{command}: {line}");
         line

@@ -50,6 +50,11 @@ impl Person {
         self.step("send", text)
     }
 
+    /// The program ends.
+    pub(crate) fn ends(&mut self) {
+        self.step("end", "");
+    }
+
     /// Types a line at the prompt.
     pub(crate) fn asks(&mut self, line: &str) -> &mut Self {
         self.sees("> ").types(&format!("{line}\r"))
@@ -119,7 +124,7 @@ fn a_day_at_the_console(name: &str, size: &[&str]) {
     ann.asks("who").sees("node2").sees("ann");
     ann.sees("> ");
     herd.nodes[0].stop();
-    ann.sees("This node is about to stop").step("end", "");
+    ann.sees("This node is about to stop").ends();
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Netnews articles: what came is handed on as it came, and what is printed is read.
 
 use bellwether::proto::article::{
-    Article, LINE_BYTES_MAX, MessageId, Path, decode_words, encode_body, encode_words, is_unlocked,
-    message_ids, parse_date, put_date, wire_lines,
+    Article, Coding, Extent, LINE_BYTES_MAX, MessageId, Path, decode_words, encode_words,
+    is_unlocked, message_ids, parse_date, put_date, wire_lines,
 };
 
 /// An article, whole.
@@ -35,15 +35,17 @@ fn look_at_body(article: &Article) {
     if is_text {
         assert!(std::str::from_utf8(&content.body).is_ok(), "text is UTF-8");
     }
-    let coded = encode_body(&content.body, is_text);
-    for line in coded.body.split(|byte| *byte == b'\n') {
+    let coding = Coding::of(&content.body, is_text);
+    let coded = coding.encode(&content.body);
+    assert_eq!(coding.extent(&content.body), Extent::of(&coded));
+    for line in coded.split(|byte| *byte == b'\n') {
         assert!(line.len() <= LINE_BYTES_MAX + 1, "a line of {} bytes", line.len());
     }
     let mut printed = Article::default();
     let charset = if is_text { "; charset=UTF-8" } else { "" };
     printed.set("Content-Type", format!("{}{charset}", content.media_type));
-    printed.set("Content-Transfer-Encoding", coded.coding);
-    printed.body = coded.body;
+    printed.set("Content-Transfer-Encoding", coding.name());
+    printed.body = coded;
     if !content.media_type.starts_with("multipart/") {
         let read = printed.content();
         assert_eq!(wire_lines(&read.body), wire_lines(&content.body), "another body is read");

@@ -397,3 +397,28 @@ fn a_disk_that_fails_lets_nobody_believe_that_an_article_is_safe() {
     let heard = world.say(&script);
     assert!(heard.contains("\r\n235 "), "{heard}");
 }
+
+/// How many turns a node needs to see that none of 32 stories with this body is for a server.
+fn turns_to_look_through(body: &[u8]) -> u64 {
+    let mut world = World::new(Theirs { refuses: true, ..Theirs::default() });
+    for n in 0..32 {
+        let title = format!("s{n}");
+        let (title, section) = (&title[..], "secret");
+        let revision = Revision { generation: 1, title, section, body, ..Revision::default() };
+        world.put(Kind::Revision, "", &revision.encode().unwrap());
+        world.run(50);
+    }
+    world.theirs.state.refuses = false;
+    let before = world.node.reactor.stats().turns;
+    world.run(10_000);
+    assert!(world.theirs.state.asked.is_empty());
+    assert!(world.node.state.fed(0).unwrap().is_some(), "all was looked through");
+    world.node.reactor.stats().turns - before
+}
+
+#[test]
+fn large_stories_are_looked_through_in_many_turns() {
+    let [few, many] = [1, 256 << 10].map(|bytes| turns_to_look_through(&vec![b'x'; bytes]));
+    // Two of them are a turn's share.
+    assert!(many >= few + 12, "{many} turns, and {few}");
+}

@@ -18,7 +18,7 @@ pub enum ArticleErrorKind {
     NoBody,
     /// Its head has more bytes than [`HEAD_BYTES_MAX`](super::HEAD_BYTES_MAX).
     LongHead,
-    /// Its head has more fields than [`FIELDS_MAX`](super::FIELDS_MAX).
+    /// Its head has more than 256 fields.
     ManyFields,
     /// A line of its head that is neither `name: value` nor goes on with the line before.
     Malformed,

@@ -8,7 +8,7 @@ pub fn is_group(name: &str) -> bool {
 }
 
 /// The groups of a Newsgroups field, in order, each once; what is no name is left out.
-pub fn newsgroups(value: &[u8]) -> Vec<&str> {
+pub(super) fn newsgroups(value: &[u8]) -> Vec<&str> {
     let mut groups = Vec::new();
     for name in value.split(|byte| *byte == b',') {
         let name = std::str::from_utf8(name.trim_ascii()).unwrap_or_default();

@@ -27,11 +27,6 @@ impl<'a> MessageId<'a> {
     pub fn as_str(&self) -> &'a str {
         self.0
     }
-
-    /// Without them.
-    pub fn inner(&self) -> &'a str {
-        &self.0[1..self.0.len() - 1]
-    }
 }
 
 impl fmt::Debug for MessageId<'_> {

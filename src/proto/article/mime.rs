@@ -22,13 +22,33 @@ pub struct Content {
     pub body: Vec<u8>,
 }
 
-/// A body as it is carried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Encoded {
-    /// The Content-Transfer-Encoding: `8bit`, `quoted-printable` or `base64`.
-    pub coding: &'static str,
-    /// Lines that end with CRLF, none of them too long.
-    pub body: Vec<u8>,
+/// How a body is carried: its Content-Transfer-Encoding. Whichever it is, the body becomes lines
+/// that end with CRLF, none of them too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// Text as it is.
+    EightBit,
+    /// Text with lines that are too long, or with what no line may hold.
+    QuotedPrintable,
+    /// Bytes that are no text.
+    Base64,
+}
+
+/// How large a body is that is carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Its bytes, line ends included.
+    pub bytes: usize,
+    /// Its lines.
+    pub lines: usize,
+}
+
+impl Extent {
+    /// Of a body whose lines end with CRLF.
+    pub fn of(body: &[u8]) -> Self {
+        let lines = body.split_inclusive(|byte| *byte == b'\n').count();
+        Self { bytes: body.len(), lines }
+    }
 }
 
 /// A Content-Type: its essence in lower case, and what of its parameters matters here.
@@ -199,36 +219,73 @@ fn decode_base64(body: &[u8]) -> Vec<u8> {
     FORGIVING.decode(&coded[..whole]).unwrap_or_default()
 }
 
-/// A body as lines that may be carried: text (with LF line ends) as it is where its lines are short
-/// enough, else as quoted-printable; what is no text as base64.
-pub fn encode_body(body: &[u8], is_text: bool) -> Encoded {
-    let is_text = is_text && std::str::from_utf8(body).is_ok();
-    if !is_text {
-        return Encoded { coding: "base64", body: encode_base64(body) };
+impl Coding {
+    /// What a body needs: text with LF line ends, or bytes.
+    pub fn of(body: &[u8], is_text: bool) -> Self {
+        let is_good = |line: &[u8]| {
+            line.len() <= LINE_BYTES_MAX && !line.iter().any(|byte| matches!(byte, 0 | b'\r'))
+        };
+        if !is_text || std::str::from_utf8(body).is_err() {
+            Self::Base64
+        } else if text_lines(body).all(is_good) {
+            Self::EightBit
+        } else {
+            Self::QuotedPrintable
+        }
     }
-    let lines = wire_lines(body);
-    let mut longest = lines.split(|byte| *byte == b'\n').map(<[u8]>::len);
-    if longest.all(|bytes| bytes <= LINE_BYTES_MAX + 1) && field::stray(&lines).is_none() {
-        return Encoded { coding: "8bit", body: lines };
+
+    /// As the field has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EightBit => "8bit",
+            Self::QuotedPrintable => "quoted-printable",
+            Self::Base64 => "base64",
+        }
     }
-    let mut coded = Vec::with_capacity(lines.len() + lines.len() / 8);
-    qp::encode(&lines, &mut coded);
-    Encoded { coding: "quoted-printable", body: coded }
+
+    /// A body as it is carried.
+    pub fn encode(self, body: &[u8]) -> Vec<u8> {
+        match self {
+            Self::EightBit => wire_lines(body),
+            Self::QuotedPrintable => {
+                let mut coded = Vec::with_capacity(body.len() + body.len() / 8);
+                qp::encode(&wire_lines(body), &mut coded);
+                coded
+            }
+            Self::Base64 => encode_base64(body),
+        }
+    }
+
+    /// How large that is; found without making it, where that can be.
+    pub fn extent(self, body: &[u8]) -> Extent {
+        match self {
+            Self::EightBit => text_lines(body).fold(Extent::default(), |all, line| Extent {
+                bytes: all.bytes + line.len() + 2,
+                lines: all.lines + 1,
+            }),
+            Self::QuotedPrintable => Extent::of(&self.encode(body)),
+            Self::Base64 => {
+                let characters = body.len().div_ceil(3) * 4;
+                let lines = characters.div_ceil(BASE64_LINE);
+                Extent { bytes: characters + 2 * lines, lines }
+            }
+        }
+    }
+}
+
+/// The lines of a text, without their LF or CRLF.
+fn text_lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    body.split_inclusive(|byte| *byte == b'\n').map(|line| match line.strip_suffix(b"\n") {
+        Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
+        None => line,
+    })
 }
 
 /// A text with LF line ends as it stands in an article: CRLF line ends, and one at the end.
 pub fn wire_lines(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() + body.len() / 32 + 2);
-    for line in body.split_inclusive(|byte| *byte == b'\n') {
-        match line.strip_suffix(b"\n") {
-            Some(line) => {
-                out.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
-                out.extend_from_slice(b"\r\n");
-            }
-            None => out.extend_from_slice(line),
-        }
-    }
-    if !out.is_empty() && !out.ends_with(b"\r\n") {
+    for line in text_lines(body) {
+        out.extend_from_slice(line);
         out.extend_from_slice(b"\r\n");
     }
     out

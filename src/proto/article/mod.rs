@@ -21,16 +21,16 @@ pub use cancel::{cancel_key, cancel_lock, is_unlocked};
 pub use date::{parse_date, put_date};
 pub use error::{ArticleError, ArticleErrorKind};
 pub use field::Field;
-pub use groups::{is_group, newsgroups};
+pub use groups::is_group;
 pub use id::{MessageId, message_ids};
-pub use mime::{Content, Encoded, encode_body, wire_lines};
+pub use mime::{Coding, Content, Extent, wire_lines};
 pub use path::Path;
-pub use words::{decode_words, encode_words, guess_text};
+pub use words::{decode_words, encode_words};
 
 /// No head is longer, in bytes with its line ends.
 pub const HEAD_BYTES_MAX: usize = 32 << 10;
 /// No head has more fields.
-pub const FIELDS_MAX: usize = 256;
+const FIELDS_MAX: usize = 256;
 /// No line of what is printed here is longer, in bytes without its end (RFC 5536, 2.2).
 pub const LINE_BYTES_MAX: usize = 998;
 
@@ -152,14 +152,9 @@ impl Article {
         fields.sum::<usize>() + 2 + self.body.len()
     }
 
-    /// How many lines its body has.
-    pub fn lines(&self) -> usize {
-        self.body.split_inclusive(|byte| *byte == b'\n').count()
-    }
-
     /// The groups that it is for.
     pub fn groups(&self) -> Vec<&str> {
-        self.first("newsgroups").map(newsgroups).unwrap_or_default()
+        self.first("newsgroups").map(groups::newsgroups).unwrap_or_default()
     }
 
     /// Where it has been.

@@ -25,8 +25,8 @@ fn an_article_is_read_and_printed_as_it_came() {
     assert_eq!(article.first("SUBJECT").unwrap(), b"A test,\r\n\tfolded");
     assert_eq!(article.unfolded("subject"), "A test, folded");
     assert_eq!(article.groups(), ["misc.test", "alt.x"]);
-    assert_eq!(article.message_id().unwrap().inner(), "a@example.com");
-    assert_eq!((article.lines(), article.missing(&[])), (2, None));
+    assert_eq!(article.message_id().unwrap().as_str(), "<a@example.com>");
+    assert_eq!((Extent::of(&article.body).lines, article.missing(&[])), (2, None));
     let mut out = Vec::new();
     article.put(&mut out);
     assert_eq!((out.len(), &out[..]), (article.bytes(), PLAIN.as_bytes()));
@@ -216,15 +216,16 @@ fn parts_within_parts_and_many_parts_are_not_looked_into_for_ever() {
 
 #[test]
 fn long_lines_and_bytes_that_are_no_text_are_coded() {
-    let short = encode_body("\u{e9}\n.\n".as_bytes(), true);
-    assert_eq!((short.coding, &short.body[..]), ("8bit", "\u{e9}\r\n.\r\n".as_bytes()));
-    let longest = encode_body(&[b'x'; LINE_BYTES_MAX], true);
-    assert_eq!(longest.coding, "8bit");
-    let long = encode_body(&[b'x'; LINE_BYTES_MAX + 1], true);
-    assert_eq!(long.coding, "quoted-printable");
-    assert_eq!(encode_body(b"a\xff", true).coding, "base64");
-    assert_eq!(encode_body(b"a", false).coding, "base64");
-    assert_eq!(encode_body(b"a\rb\0", true).coding, "quoted-printable");
+    let short = "\u{e9}\n.\n".as_bytes();
+    assert_eq!(Coding::of(short, true), Coding::EightBit);
+    assert_eq!(Coding::EightBit.encode(short), "\u{e9}\r\n.\r\n".as_bytes());
+    assert_eq!(Coding::of(&[b'x'; LINE_BYTES_MAX], true), Coding::EightBit);
+    assert_eq!(Coding::of(&[b'x'; LINE_BYTES_MAX + 1], true), Coding::QuotedPrintable);
+    assert_eq!(Coding::of(b"a\xff", true), Coding::Base64);
+    assert_eq!(Coding::of(b"a", false), Coding::Base64);
+    for stray in [&b"a\rb"[..], b"a\0", b"a\r", b"a\r\r\n"] {
+        assert_eq!(Coding::of(stray, true), Coding::QuotedPrintable, "{}", stray.escape_ascii());
+    }
 }
 
 #[test]
@@ -297,22 +298,25 @@ proptest! {
         let mut text = lines.join("\n");
         text.extend(long.map(|length| "x".repeat(length)));
         text.push('\n');
-        let coded = encode_body(text.as_bytes(), true);
-        for line in coded.body.split(|byte| *byte == b'\n') {
+        let coding = Coding::of(text.as_bytes(), true);
+        let coded = coding.encode(text.as_bytes());
+        for line in coded.split(|byte| *byte == b'\n') {
             prop_assert!(line.len() <= LINE_BYTES_MAX + 1);
         }
+        prop_assert_eq!(coding.extent(text.as_bytes()), Extent::of(&coded));
         let head = format!(
             "Content-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: {}\r\n",
-            coded.coding
+            coding.name()
         );
-        prop_assert_eq!(with(&head, &coded.body).content(), content("text/plain", &text));
+        prop_assert_eq!(with(&head, &coded).content(), content("text/plain", &text));
     }
 
     #[test]
     fn bytes_come_back_as_base64(bytes: Vec<u8>) {
-        let coded = encode_body(&bytes, false);
+        let coded = Coding::Base64.encode(&bytes);
+        prop_assert_eq!(Coding::Base64.extent(&bytes), Extent::of(&coded));
         let head = "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n";
-        prop_assert_eq!(with(head, &coded.body).content().body, bytes);
+        prop_assert_eq!(with(head, &coded).content().body, bytes);
     }
 
     #[test]

@@ -23,7 +23,7 @@ const LINE_BYTES: usize = 76;
 
 /// Bytes of an unknown charset as text: UTF-8 if they can be, else Windows-1252, in which every
 /// byte is some character.
-pub fn guess_text(bytes: &[u8]) -> String {
+pub(super) fn guess_text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),

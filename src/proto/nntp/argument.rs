@@ -26,11 +26,6 @@ impl<'a> MessageId<'a> {
     pub fn as_str(self) -> &'a str {
         self.0
     }
-
-    /// Without its angle brackets.
-    pub fn inside(self) -> &'a str {
-        &self.0[1..self.0.len() - 1]
-    }
 }
 
 impl fmt::Display for MessageId<'_> {
@@ -84,7 +79,7 @@ pub(super) fn number(text: &str) -> Option<u64> {
 
 /// True for what may be the name of a group in a command (RFC 3977, 4.1): 1 to 460 bytes of UTF-8
 /// without white space, control characters, commas and the signs of wildmats.
-pub fn is_group_name(text: &str) -> bool {
+pub(super) fn is_group_name(text: &str) -> bool {
     let is_inner = |c: char| !c.is_whitespace() && !c.is_control() && !"!*,?[\\]".contains(c);
     (1..=GROUP_BYTES_MAX).contains(&text.len()) && text.chars().all(is_inner)
 }

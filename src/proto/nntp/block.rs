@@ -9,7 +9,7 @@ use crate::base::InBuf;
 /// A piece of a block under way. Where pieces begin and end depends on how the bytes came; what
 /// they are together does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part<'a> {
+pub(super) enum Part<'a> {
     /// Bytes of it, CRLFs included, without the dots that were put in. Never empty.
     Bytes(&'a [u8]),
     /// It is over.
@@ -42,7 +42,7 @@ enum Edge {
 
 /// Reads one block, however it is cut.
 #[derive(Clone, Debug)]
-pub struct Block {
+pub(super) struct Block {
     edge: Edge,
     /// How many bytes may still be given.
     room: usize,
@@ -51,12 +51,12 @@ pub struct Block {
 
 impl Block {
     /// A block of at most so many bytes, counted as they are given.
-    pub fn new(bytes_max: usize) -> Self {
+    pub(super) fn new(bytes_max: usize) -> Self {
         Self { edge: Edge::Line, room: bytes_max, is_too_large: false }
     }
 
     /// The next piece; `None` when more bytes are needed. Not to be called behind the end.
-    pub fn next<'a>(&mut self, input: &'a mut InBuf) -> Option<Part<'a>> {
+    pub(super) fn next<'a>(&mut self, input: &'a mut InBuf) -> Option<Part<'a>> {
         loop {
             let first = *input.data().first()?;
             match (self.edge, first) {

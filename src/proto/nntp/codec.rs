@@ -1,10 +1,9 @@
 //! A connection's bytes into events, at a server and at a client.
 
 use super::block::{Block, Part};
-use super::{
-    BlockEnd, COMMAND_BYTES_MAX, Command, CommandError, CommandFault, REPLY_BYTES_MAX, Reply,
-    ReplyError,
-};
+use super::command::COMMAND_BYTES_MAX;
+use super::reply::REPLY_BYTES_MAX;
+use super::{BlockEnd, Command, CommandError, CommandFault, Reply, ReplyError};
 use crate::base::InBuf;
 use crate::proto::line::{Line, LineCodec};
 use crate::proto::sniff::is_of_http;
@@ -14,7 +13,7 @@ use crate::proto::sniff::is_of_http;
 pub enum Event<'a> {
     /// A line that should be a command.
     Command(Result<Command<'a>, CommandError>),
-    /// Bytes of the block under way, as [`Part::Bytes`].
+    /// Bytes of the block under way, CRLFs included, without the dots put in. Never empty.
     Bytes(&'a [u8]),
     /// The block is over.
     End(BlockEnd),
@@ -89,27 +88,16 @@ fn announces_block(line: &[u8]) -> bool {
     ends && keyword.eq_ignore_ascii_case(b"TAKETHIS")
 }
 
-/// What a server sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientEvent<'a> {
-    /// A line that should be a reply.
-    Reply(Result<Reply<'a>, ReplyError>),
-    /// Bytes of the block under way, as [`Part::Bytes`].
-    Bytes(&'a [u8]),
-    /// The block is over.
-    End(BlockEnd),
-}
-
-/// Reads what a server sends: replies, and blocks behind those of which the client says so.
+/// Reads what a server sends to a feeder: replies of one line each. Nothing that a feeder says is
+/// answered by a block.
 #[derive(Debug)]
 pub struct ReplyCodec {
     lines: LineCodec,
-    block: Option<Block>,
 }
 
 impl Default for ReplyCodec {
     fn default() -> Self {
-        Self { lines: LineCodec::new(REPLY_BYTES_MAX), block: None }
+        Self { lines: LineCodec::new(REPLY_BYTES_MAX) }
     }
 }
 
@@ -119,25 +107,11 @@ impl ReplyCodec {
         Self::default()
     }
 
-    /// A block of at most so many bytes follows the reply that came last.
-    pub fn expect_block(&mut self, bytes_max: usize) {
-        self.block = Some(Block::new(bytes_max));
-    }
-
-    /// The next event; `None` when more bytes are needed.
-    pub fn next<'a>(&mut self, input: &'a mut InBuf) -> Option<ClientEvent<'a>> {
-        if let Some(block) = &mut self.block {
-            return Some(match block.next(input)? {
-                Part::Bytes(bytes) => ClientEvent::Bytes(bytes),
-                Part::End(end) => {
-                    self.block = None;
-                    ClientEvent::End(end)
-                }
-            });
-        }
-        Some(ClientEvent::Reply(match self.lines.next(input)? {
+    /// The next line, which should be a reply; `None` when more bytes are needed.
+    pub fn next<'a>(&mut self, input: &'a mut InBuf) -> Option<Result<Reply<'a>, ReplyError>> {
+        Some(match self.lines.next(input)? {
             Line::Whole(line) => Reply::parse(line),
             Line::TooLong(_) => Err(ReplyError::TooLong),
-        }))
+        })
     }
 }

@@ -1,11 +1,12 @@
 //! Commands out of lines and back, all of them: readers', feeders', and the older ones.
 
-use super::argument::number;
-use super::{CommandError, CommandFault, MessageId, NumberRange, When, Wildmat, is_group_name};
+use super::argument::{is_group_name, number};
+use super::{CommandError, CommandFault, MessageId, NumberRange, When};
+use crate::base::Wildmat;
 use std::fmt;
 
 /// The longest command line, in bytes, without its CRLF (RFC 3977, 3.1).
-pub const COMMAND_BYTES_MAX: usize = 510;
+pub(super) const COMMAND_BYTES_MAX: usize = 510;
 /// No keyword is longer, in bytes.
 const KEYWORD_BYTES_MAX: usize = 12;
 
@@ -44,17 +45,6 @@ pub enum Articles<'a> {
     Id(MessageId<'a>),
 }
 
-/// What LIST HEADERS is asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadersFor {
-    /// HDR with either.
-    Any,
-    /// HDR with a message-id.
-    Id,
-    /// HDR with a range.
-    Range,
-}
-
 /// What LIST lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List<'a> {
@@ -68,12 +58,8 @@ pub enum List<'a> {
     Counts(Wildmat<'a>),
     /// The fields of OVER.
     OverviewFmt,
-    /// What HDR may be asked for.
-    Headers(HeadersFor),
-    /// Which Distribution a group suggests.
-    DistribPats,
-    /// What newcomers may want to read (RFC 6048).
-    Subscriptions,
+    /// What HDR may be asked for: by MSGID or by RANGE, it is the same.
+    Headers,
     /// A list that RFC 3977 or 6048 knows, and we have not.
     Other(&'a str),
 }
@@ -279,11 +265,6 @@ impl<'a> Command<'a> {
         })?;
         Ok(Self::Xpat { field, articles, pattern })
     }
-
-    /// Appends the line, with its CRLF.
-    pub fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(format!("{self}\r\n").as_bytes());
-    }
 }
 
 impl<'a> List<'a> {
@@ -296,25 +277,21 @@ impl<'a> List<'a> {
             b"NEWSGROUPS" => Self::Newsgroups(words.wildmat_or_all()?),
             b"COUNTS" => Self::Counts(words.wildmat_or_all()?),
             b"OVERVIEW.FMT" => Self::OverviewFmt,
-            b"HEADERS" => Self::Headers(HeadersFor::read(words)?),
-            b"DISTRIB.PATS" => Self::DistribPats,
+            b"HEADERS" => Self::read_headers(words)?,
+            b"DISTRIB.PATS" | b"DISTRIBUTIONS" | b"MODERATORS" | b"MOTD" => Self::Other(keyword),
             b"SUBSCRIPTIONS" => {
-                words.next();
-                Self::Subscriptions
+                words.wildmat_or_all()?;
+                Self::Other(keyword)
             }
-            b"DISTRIBUTIONS" | b"MODERATORS" | b"MOTD" => Self::Other(keyword),
             _ => return Err(words.fault(CommandFault::Variant)),
         })
     }
-}
 
-impl HeadersFor {
-    fn read(words: &mut Words<'_>) -> Result<Self, CommandError> {
+    fn read_headers(words: &mut Words<'a>) -> Result<Self, CommandError> {
+        let is_one = |word: &str| ["MSGID", "RANGE"].iter().any(|is| word.eq_ignore_ascii_case(is));
         match words.next() {
-            None => Ok(Self::Any),
-            Some(word) if word.eq_ignore_ascii_case("MSGID") => Ok(Self::Id),
-            Some(word) if word.eq_ignore_ascii_case("RANGE") => Ok(Self::Range),
-            Some(_) => Err(words.fault(CommandFault::Variant)),
+            Some(word) if !is_one(word) => Err(words.fault(CommandFault::Variant)),
+            _ => Ok(Self::Headers),
         }
     }
 }
@@ -503,11 +480,7 @@ impl fmt::Display for List<'_> {
             Self::Newsgroups(groups) => write!(f, "NEWSGROUPS {groups}"),
             Self::Counts(groups) => write!(f, "COUNTS {groups}"),
             Self::OverviewFmt => f.write_str("OVERVIEW.FMT"),
-            Self::Headers(HeadersFor::Any) => f.write_str("HEADERS"),
-            Self::Headers(HeadersFor::Id) => f.write_str("HEADERS MSGID"),
-            Self::Headers(HeadersFor::Range) => f.write_str("HEADERS RANGE"),
-            Self::DistribPats => f.write_str("DISTRIB.PATS"),
-            Self::Subscriptions => f.write_str("SUBSCRIPTIONS"),
+            Self::Headers => f.write_str("HEADERS"),
             Self::Other(name) => f.write_str(name),
         }
     }

@@ -2,7 +2,7 @@
 //! DEFLATE (RFC 8054) and the older commands that newsreaders still send (RFC 2980).
 //!
 //! Owns the framing of command lines, replies and multi-line blocks, the grammar of commands and
-//! their arguments, wildmats, dot-stuffing, and the compression of a connection. Both directions: a
+//! their arguments, dot-stuffing, and the compression of a connection. Both directions: a
 //! server reads commands and writes replies, a feeder writes commands and reads replies. Never
 //! knows which groups there are, what an article says, what time it is or who asks.
 
@@ -16,14 +16,12 @@ mod reply;
 #[cfg(test)]
 mod tests;
 mod when;
-mod wildmat;
 
-pub use argument::{MessageId, NumberRange, is_group_name};
-pub use block::{Block, BlockEnd, Part, Stuffing, put_end, put_line};
-pub use codec::{ClientEvent, CommandCodec, Event, ReplyCodec};
-pub use command::{Articles, COMMAND_BYTES_MAX, Command, HeadersFor, List, Selected, Shown};
+pub use argument::{MessageId, NumberRange};
+pub use block::{BlockEnd, Stuffing, put_end, put_line};
+pub use codec::{CommandCodec, Event, ReplyCodec};
+pub use command::{Articles, Command, List, Selected, Shown};
 pub use deflate::{Deflate, DeflateError, INFLATED_BYTES_MAX, Inflate};
 pub use error::{CommandError, CommandFault};
-pub use reply::{REPLY_BYTES_MAX, Reply, ReplyError, put_reply};
+pub use reply::{Reply, ReplyError, put_reply};
 pub use when::When;
-pub use wildmat::{Wildmat, WildmatError};

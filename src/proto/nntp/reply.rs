@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The longest reply line, in bytes, without its CRLF (RFC 3977, 3.1).
-pub const REPLY_BYTES_MAX: usize = 510;
+pub(super) const REPLY_BYTES_MAX: usize = 510;
 
 /// A reply's line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -85,7 +85,7 @@ impl Charset {
 
 /// RFC 2066's talk about character sets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CharsetTalk {
+pub(super) struct CharsetTalk {
     /// We have asked, and have no answer.
     is_asking: bool,
     /// What was settled.
@@ -94,12 +94,12 @@ pub struct CharsetTalk {
 
 impl CharsetTalk {
     /// What both ends agreed on.
-    pub fn settled(self) -> Option<Charset> {
+    pub(super) fn settled(self) -> Option<Charset> {
         self.settled
     }
 
     /// The other end may be asked: which of ours it takes.
-    pub fn request(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn request(&mut self, out: &mut Vec<u8>) {
         if self.is_asking || self.settled.is_some() {
             return;
         }
@@ -113,7 +113,7 @@ impl CharsetTalk {
     }
 
     /// Takes what the other end says.
-    pub fn on_sub(&mut self, said: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn on_sub(&mut self, said: &[u8], out: &mut Vec<u8>) {
         match said.split_first() {
             Some((&ACCEPTED, name)) if self.is_asking => {
                 self.is_asking = false;

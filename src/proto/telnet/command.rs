@@ -9,7 +9,7 @@ pub(super) const SE: u8 = 240;
 
 /// What is said about an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// I will, or I do.
     Will,
     /// I will not.
@@ -22,7 +22,7 @@ pub enum Verb {
 
 impl Verb {
     /// Its byte.
-    pub fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Will => 251,
             Self::Wont => 252,
@@ -32,14 +32,14 @@ impl Verb {
     }
 
     /// The verb of a byte.
-    pub fn of(byte: u8) -> Option<Self> {
+    pub(crate) fn of(byte: u8) -> Option<Self> {
         [Self::Will, Self::Wont, Self::Do, Self::Dont].into_iter().find(|verb| verb.code() == byte)
     }
 }
 
 /// A command without an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// EOF (RFC 1184): the end of what is sent.
     EndOfFile,
     /// SUSP (RFC 1184): stop the job. There is none.
@@ -86,7 +86,7 @@ impl Command {
     ];
 
     /// Its byte.
-    pub fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::EndOfFile => 236,
             Self::Suspend => 237,
@@ -105,23 +105,23 @@ impl Command {
     }
 
     /// The command of a byte.
-    pub fn of(byte: u8) -> Option<Self> {
+    pub(crate) fn of(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|command| command.code() == byte)
     }
 }
 
 /// The options that this side speaks of.
-pub mod option {
+pub(crate) mod option {
     /// All eight bits of a byte (RFC 856).
-    pub const BINARY: u8 = 0;
+    pub(crate) const BINARY: u8 = 0;
     /// The sender of WILL echoes (RFC 857).
-    pub const ECHO: u8 = 1;
+    pub(crate) const ECHO: u8 = 1;
     /// No "go ahead" (RFC 858).
-    pub const SGA: u8 = 3;
+    pub(crate) const SGA: u8 = 3;
     /// What kind of terminal it is (RFC 1091).
-    pub const TTYPE: u8 = 24;
+    pub(crate) const TTYPE: u8 = 24;
     /// How large its window is (RFC 1073).
-    pub const NAWS: u8 = 31;
+    pub(crate) const NAWS: u8 = 31;
     /// Which character set is used (RFC 2066).
-    pub const CHARSET: u8 = 42;
+    pub(crate) const CHARSET: u8 = 42;
 }

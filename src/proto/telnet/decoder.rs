@@ -4,11 +4,11 @@
 use super::command::{Command, IAC, SB, SE, Verb};
 
 /// The longest subnegotiation that is listened to, in bytes; of a longer one nothing is.
-pub const SUB_BYTES_MAX: usize = 512;
+pub(crate) const SUB_BYTES_MAX: usize = 512;
 
 /// What a byte completes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wire {
+pub(crate) enum Wire {
     /// A byte of text.
     Byte(u8),
     /// A command.
@@ -31,7 +31,7 @@ enum State {
 
 /// Finds the commands among a connection's bytes.
 #[derive(Clone, Debug)]
-pub struct Decoder {
+pub(crate) struct Decoder {
     state: State,
     /// Of the subnegotiation under way, at most [`SUB_BYTES_MAX`] and one more.
     sub: Vec<u8>,
@@ -45,12 +45,12 @@ impl Default for Decoder {
 
 impl Decoder {
     /// At a connection's first byte.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { state: State::Text, sub: Vec::new() }
     }
 
     /// Takes a byte.
-    pub fn on_byte(&mut self, byte: u8) -> Option<Wire> {
+    pub(crate) fn on_byte(&mut self, byte: u8) -> Option<Wire> {
         match self.state {
             State::Text if byte == IAC => self.go(State::Iac),
             State::Text => Some(Wire::Byte(byte)),

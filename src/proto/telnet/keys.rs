@@ -68,7 +68,7 @@ enum State {
 
 /// Makes keys out of bytes.
 #[derive(Clone, Debug, Default)]
-pub struct Keys {
+pub(super) struct Keys {
     state: State,
     parameters: [u8; PARAMETER_BYTES_MAX],
     kept: u8,
@@ -79,13 +79,8 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// At a connection's first byte.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Takes a byte of text. A character whose bytes end early is none.
-    pub fn on_byte(&mut self, byte: u8, charset: Charset) -> Option<Key> {
+    pub(super) fn on_byte(&mut self, byte: u8, charset: Charset) -> Option<Key> {
         if !(0x80..0xc0).contains(&byte) {
             self.want = 0;
         }

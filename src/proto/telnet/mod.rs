@@ -21,12 +21,11 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
-pub use charset::{Charset, CharsetTalk};
-pub use command::{Command, Verb, option};
-pub use decoder::{Decoder, SUB_BYTES_MAX, Wire};
+pub use charset::Charset;
 pub use editor::{Edited, Editor, Look};
 pub use glyphs::{safe, width, wrap};
-pub use keys::{Key, Keys};
-pub use options::{Changed, Options, Side};
-pub use screen::Screen;
+pub use keys::Key;
 pub use terminal::{Event, Telnet, Window};
+
+#[cfg(test)]
+pub(crate) use decoder::{Decoder, Wire};

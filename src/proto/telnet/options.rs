@@ -6,7 +6,7 @@ use super::command::{IAC, Verb, option};
 
 /// Whose option it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub(super) enum Side {
     /// Ours: WILL from us, DO from them.
     Us,
     /// Theirs: WILL from them, DO from us.
@@ -27,13 +27,13 @@ enum State {
 
 /// An option is in force now, or no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Changed {
+pub(super) struct Changed {
     /// Whose.
-    pub side: Side,
+    pub(super) side: Side,
     /// Which.
-    pub option: u8,
+    pub(super) option: u8,
     /// It is in force.
-    pub is_on: bool,
+    pub(super) is_on: bool,
 }
 
 /// The options that are spoken of, each with what we take part in: ours, theirs.
@@ -51,30 +51,25 @@ const ANSWERS_MAX: u16 = 1000;
 
 /// How all options stand.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub(super) struct Options {
     states: [[State; 2]; KNOWN.len()],
     answers: u16,
 }
 
 impl Options {
-    /// None is in force.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// True while the option is in force on this side.
-    pub fn is_on(&self, side: Side, option: u8) -> bool {
+    pub(super) fn is_on(&self, side: Side, option: u8) -> bool {
         place(option).is_some_and(|at| self.states[at][side as usize] == State::Yes)
     }
 
     /// True while it is neither in force nor asked for: once it was asked for, it was refused.
-    pub fn is_refused(&self, side: Side, option: u8) -> bool {
+    pub(super) fn is_refused(&self, side: Side, option: u8) -> bool {
         place(option).is_some_and(|at| self.states[at][side as usize] == State::No)
     }
 
     /// Asks for an option of ours or theirs, or for its end; what is to be said goes to `out`.
     /// Nothing is said twice.
-    pub fn ask(&mut self, side: Side, option: u8, wish: bool, out: &mut Vec<u8>) {
+    pub(super) fn ask(&mut self, side: Side, option: u8, wish: bool, out: &mut Vec<u8>) {
         let Some(at) = place(option).filter(|at| takes_part(*at, side)) else { return };
         let state = &mut self.states[at][side as usize];
         let next = match (*state, wish) {
@@ -92,7 +87,7 @@ impl Options {
     }
 
     /// Takes what the other end says; the answer, if there is to be one, goes to `out`.
-    pub fn on_word(&mut self, verb: Verb, option: u8, out: &mut Vec<u8>) -> Option<Changed> {
+    pub(super) fn on_word(&mut self, verb: Verb, option: u8, out: &mut Vec<u8>) -> Option<Changed> {
         let (side, wish) = match verb {
             Verb::Will => (Side::Them, true),
             Verb::Wont => (Side::Them, false),

@@ -5,7 +5,7 @@ use super::glyphs::width;
 
 /// What stands behind the prompt, and where the cursor is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Screen {
+pub(super) struct Screen {
     shown: String,
     /// Columns between the start of what is shown and the cursor.
     at: usize,
@@ -13,17 +13,17 @@ pub struct Screen {
 
 impl Screen {
     /// Nothing is shown.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::default()
     }
 
     /// Nothing is shown any more: the cursor is elsewhere.
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         *self = Self::default();
     }
 
     /// Shows this, with the cursor so many columns behind its start.
-    pub fn show(&mut self, wanted: &str, at: usize, out: &mut String) {
+    pub(super) fn show(&mut self, wanted: &str, at: usize, out: &mut String) {
         let same = same_start(&self.shown, wanted);
         let from = columns(&wanted[..same]);
         if wanted.len() > same || self.shown.len() > same {

@@ -102,11 +102,6 @@ impl Telnet {
         self.options.is_on(Side::Us, option::ECHO)
     }
 
-    /// The other end has answered as one that speaks Telnet.
-    pub fn has_spoken(&self) -> bool {
-        self.has_spoken
-    }
-
     /// The window, 80 by 24 unless it is known.
     pub fn window(&self) -> Window {
         self.window

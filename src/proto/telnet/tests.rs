@@ -1,7 +1,8 @@
 //! The codec under every cut, the Q method under every word, lines under every key.
 
-use super::command::{IAC, SB, SE};
-use super::options::Side;
+use super::command::{Command, IAC, SB, SE, Verb, option};
+use super::decoder::SUB_BYTES_MAX;
+use super::options::{Options, Side};
 use super::*;
 use crate::base::InBuf;
 use proptest::prelude::*;
@@ -234,7 +235,7 @@ fn text_goes_in_the_characters_that_the_other_end_has() {
 fn what_is_not_known_is_refused_once_and_what_is_not_done_is_agreed_to_in_silence() {
     let answer = |verb, option| {
         let mut out = Vec::new();
-        Options::new().on_word(Verb::of(verb).unwrap(), option, &mut out);
+        Options::default().on_word(Verb::of(verb).unwrap(), option, &mut out);
         out
     };
     for option in [5, 32, 39, 255] {
@@ -287,7 +288,7 @@ fn words(bytes: &[u8]) -> Vec<(Verb, u8)> {
 #[test]
 fn no_negotiation_goes_on_for_ever_with_any_peer() {
     for peer in [Peer::Agrees, Peer::Refuses, Peer::Contradicts, Peer::Echoes, Peer::Both] {
-        let mut options = Options::new();
+        let mut options = Options::default();
         let mut said = Vec::new();
         for option in [option::ECHO, option::SGA, option::BINARY, option::CHARSET] {
             options.ask(Side::Us, option, true, &mut said);
@@ -335,14 +336,14 @@ proptest! {
         heard in prop::collection::vec((0..4_u8, 0..48_u8), 0..40),
     ) {
         // Against any peer: never more words than came.
-        let mut options = Options::new();
+        let mut options = Options::default();
         for (verb, option) in &heard {
             let mut out = Vec::new();
             options.on_word(Verb::of(WILL + verb).unwrap(), *option, &mut out);
             prop_assert!(out.len() <= 3);
         }
         // Two of these, whatever their users want: silence in the end, and agreement.
-        let mut ends = [Options::new(), Options::new()];
+        let mut ends = [Options::default(), Options::default()];
         let mut on_way = [Vec::new(), Vec::new()];
         for (at, (ours, option, wish)) in said.iter().enumerate() {
             let side = if *ours { Side::Us } else { Side::Them };

@@ -9,7 +9,7 @@ use super::usenet::Outgoing;
 use crate::base::{InBuf, Tick};
 use crate::config::FeedRules;
 use crate::herd::Feed;
-use crate::proto::nntp::{ClientEvent, ReplyCodec, Stuffing};
+use crate::proto::nntp::{ReplyCodec, Stuffing};
 use crate::reactor::{Class, Ctx, Lost, Outcome, Protocol};
 use crate::store::StoreError;
 use crate::update::{After, Cursor};
@@ -18,6 +18,8 @@ use std::collections::VecDeque;
 
 /// How many updates are looked at in one turn.
 const TURN_ITEMS: usize = 128;
+/// Their bytes; the update that goes past them is the last.
+const TURN_BYTES: usize = 512 << 10;
 /// After so many milliseconds what was put off is offered again.
 const AGAIN_MS: u64 = 1_000;
 /// A server that says nothing for so many milliseconds, though it was asked, is given up.
@@ -215,6 +217,7 @@ impl FeedConnection {
 
     fn offer_new<D: FeedDesk>(&mut self, cx: &mut Ctx<'_, D>, desk: &D) -> Outcome {
         let open_max = self.open_max();
+        let mut read = 0;
         for _ in 0..TURN_ITEMS {
             if !self.offers.has_room(open_max) || cx.transport().is_full() {
                 return Ok(());
@@ -225,8 +228,12 @@ impl FeedConnection {
                 }
                 continue;
             }
+            if read >= TURN_BYTES {
+                break;
+            }
             let Some(feed) = &mut self.feed else { return Ok(()) };
             let Some(update) = feed.next(desk.store())? else { return Ok(()) };
+            read += update.payload().len();
             self.has_moved = true;
             let cid = update.cid();
             let wanted = self.outgoing.wanted(desk, &update)?.into_iter();
@@ -258,8 +265,7 @@ impl<D: FeedDesk> Protocol<D> for FeedConnection {
 
     fn received(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) -> Outcome {
         while cx.more() {
-            let Some(event) = self.codec.next(input) else { break };
-            let ClientEvent::Reply(reply) = event else { continue };
+            let Some(reply) = self.codec.next(input) else { break };
             let reply = reply?;
             let code = reply.code;
             let id = String::from_utf8_lossy(reply.first()).into_owned();

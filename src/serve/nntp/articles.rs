@@ -4,7 +4,7 @@ use crate::news::{self, Group};
 use crate::proto::article::Article;
 use crate::proto::nntp::{Selected, Shown, Stuffing, put_reply};
 use crate::serve::Desk;
-use crate::serve::usenet;
+use crate::serve::usenet::{self, Outline};
 use crate::store::{Direction, StoreError};
 use crate::update::{Dot, Update};
 
@@ -71,11 +71,23 @@ pub(super) fn visible<D: Desk>(desk: &D, dot: Dot) -> Result<Option<Update>, Sto
 /// The article of an update, with where it stands here.
 pub(super) fn article<D: Desk>(desk: &D, update: &Update) -> Result<Option<Article>, StoreError> {
     let Some(mut article) = usenet::article_of(desk, update)? else { return Ok(None) };
+    set_xref(desk, update, &mut article)?;
+    Ok(Some(article))
+}
+
+/// The same without its body, which is measured only.
+pub(super) fn outline<D: Desk>(desk: &D, update: &Update) -> Result<Option<Outline>, StoreError> {
+    let Some(mut outline) = usenet::outline_of(desk, update)? else { return Ok(None) };
+    set_xref(desk, update, &mut outline.head)?;
+    Ok(Some(outline))
+}
+
+fn set_xref<D: Desk>(desk: &D, update: &Update, head: &mut Article) -> Result<(), StoreError> {
     if let Some((section, number)) = news::number_of(desk.store().index(), update.dot())? {
         let group = usenet::group_of(&section);
-        article.set("Xref", format!("{} {group}:{number}", host(desk)));
+        head.set("Xref", format!("{} {group}:{number}", host(desk)));
     }
-    Ok(Some(article))
+    Ok(())
 }
 
 /// The node's name, as a name in Xref may be.

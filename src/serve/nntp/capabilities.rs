@@ -3,7 +3,7 @@
 use super::NntpConnection;
 use super::fields::OVERVIEW;
 use crate::accounts::Scope;
-use crate::proto::nntp::{HeadersFor, put_end, put_line, put_reply};
+use crate::proto::nntp::{put_end, put_line, put_reply};
 use crate::reactor::Ctx;
 use crate::serve::Desk;
 
@@ -32,7 +32,13 @@ impl NntpConnection {
     fn may_post<D: Desk>(&self, desk: &D) -> bool {
         let visitor = self.guest.visitor(desk);
         let may = visitor.is_ok_and(|visitor| visitor.may(Scope::Write).is_ok());
-        may || (!self.guest.is_known() && self.guest.is_safe())
+        may || (!self.guest.is_known() && self.may_sign_in())
+    }
+
+    /// Whether a password may be told: nobody can listen, and nothing can be learnt of it from how
+    /// small it becomes (RFC 8054, 2.2.2).
+    pub(super) fn may_sign_in(&self) -> bool {
+        self.guest.is_safe() && !self.outlet.is_compressed()
     }
 
     /// The greeting, and the answer to MODE READER.
@@ -66,7 +72,7 @@ impl NntpConnection {
         add("HDR");
         add("XPAT");
         if !self.guest.is_known() {
-            add(if self.guest.is_safe() { "AUTHINFO USER" } else { "AUTHINFO" });
+            add(if self.may_sign_in() { "AUTHINFO USER" } else { "AUTHINFO" });
         }
         if self.may_upgrade(cx) {
             add("STARTTLS");
@@ -92,7 +98,7 @@ impl NntpConnection {
     }
 
     /// Every header can be asked for, whatever the articles are named by.
-    pub(super) fn header_names<S>(&mut self, cx: &mut Ctx<'_, S>, _for: HeadersFor) {
+    pub(super) fn header_names<S>(&mut self, cx: &mut Ctx<'_, S>) {
         self.put_lines(cx, (215, "fields of HDR follow"), &[":", ":bytes", ":lines"]);
     }
 

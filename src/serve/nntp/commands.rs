@@ -1,13 +1,14 @@
 //! Each command and its answer.
 
-use super::articles::{Absent, Spot, article, beside, by_id, locate, marks, show};
+use super::articles::{Absent, Spot, article, beside, by_id, locate, marks, outline, show};
 use super::fields::Field;
 use super::listing::{Each, Listing, Of};
 use super::{NntpConnection, Task};
+use crate::base::Wildmat;
 use crate::news;
 use crate::proto::nntp::{
     Articles, Command, CommandError, CommandFault, Inflate, List, MessageId, NumberRange, Selected,
-    Shown, Wildmat, put_end, put_line, put_reply,
+    Shown, put_end, put_line, put_reply,
 };
 use crate::reactor::Ctx;
 use crate::serve::Desk;
@@ -109,6 +110,11 @@ impl NntpConnection {
                 self.outlet.reply(cx, 205, "goodbye");
                 self.outlet.flush(cx);
                 cx.transport().close();
+            }
+            Command::AuthUser(_) | Command::AuthPass(_) | Command::AuthOther(_)
+                if self.outlet.is_compressed() =>
+            {
+                self.outlet.reply(cx, 502, "sign in before you compress");
             }
             Command::AuthUser(name) => {
                 let (code, text) = self.guest.user(name);
@@ -267,7 +273,11 @@ impl NntpConnection {
             }
         };
         let id = usenet::message_id(&found.update);
-        let Some(article) = article(desk, &found.update)? else {
+        let article = match shown {
+            Shown::Head | Shown::Stat => outline(desk, &found.update)?.map(|outline| outline.head),
+            Shown::Article | Shown::Body => article(desk, &found.update)?,
+        };
+        let Some(article) = article else {
             let is_by_id = matches!(selected, Selected::Id(_));
             self.absent(cx, if is_by_id { Absent::Id } else { Absent::Number });
             return Ok(());
@@ -350,17 +360,21 @@ impl NntpConnection {
             Articles::Current => locate(desk, self.spot.as_ref(), Selected::Current)?,
             Articles::Id(id) => self.by_id(desk, id)?,
         };
-        let (found, article) = match found {
-            Ok(found) => {
-                let article = article(desk, &found.update)?;
-                (found, article)
-            }
+        let is_by_id = matches!(articles, Articles::Id(_));
+        let none = if is_by_id { Absent::Id } else { Absent::Current };
+        let line = match found {
+            Ok(found) => outline(desk, &found.update)?
+                .map(|outline| each.line(found.number, &outline))
+                .ok_or(none),
+            Err(absent) => Err(absent),
+        };
+        let line = match line {
+            Ok(line) => line,
             Err(absent) => {
                 self.absent(cx, absent);
                 return Ok(());
             }
         };
-        let line = article.and_then(|article| each.line(found.number, &article));
         self.outlet.put(cx, |out| {
             put_reply(out, reply.0, reply.1);
             if let Some(line) = line {
@@ -387,10 +401,8 @@ impl NntpConnection {
             List::ActiveTimes(wildmat) => groups(Of::Times, "groups and times follow", wildmat),
             List::Newsgroups(wildmat) => groups(Of::Newsgroups, "descriptions follow", wildmat),
             List::OverviewFmt => return self.overview_format(cx),
-            List::Headers(of) => return self.header_names(cx, of),
-            List::DistribPats | List::Subscriptions | List::Other(_) => {
-                return self.outlet.reply(cx, 503, "there is no such list here");
-            }
+            List::Headers => return self.header_names(cx),
+            List::Other(_) => return self.outlet.reply(cx, 503, "there is no such list here"),
         };
         self.list(cx, desk, listing);
     }

@@ -1,6 +1,6 @@
 //! What OVER, HDR and XPAT show of an article: header fields in one line each, and its size.
 
-use crate::proto::article::Article;
+use crate::serve::usenet::Outline;
 
 /// The fields of OVER, in order (RFC 3977, 8.3), as LIST OVERVIEW.FMT names them. slrn takes the
 /// sizes only under their older names.
@@ -30,28 +30,28 @@ impl Field {
     }
 
     /// Its value, empty for a header that the article has not.
-    pub(super) fn of(&self, article: &Article) -> String {
+    pub(super) fn of(&self, article: &Outline) -> String {
         match self {
-            Self::Header(name) if name == "lines" && article.first(name).is_none() => {
-                article.lines().to_string()
+            Self::Header(name) if name == "lines" && article.head.first(name).is_none() => {
+                article.body.lines.to_string()
             }
-            Self::Header(name) => article.unfolded(name),
+            Self::Header(name) => article.head.unfolded(name),
             Self::Bytes => article.bytes().to_string(),
-            Self::Lines => article.lines().to_string(),
+            Self::Lines => article.body.lines.to_string(),
         }
     }
 }
 
 /// The line of OVER.
-pub(super) fn overview(number: u64, article: &Article) -> String {
+pub(super) fn overview(number: u64, article: &Outline) -> String {
     let mut line = number.to_string();
     for name in ["subject", "from", "date", "message-id", "references"] {
         line.push('\t');
-        line.push_str(&article.unfolded(name));
+        line.push_str(&article.head.unfolded(name));
     }
-    let sizes = format!("\t{}\t{}", article.bytes(), article.lines());
+    let sizes = format!("\t{}\t{}", article.bytes(), article.body.lines);
     line.push_str(&sizes);
-    let xref = article.unfolded("xref");
+    let xref = article.head.unfolded("xref");
     if !xref.is_empty() {
         line.push_str("\tXref: ");
         line.push_str(&xref);

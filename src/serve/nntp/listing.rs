@@ -1,20 +1,44 @@
 //! Answers of any length: groups, ids, overviews, headers. They are written a piece a turn, as far
 //! as the reader takes them, so that a group of any size costs the same few bytes.
 
-use super::articles::{article, marks, visible};
+use super::articles::{marks, outline, visible};
 use super::fields::{Field, overview};
 use super::outlet::Outlet;
+use crate::base::Wildmat;
 use crate::news::{self, Group, Numbered};
-use crate::proto::nntp::{Wildmat, put_end, put_line, put_reply};
+use crate::proto::nntp::{put_end, put_line, put_reply};
 use crate::reactor::Ctx;
 use crate::serve::Desk;
-use crate::serve::usenet;
+use crate::serve::usenet::{self, Outline};
 use crate::store::{Direction, StoreError};
 
 /// Rows of the index that are looked at in one piece.
 const ROWS: usize = 256;
-/// Articles that are read in one piece: each is read from the log and printed.
+/// Articles that are read in one piece: each is read from the log and its head is printed.
 const ARTICLES: usize = 32;
+/// A piece is over with the line that goes past so many bytes.
+const PIECE_BYTES: usize = 16 << 10;
+
+/// What is left of a turn's share for one connection.
+#[derive(Debug)]
+pub(super) struct Share {
+    bytes: usize,
+}
+
+impl Share {
+    /// Of so many bytes, read of the archive and written: what goes past them is the last.
+    pub(super) fn new(bytes: usize) -> Self {
+        Self { bytes }
+    }
+
+    pub(super) fn is_used(&self) -> bool {
+        self.bytes == 0
+    }
+
+    fn take(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
 
 /// A long answer under way.
 #[derive(Debug)]
@@ -128,12 +152,13 @@ impl Listing {
         cx: &mut Ctx<'_, D>,
         desk: &D,
         outlet: &mut Outlet,
+        share: &mut Share,
     ) -> Result<bool, StoreError> {
         let mut piece = Vec::new();
         let reached = match &mut self.walk {
             Walk::Groups(groups) => groups.pour(desk, &mut piece)?,
-            Walk::Articles(articles) => articles.pour(desk, &mut piece)?,
-            Walk::News(news) => news.pour(desk, &mut piece)?,
+            Walk::Articles(articles) => articles.pour(desk, &mut piece, share)?,
+            Walk::News(news) => news.pour(desk, &mut piece, share)?,
         };
         let is_over = reached == Reached::End;
         let is_none = piece.is_empty() && is_over && self.opening.is_some();
@@ -192,13 +217,24 @@ fn line_of<D: Desk>(desk: &D, of: Of, group: &Group, name: &str) -> Result<Strin
 }
 
 impl Articles {
-    fn pour<D: Desk>(&mut self, desk: &D, out: &mut Vec<u8>) -> Result<Reached, StoreError> {
+    fn pour<D: Desk>(
+        &mut self,
+        desk: &D,
+        out: &mut Vec<u8>,
+        share: &mut Share,
+    ) -> Result<Reached, StoreError> {
         let limit = if self.each == Each::Number { ROWS } else { ARTICLES };
         let index = desk.store().index();
         let range = self.next..=self.last;
         let found = news::numbered(index, &self.section, range, limit, Direction::Up)?;
         for numbered in &found {
-            self.put(desk, *numbered, out)?;
+            if share.is_used() || out.len() >= PIECE_BYTES {
+                self.next = numbered.number;
+                return Ok(Reached::More);
+            }
+            let before = out.len();
+            let read = self.put(desk, *numbered, out)?;
+            share.take(read + out.len() - before);
         }
         match found.last() {
             Some(last) if found.len() == limit && last.number < self.last => {
@@ -209,33 +245,30 @@ impl Articles {
         }
     }
 
+    /// Writes what is told of an article; how many bytes were read for that.
     fn put<D: Desk>(
         &self,
         desk: &D,
         numbered: Numbered,
         out: &mut Vec<u8>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<usize, StoreError> {
         let number = numbered.number;
         if self.each == Each::Number {
             put_line(out, number.to_string().as_bytes());
-            return Ok(());
+            return Ok(0);
         }
-        let Some(update) = visible(desk, numbered.dot)? else { return Ok(()) };
-        let Some(article) = article(desk, &update)? else { return Ok(()) };
-        if let Some(line) = self.each.line(number, &article) {
+        let Some(update) = visible(desk, numbered.dot)? else { return Ok(0) };
+        let outline = outline(desk, &update)?;
+        if let Some(line) = outline.and_then(|outline| self.each.line(number, &outline)) {
             put_line(out, line.as_bytes());
         }
-        Ok(())
+        Ok(update.payload().len())
     }
 }
 
 impl Each {
     /// What is told of an article; `None` when that is nothing.
-    pub(super) fn line(
-        &self,
-        number: u64,
-        article: &crate::proto::article::Article,
-    ) -> Option<String> {
+    pub(super) fn line(&self, number: u64, article: &Outline) -> Option<String> {
         match self {
             Self::Number => Some(number.to_string()),
             Self::Overview => Some(overview(number, article)),
@@ -250,12 +283,22 @@ impl Each {
 }
 
 impl News {
-    fn pour<D: Desk>(&mut self, desk: &D, out: &mut Vec<u8>) -> Result<Reached, StoreError> {
+    fn pour<D: Desk>(
+        &mut self,
+        desk: &D,
+        out: &mut Vec<u8>,
+        share: &mut Share,
+    ) -> Result<Reached, StoreError> {
         let index = desk.store().index();
         if let Some((section, next, last)) = self.within.take() {
             let found = news::numbered(index, &section, next..=last, ARTICLES, Direction::Up)?;
             for numbered in &found {
+                if share.is_used() {
+                    self.within = Some((section, numbered.number, last));
+                    return Ok(Reached::More);
+                }
                 if let Some(update) = visible(desk, numbered.dot)? {
+                    share.take(update.payload().len());
                     put_line(out, usenet::message_id(&update).as_bytes());
                 }
             }

@@ -4,6 +4,9 @@
 //!
 //! Commands are answered in their order. One that takes several turns (a long list, a password, a
 //! write on its way to the disk) holds those behind it back: the connection is not read meanwhile.
+//!
+//! The tests of a whole connection are in `tests.rs`; they share the simulated node of
+//! `http/tests`.
 
 mod articles;
 mod capabilities;
@@ -14,9 +17,10 @@ mod guest;
 mod held;
 mod listing;
 mod outlet;
+mod pace;
 mod posting;
 
-use super::usenet::{self, Transit};
+use super::usenet::{self, Intake, Transit};
 use super::{CheckId, Desk};
 use crate::base::InBuf;
 use crate::config::Limits;
@@ -25,14 +29,18 @@ use crate::reactor::{Ctx, Lost, Outcome, Protocol, TlsServer};
 use articles::Spot;
 use guest::{Guest, SignIn};
 use held::Held;
-use listing::Listing;
+use listing::{Listing, Share};
 use outlet::Outlet;
-use posting::{Receiving, Settling};
+use pace::Pace;
+use posting::Settling;
 
 pub use figures::Figures;
 
 /// Pieces of a long answer that are written in one turn.
 const PIECES_PER_TURN: usize = 4;
+/// Bytes that are read and written for them in one turn; what goes past them is the last. Articles
+/// are up to `limits.story_bytes` large each.
+const TURN_BYTES: usize = 512 << 10;
 
 /// What a connection is at.
 #[derive(Debug)]
@@ -44,7 +52,7 @@ enum Task {
     /// Waits for a password to be checked.
     Checking(CheckId),
     /// Takes an article that is posted.
-    Receiving(Box<Receiving>),
+    Receiving(Intake),
     /// Waits for one to be on disk.
     Settling(Box<Settling>),
     /// Waits for the end of a handshake.
@@ -67,6 +75,8 @@ pub struct NntpConnection {
     has_fed: bool,
     /// A command that waits for the answers to what was fed before it.
     held: Option<Held>,
+    /// How fast the article comes that is under way.
+    pace: Pace,
     /// What secures it, if it asks for that.
     tls: Option<TlsServer>,
     /// Input is left that this turn had no share for.
@@ -88,6 +98,7 @@ impl NntpConnection {
             transit: None,
             has_fed: false,
             held: None,
+            pace: Pace::default(),
             tls,
             is_starved: false,
             read_closed: false,
@@ -129,7 +140,27 @@ impl NntpConnection {
             cx.transport().notify();
         }
         self.outlet.flush(cx);
+        self.keep_time(cx, &desk.config().limits);
         Ok(())
+    }
+
+    /// Sets the time in which more must come of an article that is under way.
+    fn keep_time<S>(&mut self, cx: &mut Ctx<'_, S>, limits: &Limits) {
+        if self.is_blocked() {
+            self.pace.pause();
+        }
+        let ms = self.pace.left_ms(cx.now(), limits);
+        cx.transport().set_timeout(ms);
+    }
+
+    /// What came of an article that will never be whole is kept no longer.
+    fn forget_article<D: Desk>(&mut self, desk: &mut D) {
+        if let Task::Receiving(article) = &mut self.task {
+            article.give(desk);
+        }
+        if let Some(transit) = &mut self.transit {
+            transit.forget(desk);
+        }
     }
 
     fn take_all<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) {
@@ -151,21 +182,25 @@ impl NntpConnection {
         match event {
             Event::Command(command) => self.take_or_hold(cx, desk, command),
             Event::Bytes(bytes) => {
-                if let Task::Receiving(receiving) = &mut self.task {
-                    receiving.take(desk, bytes);
+                self.pace.on_bytes(bytes.len(), cx.now());
+                if let Task::Receiving(article) = &mut self.task {
+                    article.take(desk, bytes);
                 } else if let Some(transit) = self.transit.as_mut().filter(|it| it.is_in_block()) {
-                    transit.on_bytes(bytes);
+                    transit.on_bytes(desk, bytes);
                 }
             }
-            Event::End(end) => match std::mem::replace(&mut self.task, Task::Free) {
-                Task::Receiving(receiving) => self.posted(cx, desk, *receiving, end),
-                task => {
-                    self.task = task;
-                    if let Some(transit) = &mut self.transit {
-                        transit.on_end(cx, desk, end);
+            Event::End(end) => {
+                self.pace.pause();
+                match std::mem::replace(&mut self.task, Task::Free) {
+                    Task::Receiving(article) => self.posted(cx, desk, article, end),
+                    task => {
+                        self.task = task;
+                        if let Some(transit) = &mut self.transit {
+                            transit.on_end(cx, desk, end);
+                        }
                     }
                 }
-            },
+            }
         }
     }
 
@@ -184,12 +219,16 @@ impl NntpConnection {
         let Task::Listing(mut listing) = std::mem::replace(&mut self.task, Task::Free) else {
             return;
         };
+        let mut share = Share::new(TURN_BYTES);
         for _ in 0..PIECES_PER_TURN {
             if cx.transport().is_full() {
                 self.task = Task::Listing(listing);
                 return;
             }
-            match listing.pour(cx, desk, &mut self.outlet) {
+            if share.is_used() {
+                break;
+            }
+            match listing.pour(cx, desk, &mut self.outlet, &mut share) {
                 Ok(true) => return cx.transport().set_idle(Some(self.idle_ms)),
                 Ok(false) => {}
                 Err(error) => {
@@ -290,6 +329,19 @@ impl<D: Desk> Protocol<D> for NntpConnection {
         self.go_on(cx, desk)
     }
 
+    /// An article comes too slowly.
+    fn timeout(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        let limits = &desk.config().limits;
+        let (rate, grace_ms) = (limits.body_bytes_per_s, limits.body_grace_ms);
+        let why = format!("an article has {rate} bytes a second at least after {grace_ms} ms");
+        desk.tally().nntp.refused += u64::from(matches!(self.task, Task::Receiving(_)));
+        self.forget_article(desk);
+        self.outlet.reply(cx, 400, &why);
+        self.outlet.flush(cx);
+        cx.transport().close_for(Lost::Slow);
+        Ok(())
+    }
+
     /// Told once all that came was taken, but for what is inflated or waits for the disk.
     fn read_closed(&mut self, cx: &mut Ctx<'_, D>, _desk: &mut D, _input: &mut InBuf) -> Outcome {
         self.read_closed = true;
@@ -298,9 +350,7 @@ impl<D: Desk> Protocol<D> for NntpConnection {
     }
 
     fn lost(&mut self, _cx: &mut Ctx<'_, D>, desk: &mut D, _reason: Lost) {
-        if let Task::Receiving(receiving) = &mut self.task {
-            receiving.give(desk);
-        }
+        self.forget_article(desk);
         let nntp = &mut desk.tally().nntp;
         nntp.connections -= 1;
         nntp.compressed -= u64::from(self.outlet.is_compressed());

@@ -5,45 +5,11 @@ use super::{NntpConnection, Task};
 use crate::accounts::Scope;
 use crate::proto::nntp::BlockEnd;
 use crate::reactor::Ctx;
-use crate::serve::usenet::{self, Posting, Took};
+use crate::serve::usenet::{self, Intake, Posting, Took};
 use crate::serve::{Desk, Lacks};
 use crate::store::StoreError;
 
-/// An article on its way in.
-#[derive(Debug)]
-pub(super) struct Receiving {
-    bytes: Vec<u8>,
-    /// More is under way at this node than it may hold; the rest is dropped.
-    is_refused: bool,
-}
-
-impl Receiving {
-    fn new() -> Self {
-        Self { bytes: Vec::new(), is_refused: false }
-    }
-
-    /// Takes a piece of it.
-    pub(super) fn take<D: Desk>(&mut self, desk: &mut D, bytes: &[u8]) {
-        if self.is_refused {
-            return;
-        }
-        let bytes_max = desk.config().limits.bodies_bytes;
-        desk.tally().body_bytes += bytes.len() as u64;
-        self.bytes.extend_from_slice(bytes);
-        if desk.tally().body_bytes > bytes_max {
-            self.is_refused = true;
-            self.give(desk);
-        }
-    }
-
-    /// All of it, which counts as under way no longer.
-    pub(super) fn give<D: Desk>(&mut self, desk: &mut D) -> Vec<u8> {
-        desk.tally().body_bytes -= self.bytes.len() as u64;
-        std::mem::take(&mut self.bytes)
-    }
-}
-
-/// One that waits for the disk.
+/// An article that waits for the disk.
 #[derive(Debug)]
 pub(super) struct Settling(Posting);
 
@@ -58,7 +24,10 @@ impl NntpConnection {
             Ok(()) => {
                 self.outlet.reply(cx, 340, "send the article, and a dot behind it");
                 self.codec.expect_block();
-                self.task = Task::Receiving(Box::new(Receiving::new()));
+                self.task = Task::Receiving(Intake::default());
+            }
+            Err(Lacks::SignIn(_)) if self.outlet.is_compressed() => {
+                self.outlet.reply(cx, 440, "to post, sign in before you compress");
             }
             Err(Lacks::SignIn(_)) if self.guest.is_safe() => {
                 self.guest.forget();
@@ -75,14 +44,14 @@ impl NntpConnection {
         &mut self,
         cx: &mut Ctx<'_, D>,
         desk: &mut D,
-        mut receiving: Receiving,
+        mut article: Intake,
         end: BlockEnd,
     ) {
-        let bytes = receiving.give(desk);
+        let bytes = article.give(desk);
         if end == BlockEnd::TooLarge {
             return self.refuse(cx, desk, "the article is too large");
         }
-        if receiving.is_refused {
+        if article.is_refused() {
             return self.refuse(cx, desk, "too much is posted here now: try again soon");
         }
         let visitor = match self.guest.visitor(desk) {

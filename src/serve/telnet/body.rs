@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 /// A text has no more lines than this: each costs memory beside its bytes.
 const LINES_MAX: usize = 20_000;
+/// That memory, in bytes.
+const LINE_BYTES: usize = size_of::<String>();
 
 /// Where the line that is typed goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +44,27 @@ pub(super) enum Typed {
 }
 
 impl Body {
-    /// A text to go on with, of at most so many bytes.
-    pub(super) fn new(text: &str, bytes_max: usize) -> Self {
-        let ends_well = text.is_empty() || text.ends_with('\n');
+    /// A new text, of at most so many bytes.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { lines: Vec::new(), place: Place::End, bytes: 0, bytes_max, ends_well: true }
+    }
+
+    /// A text to go on with, of at most so many bytes; else what to tell of one that is too long.
+    pub(super) fn of(text: &str, bytes_max: usize) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self::new(bytes_max));
+        }
+        let ends_well = text.ends_with('\n');
         let trimmed = text.strip_suffix('\n').unwrap_or(text);
-        let lines = if text.is_empty() {
-            Vec::new()
-        } else {
-            trimmed.split('\n').map(str::to_owned).collect()
-        };
-        Self { lines, place: Place::End, bytes: text.len(), bytes_max, ends_well }
+        let (bytes, count) = (text.len(), trimmed.matches('\n').count() + 1);
+        if bytes > bytes_max || count > LINES_MAX {
+            return Err(format!(
+                "It has {count} lines and {bytes} bytes; of a text that is edited here there are \
+                 at most {LINES_MAX} and {bytes_max}. Edit it over HTTP."
+            ));
+        }
+        let lines = trimmed.split('\n').map(str::to_owned).collect();
+        Ok(Self { lines, bytes, ends_well, ..Self::new(bytes_max) })
     }
 
     /// The text as it is now.
@@ -68,9 +81,14 @@ impl Body {
         self.lines.len()
     }
 
-    /// Bytes of memory that it is accounted for.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    /// Bytes of memory that it is accounted for: its text, and what each line costs beside.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes + self.lines.len() * LINE_BYTES
+    }
+
+    /// The memory that one more line of so many bytes would take.
+    pub(super) fn memory_of_line(bytes: usize) -> usize {
+        bytes + 1 + LINE_BYTES
     }
 
     /// What stands before the line that is to be typed.
@@ -214,13 +232,13 @@ mod tests {
 
     #[test]
     fn lines_are_added_replaced_inserted_and_taken_out() {
-        let mut body = Body::new("", 1000);
+        let mut body = Body::new(1000);
         typed(&mut body, &["one", "two", "", "three", "~e 2", "TWO", "~i 1", "zero", "half", "~a"]);
         typed(&mut body, &["..", "~~p", "~50 came", "~e"]);
         assert_eq!(body.text(), "zero\nhalf\none\nTWO\n\nthree\n.\n~p\n~50 came\n~e\n");
         assert_eq!(body.on_line("~d 1 2", false), Typed::Told("Taken out: 2.".to_owned()));
         assert_eq!(body.on_line("~d 9", false), Typed::Told("There are 8 lines.".to_owned()));
-        assert_eq!(body.bytes(), body.text().len());
+        assert_eq!(body.memory(), body.text().len() + 8 * LINE_BYTES);
         let Typed::Told(shown) = body.on_line("~p", false) else { panic!() };
         assert!(shown.starts_with("  1  one\n  2  TWO\n"), "{shown}");
         assert_eq!(body.on_line(".", false), Typed::Complete);
@@ -230,13 +248,13 @@ mod tests {
     #[test]
     fn a_text_that_is_not_touched_is_given_back_byte_by_byte() {
         for text in ["", "a", "a\n", "a\r\n\r\nb", "\n", "a\n\n", "\n\nb\n"] {
-            assert_eq!(Body::new(text, 100).text(), text);
+            assert_eq!(Body::of(text, 100).unwrap().text(), text);
         }
     }
 
     #[test]
     fn the_arrows_go_from_line_to_line_and_lose_nothing() {
-        let mut body = Body::new("one\ntwo\n", 100);
+        let mut body = Body::of("one\ntwo\n", 100).unwrap();
         assert_eq!(body.go("half a li", true), Ok(true));
         assert_eq!(body.replaced(), Some("two"));
         assert_eq!(body.go("two, too", true), Ok(true));
@@ -252,15 +270,26 @@ mod tests {
 
     #[test]
     fn a_text_has_an_end() {
-        let mut body = Body::new("", 8);
+        let mut body = Body::new(8);
         typed(&mut body, &["one", "two"]);
         assert!(matches!(body.on_line("", false), Typed::Told(_)));
         typed(&mut body, &["~e 1", "1", ""]);
         assert_eq!(body.text(), "1\ntwo\n\n");
-        let mut body = Body::new("", 1 << 20);
+        let mut body = Body::new(1 << 20);
         for _ in 0..LINES_MAX {
             typed(&mut body, &[""]);
         }
         assert!(matches!(body.on_line("", false), Typed::Told(_)));
+    }
+
+    #[test]
+    fn a_text_of_a_million_lines_is_not_taken_apart() {
+        let most = "\n".repeat(LINES_MAX);
+        assert_eq!(Body::of(&most, 1 << 20).unwrap().lines(), LINES_MAX);
+        for text in [most.clone() + "x", "\n".repeat(1 << 20)] {
+            let told = Body::of(&text, 1 << 20).unwrap_err();
+            assert!(told.contains("at most 20000 and 1048576. Edit it over HTTP."), "{told}");
+        }
+        assert!(Body::of("four", 3).unwrap_err().starts_with("It has 1 lines and 4 bytes;"));
     }
 }

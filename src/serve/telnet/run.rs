@@ -7,7 +7,7 @@ use super::login::Login;
 use super::show::{self, line};
 use super::talk::{At, Next, Talk};
 use super::tty::Tty;
-use super::user::{Shown, standing};
+use super::user::{Shown, standing, standing_head, unreadable};
 use super::write::Write;
 use crate::news::{self, Page, Revision, StoryLine, StoryMark};
 use crate::proto::telnet::Charset;
@@ -101,12 +101,8 @@ fn more<D: Desk>(at: &mut At<'_, '_, D>) -> Result<(), String> {
 
 /// A story as it is read.
 pub(super) fn story_text<D: Desk>(desk: &D, title: &str) -> Result<String, String> {
-    let story = standing(desk, title)?;
-    let gone = || format!("{title} can't be read here now: try another node.");
-    let head = story.head().ok_or_else(gone)?;
-    let update = desk.store().by_cid(head.cid).map_err(|error| show::broken(&error))?;
-    let update = update.filter(|update| !update.is_erased()).ok_or_else(gone)?;
-    let revision = Revision::decode(update.payload()).map_err(|_| gone())?;
+    let (story, update) = standing_head(desk, title)?;
+    let revision = Revision::decode(update.payload()).map_err(|_| unreadable(title))?;
     Ok(show::story(&story, &update, &revision))
 }
 

@@ -416,9 +416,10 @@ fn a_text_that_is_typed_is_counted_and_bounded_and_goes_with_its_console() {
     bench.node.state.config.limits.story_bytes = 1024;
     let no = bench.console();
     bench.tells(no, &["publish x", "", "", &"y".repeat(1000)]);
-    assert_eq!(bench.node.state.tally.body_bytes, 1001);
+    let line = size_of::<String>() as u64;
+    assert_eq!(bench.node.state.tally.body_bytes, 1001 + line);
     has(&bench.tells(no, &[&"y".repeat(100)]), &["Not taken: a text has at most 1024 bytes"]);
-    bench.node.state.config.limits.bodies_bytes = 1010;
+    bench.node.state.config.limits.bodies_bytes = 1001 + 2 * line + 10;
     has(&bench.tells(no, &["ten bytes."]), &["no room for more text now"]);
     has(&bench.types(no, "\x03"), &["^C again"]);
     bench.drop_client(no);
@@ -426,6 +427,21 @@ fn a_text_that_is_typed_is_counted_and_bounded_and_goes_with_its_console() {
     assert_eq!(bench.node.state.tally.body_bytes, 0);
     assert_eq!(bench.node.state.sessions.count(), 0);
     assert_eq!(bench.node.state.tally.telnet_connections, 0);
+    // What is edited counts from the start, and what is too long is not begun.
+    bench.node.state.config.limits.bodies_bytes = 1 << 20;
+    bench.put_text(STORY, "one\ntwo\n").is(201);
+    let no = bench.console();
+    has(&bench.tells(no, &["edit a story"]), &["Headline"]);
+    assert_eq!(bench.node.state.tally.body_bytes, 8 + 2 * line);
+    has(&bench.types(no, "\x03"), &["nothing was saved"]);
+    assert_eq!(bench.node.state.tally.body_bytes, 0);
+    bench.node.state.config.limits.bodies_bytes = 8;
+    has(&bench.tells(no, &["edit a story"]), &["no room for more text now"]);
+    bench.node.state.config.limits.bodies_bytes = 1 << 20;
+    bench.node.state.config.limits.story_bytes = 1 << 20;
+    bench.put_text("/v1/stories/long", &"\n".repeat(100_000)).is(201);
+    has(&bench.tells(no, &["edit long"]), &["It has 100000 lines and 100000 bytes;"]);
+    assert_eq!(bench.node.state.tally.body_bytes, 0);
     // A line that is too long loses its end, and says so.
     let no = bench.console();
     let long = "z".repeat(20_000);

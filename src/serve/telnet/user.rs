@@ -7,7 +7,7 @@ use crate::news::{self, Story};
 use crate::serve::visitor::by_token_id;
 use crate::serve::{Desk, Lacks, Visitor, anyone};
 use crate::store::StoreError;
-use crate::update::Cid;
+use crate::update::{Cid, Update};
 
 /// Words of a line that a title may have, where others may stand behind it.
 const TITLE_WORDS_MAX: usize = 40;
@@ -128,4 +128,18 @@ pub(super) fn standing<D: Desk>(desk: &D, title: &str) -> Result<Story, String> 
         Some(Story { withdrawn: Some(how), .. }) => Err(withdrawn(title, &how)),
         Some(story) => Ok(story),
     }
+}
+
+/// The story as it stands with its head, or why that can't be read.
+pub(super) fn standing_head<D: Desk>(desk: &D, title: &str) -> Result<(Story, Update), String> {
+    let story = standing(desk, title)?;
+    let head = story.head().ok_or_else(|| unreadable(title))?;
+    let update = desk.store().by_cid(head.cid).map_err(|error| broken(&error))?;
+    let update = update.filter(|update| !update.is_erased()).ok_or_else(|| unreadable(title))?;
+    Ok((story, update))
+}
+
+/// What is told of a story that is here, but not what it says.
+pub(super) fn unreadable(title: &str) -> String {
+    format!("{title} can't be read here now: try another node.")
 }

@@ -4,7 +4,7 @@
 use super::body::{Body, Typed};
 use super::show;
 use super::talk::{At, Next};
-use super::user::standing;
+use super::user::{standing, standing_head, unreadable};
 use crate::accounts::Scope;
 use crate::news::{self, Conflict, Located, Revision, is_textual};
 use crate::serve::Desk;
@@ -96,33 +96,34 @@ impl Write {
                 None => format!("A story {title} is here already: edit it, or take another title."),
             });
         }
-        let body = Body::new("", at.desk.config().limits.story_bytes);
+        let body = Body::new(at.desk.config().limits.story_bytes);
         Ok(Self::new(What::New, Stage::Headline, title, body))
     }
 
     /// A change of a story as it stands now; else what to tell.
     pub(super) fn edit<D: Desk>(at: &mut At<'_, '_, D>, title: &str) -> Result<Self, String> {
         at.user.who_may(at.desk, Scope::Write)?;
-        let story = standing(at.desk, title)?;
-        let gone = || format!("{title} can't be read here now: try another node.");
-        let head = story.head().ok_or_else(gone)?;
-        let update = at.desk.store().by_cid(head.cid).map_err(|error| show::broken(&error))?;
-        let update = update.filter(|update| !update.is_erased()).ok_or_else(gone)?;
-        let revision = Revision::decode(update.payload()).map_err(|_| gone())?;
+        let (_, update) = standing_head(at.desk, title)?;
+        let revision = Revision::decode(update.payload()).map_err(|_| unreadable(title))?;
         let text = std::str::from_utf8(revision.body).ok();
         let Some(text) = text.filter(|_| is_textual(update.media_type())) else {
             return Err(format!("{title} is no text: {}.", update.media_type()));
         };
-        let body = Body::new(text, at.desk.config().limits.story_bytes);
-        Ok(Self {
-            base: Some(head.cid),
+        let body = Body::of(text, at.desk.config().limits.story_bytes)?;
+        if !has_room(at.desk, body.memory()) {
+            return Err("This node has no room for more text now: try again soon.".to_owned());
+        }
+        let mut write = Self {
+            base: Some(update.cid()),
             headline: revision.headline.to_owned(),
             section: revision.section.to_owned(),
             language: revision.language.to_owned(),
             located: revision.located,
             media_type: update.media_type().to_owned(),
             ..Self::new(What::Edit, Stage::Headline, title.to_owned(), body)
-        })
+        };
+        write.count(at.desk);
+        Ok(write)
     }
 
     /// The withdrawal of a story that stands; else what to tell.
@@ -134,7 +135,7 @@ impl Write {
         standing(at.desk, &title)?;
         let stage = if reason.is_empty() { Stage::Reason } else { Stage::Sure };
         let reason = reason.to_owned();
-        Ok(Self { reason, ..Self::new(What::Withdrawal, stage, title, Body::new("", 0)) })
+        Ok(Self { reason, ..Self::new(What::Withdrawal, stage, title, Body::new(0)) })
     }
 
     pub(super) fn prompt(&self) -> String {
@@ -234,8 +235,7 @@ impl Write {
     }
 
     fn on_text<D: Desk>(&mut self, at: &mut At<'_, '_, D>, line: &str, shows_old: bool) -> Next {
-        let used = at.desk.tally().body_bytes + line.len() as u64;
-        if used > at.desk.config().limits.bodies_bytes {
+        if !has_room(at.desk, Body::memory_of_line(line.len())) {
             at.say("Not taken: this node has no room for more text now. Try again soon.");
             return Next::Ask;
         }
@@ -416,7 +416,7 @@ impl Write {
 
     /// Has the node count what the text takes now.
     fn count<D: Desk>(&mut self, desk: &mut D) {
-        let bytes = self.body.bytes() as u64;
+        let bytes = self.body.memory() as u64;
         let tally = desk.tally();
         tally.body_bytes = tally.body_bytes + bytes - self.counted;
         self.counted = bytes;
@@ -425,6 +425,11 @@ impl Write {
     pub(super) fn forget<D: Desk>(&mut self, desk: &mut D) {
         desk.tally().body_bytes -= std::mem::take(&mut self.counted);
     }
+}
+
+/// Whether the node may hold so many bytes more of what is under way.
+fn has_room<D: Desk>(desk: &mut D, bytes: usize) -> bool {
+    desk.tally().body_bytes + bytes as u64 <= desk.config().limits.bodies_bytes
 }
 
 /// What a problem says, with each field that is wrong.

@@ -6,6 +6,7 @@
 //! cancels are trusted, or a visitor who may withdraw.
 
 use super::names::{Known, known, story_of};
+use super::print::kept_parts;
 use super::take::{Arrived, Refused, Who, durability};
 use crate::accounts::Scopes;
 use crate::news::{self, Conflict, Revision};
@@ -118,9 +119,7 @@ fn may_supersede<D: Desk>(desk: &D, arrived: &Arrived, cid: Cid) -> Result<bool,
 
 /// The Cancel-Lock of an article that was kept.
 fn lock_of(wire: &[u8]) -> Option<Vec<u8>> {
-    let end = wire.windows(4).position(|four| four == b"\r\n\r\n");
-    let head = &wire[..end.map_or(wire.len(), |end| end + 2)];
-    let fields = Article::parse_head(head).ok()?;
+    let fields = Article::parse_head(kept_parts(wire).0).ok()?;
     fields.into_iter().find(|field| field.is("cancel-lock")).map(|field| field.value)
 }
 
@@ -161,7 +160,10 @@ fn judge_control<D: Desk>(desk: &D, arrived: &Arrived) -> Result<Judged, Problem
     let mut wire = Vec::new();
     arrived.article.put(&mut wire);
     let article = (&arrived.message_id[..], &wire[..]);
-    let offer = Offer::cancel((&title, &reason), article, durability(desk), &arrived.writer())?;
+    let mut writer = arrived.writer();
+    // Who may cancel is decided above: the key of an article is as good as the scope.
+    writer.scopes.withdraw = true;
+    let offer = Offer::cancel((&title, &reason), article, durability(desk), &writer)?;
     Ok(Judged::Offer(Box::new(offer)))
 }
 

@@ -9,6 +9,7 @@
 //! they came, with nothing changed but the Path.
 
 mod groups;
+mod intake;
 mod judge;
 mod names;
 mod outgoing;
@@ -18,10 +19,11 @@ mod take;
 mod transit;
 
 pub(super) use groups::{group_of, section_of};
+pub(super) use intake::Intake;
 pub(super) use names::{find, message_id};
 pub(super) use outgoing::Outgoing;
 pub(super) use post::{Posting, post};
-pub(super) use print::{article_of, withdrawn_groups};
+pub(super) use print::{Outline, article_of, outline_of, withdrawn_groups};
 pub(super) use take::{Took, feeder};
 pub(super) use transit::Transit;
 

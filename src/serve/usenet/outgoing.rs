@@ -1,10 +1,10 @@
 //! Which updates are offered to a news server, and the articles that they are.
 
 use super::names::message_id;
-use super::print::{article_of, cancels_of, lock};
+use super::print::{article_of, cancels_of, lock, outline_of};
+use crate::base::Wildmat;
 use crate::news;
 use crate::proto::article::{Article, Path};
-use crate::proto::nntp::Wildmat;
 use crate::serve::Desk;
 use crate::store::StoreError;
 use crate::update::{Kind, Update};
@@ -38,13 +38,13 @@ impl Outgoing {
         }
         let mut article = article_of(desk, update)?;
         if let Some(article) = &mut article {
-            lock(article, &self.secret);
+            lock(article, update.origin(), &self.secret);
         }
         Ok(article.into_iter().collect())
     }
 
     /// Of these the ones to be offered, by number, with their Message-IDs: for groups that the
-    /// server gets, and not been there yet.
+    /// server gets, and not been there yet. No body is printed for that.
     pub(in crate::serve) fn wanted<D: Desk>(
         &self,
         desk: &D,
@@ -53,7 +53,11 @@ impl Outgoing {
         if update.topic() != news::TOPIC_STORIES || !is_shown(desk, update)? {
             return Ok(Vec::new());
         }
-        let articles = self.articles(desk, update)?;
+        let articles = if update.kind() == Kind::Withdrawal {
+            cancels_of(desk, update, &self.secret)?
+        } else {
+            outline_of(desk, update)?.map(|outline| outline.head).into_iter().collect()
+        };
         let wanted = articles.iter().enumerate().filter(|(_, article)| self.is_for(article));
         let id = |article: &Article| match article.message_id() {
             Some(id) => id.as_str().to_owned(),

@@ -10,8 +10,9 @@ use crate::reactor::Ctx;
 use crate::serve::{Desk, Visitor};
 use std::fmt;
 
-/// Fields that servers make, whatever a person says in them.
-const SERVERS: [&str; 5] = ["injection-date", "injection-info", "path", "xref", "cancel-lock"];
+/// Fields that servers make, whatever a person says in them. A Cancel-Lock is not among them: a
+/// newsreader may have the key, and servers only add to it (RFC 8315, 3.1).
+const SERVERS: [&str; 4] = ["injection-date", "injection-info", "path", "xref"];
 
 /// Why an article can't be posted: what stands behind 441.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use super::groups::group_of;
 use super::names::{cancel_id, is_own, message_id};
 use crate::news::{self, Revision, Story, Withdrawal};
 use crate::proto::article::{
-    Article, Field, Path, cancel_key, cancel_lock, encode_body, encode_words, put_date, wire_lines,
+    Article, Coding, Extent, Field, Path, cancel_key, cancel_lock, encode_words, put_date,
 };
 use crate::serve::Desk;
 use crate::store::StoreError;
@@ -16,41 +16,103 @@ const REFERENCES_MAX: usize = 8;
 /// The address of who has none. Reserved (RFC 2606): no mail goes there.
 const NOBODY: &str = "nobody@bellwether.invalid";
 
+/// An article of which only the head is printed; its body is measured.
+#[derive(Debug)]
+pub(in crate::serve) struct Outline {
+    /// Its head; the body is left out.
+    pub(in crate::serve) head: Article,
+    /// How large its body is.
+    pub(in crate::serve) body: Extent,
+}
+
+impl Outline {
+    /// How many bytes the whole article has.
+    pub(in crate::serve) fn bytes(&self) -> usize {
+        self.head.bytes() + self.body.bytes
+    }
+}
+
+/// A body that is not copied yet.
+enum Body<'a> {
+    /// As it came.
+    Wire(&'a [u8]),
+    /// What a story says, to be carried so.
+    Coded(Coding, &'a [u8]),
+}
+
+impl Body<'_> {
+    fn print(&self) -> Vec<u8> {
+        match self {
+            Self::Wire(body) => body.to_vec(),
+            Self::Coded(coding, body) => coding.encode(body),
+        }
+    }
+
+    fn extent(&self) -> Extent {
+        match self {
+            Self::Wire(body) => Extent::of(body),
+            Self::Coded(coding, body) => coding.extent(body),
+        }
+    }
+}
+
 /// A revision as an article, whole; `None` for other updates, and for what is erased.
 pub(in crate::serve) fn article_of<D: Desk>(
     desk: &D,
     update: &Update,
 ) -> Result<Option<Article>, StoreError> {
+    printed(desk, update, |head, body| Article { body: body.print(), ..head })
+}
+
+/// The same but for the body, which may be large and is not copied.
+pub(in crate::serve) fn outline_of<D: Desk>(
+    desk: &D,
+    update: &Update,
+) -> Result<Option<Outline>, StoreError> {
+    printed(desk, update, |head, body| Outline { body: body.extent(), head })
+}
+
+fn printed<D: Desk, T>(
+    desk: &D,
+    update: &Update,
+    make: impl FnOnce(Article, Body<'_>) -> T,
+) -> Result<Option<T>, StoreError> {
     let is_story = update.kind() == Kind::Revision && update.topic() == news::TOPIC_STORIES;
     if !is_story || update.is_erased() {
         return Ok(None);
     }
     let Ok(revision) = Revision::decode(update.payload()) else { return Ok(None) };
-    if let Some(mut article) = kept(revision.wire) {
-        if !has_body(revision.wire) {
-            article.body = wire_lines(revision.body);
-        }
-        article.set("Path", path_from(desk, update, article.path()));
-        return Ok(Some(article));
+    if let Some((mut head, body)) = kept(revision.wire) {
+        let body = body.map_or(Body::Coded(Coding::EightBit, revision.body), Body::Wire);
+        head.set("Path", path_from(desk, update, head.path()));
+        return Ok(Some(make(head, body)));
     }
-    made(desk, update, &revision).map(Some)
+    let is_text = is_text(update.media_type());
+    let coding = Coding::of(revision.body, is_text);
+    let head = made(desk, update, &revision, coding)?;
+    Ok(Some(make(head, Body::Coded(coding, revision.body))))
 }
 
-/// The article that was kept of one from outside; `None` where there is none.
-fn kept(wire: &[u8]) -> Option<Article> {
-    let end = blank_line(wire);
-    let head = &wire[..end.map_or(wire.len(), |end| end + 2)];
+fn is_text(media_type: &str) -> bool {
+    media_type.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("text/"))
+}
+
+/// The head that was kept of an article from outside, and its body, if that was; `None` where there
+/// is none.
+fn kept(wire: &[u8]) -> Option<(Article, Option<&[u8]>)> {
+    let (head, body) = kept_parts(wire);
     let fields = Article::parse_head(head).ok()?;
-    let body = end.map(|end| wire[end + 4..].to_vec()).unwrap_or_default();
-    fields.iter().any(|field| field.is("message-id")).then_some(Article { fields, body })
+    let is_article = fields.iter().any(|field| field.is("message-id"));
+    is_article.then_some((Article { fields, body: Vec::new() }, body))
 }
 
-fn has_body(wire: &[u8]) -> bool {
-    blank_line(wire).is_some()
-}
-
-fn blank_line(wire: &[u8]) -> Option<usize> {
-    wire.windows(4).position(|four| four == b"\r\n\r\n")
+/// What was kept of an article in two: the fields of its head, and the body, which is kept only
+/// where the text does not say how it came.
+pub(super) fn kept_parts(wire: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match wire.windows(4).position(|four| four == b"\r\n\r\n") {
+        Some(end) => (&wire[..end + 2], Some(&wire[end + 4..])),
+        None => (wire, None),
+    }
 }
 
 /// This node before the path of an update, if it came from another.
@@ -62,11 +124,12 @@ fn path_from<D: Desk>(desk: &D, update: &Update, mut path: Path) -> Vec<u8> {
     path.value()
 }
 
-/// A revision that was made in the herd.
+/// The head of a revision that was made in the herd.
 fn made<D: Desk>(
     desk: &D,
     update: &Update,
     revision: &Revision<'_>,
+    coding: Coding,
 ) -> Result<Article, StoreError> {
     let subject = if revision.headline.is_empty() { revision.title } else { revision.headline };
     let origin = Path::identity(update.origin());
@@ -92,19 +155,17 @@ fn made<D: Desk>(
     if !revision.language.is_empty() {
         fields.push(Field::new("Content-Language", revision.language));
     }
-    let media_type = update.media_type();
-    let is_text = media_type.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("text/"));
-    let body = encode_body(revision.body, is_text);
     fields.push(Field::new("MIME-Version", "1.0"));
-    fields.push(Field::new("Content-Type", with_charset(media_type, is_text)));
-    fields.push(Field::new("Content-Transfer-Encoding", body.coding));
+    fields.push(Field::new("Content-Type", with_charset(update.media_type())));
+    fields.push(Field::new("Content-Transfer-Encoding", coding.name()));
     fields.retain(|field| !field.value.trim_ascii().is_empty());
-    Ok(Article { fields, body: body.body })
+    Ok(Article { fields, body: Vec::new() })
 }
 
 /// A text's media type with its charset, which in the herd is always UTF-8.
-fn with_charset(media_type: &str, is_text: bool) -> String {
+fn with_charset(media_type: &str) -> String {
     let essence = media_type.split(';').next().unwrap_or(media_type).trim();
+    let is_text = is_text(media_type);
     if is_text { format!("{essence}; charset=UTF-8") } else { media_type.to_owned() }
 }
 
@@ -171,18 +232,32 @@ fn is_address(text: &str) -> bool {
 }
 
 /// What an article that this node hands on says beside what every reader sees: its lock, and the
-/// key of what it supersedes.
-pub(super) fn lock(article: &mut Article, secret: &[u8]) {
+/// key of what it supersedes. `origin` is the node at which the update was made: where that node
+/// injected the article, ours come behind those of who posted it (RFC 8315, 3.1); what another
+/// site has locked is handed on as it is.
+pub(super) fn lock(article: &mut Article, origin: &str, secret: &[u8]) {
+    let is_injected = article.unfolded("injection-info") == Path::identity(origin);
     let is_locked = article.first("cancel-lock").is_some();
-    let id = article.message_id().filter(|id| !is_locked && is_own(id.as_str()));
+    let is_ours = is_injected || !is_locked;
+    let id = article.message_id().filter(|id| is_ours && is_own(id.as_str()));
     let Some(id) = id else { return };
     if let Some(lock) = cancel_lock(&cancel_key(secret, id.as_str())) {
-        article.set("Cancel-Lock", lock);
+        add(article, "Cancel-Lock", &lock);
     }
     if let Some(superseded) = article.first("supersedes") {
         let superseded = String::from_utf8_lossy(superseded.trim_ascii()).into_owned();
-        article.set("Cancel-Key", cancel_key(secret, &superseded));
+        add(article, "Cancel-Key", &cancel_key(secret, &superseded));
     }
+}
+
+/// Puts an element behind those that a field has, on a line of its own.
+fn add(article: &mut Article, name: &str, element: &str) {
+    let mut value = article.first(name).map(<[u8]>::to_vec).unwrap_or_default();
+    if !value.is_empty() {
+        value.extend_from_slice(b"\r\n ");
+    }
+    value.extend_from_slice(element.as_bytes());
+    article.set(name, value);
 }
 
 /// The groups of a story that is withdrawn, for the head of its cancel.
@@ -206,7 +281,8 @@ pub(super) fn cancels_of<D: Desk>(
     secret: &[u8],
 ) -> Result<Vec<Article>, StoreError> {
     let Ok(withdrawal) = Withdrawal::decode(update.payload()) else { return Ok(Vec::new()) };
-    if let Some(mut article) = kept(withdrawal.wire) {
+    if let Some((head, body)) = kept(withdrawal.wire) {
+        let mut article = Article { body: body.unwrap_or_default().to_vec(), ..head };
         article.set("Path", path_from(desk, update, article.path()));
         return Ok(vec![article]);
     }
@@ -237,7 +313,7 @@ fn cancel<D: Desk>(
     let groups = Article::parse_head(withdrawal.wire).unwrap_or_default();
     let groups = groups.into_iter().find(|field| field.is("newsgroups"));
     let reason = if withdrawal.reason.is_empty() { "withdrawn" } else { withdrawal.reason };
-    let body = encode_body(reason.as_bytes(), true);
+    let coding = Coding::of(reason.as_bytes(), true);
     Article {
         fields: vec![
             Field::new("Path", path.value()),
@@ -252,8 +328,47 @@ fn cancel<D: Desk>(
             Field::new("Cancel-Key", cancel_key(secret, target)),
             Field::new("MIME-Version", "1.0"),
             Field::new("Content-Type", "text/plain; charset=UTF-8"),
-            Field::new("Content-Transfer-Encoding", body.coding),
+            Field::new("Content-Transfer-Encoding", coding.name()),
         ],
-        body: body.body,
+        body: coding.encode(reason.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::article::is_unlocked;
+
+    #[test]
+    fn our_lock_is_added_to_that_of_who_posted_here_and_to_nobody_elses() {
+        let id = "<p0@bellwether.invalid>";
+        let theirs = cancel_lock(&cancel_key(b"theirs", id)).unwrap();
+        let article = |injected: &str, lock: &str| {
+            let mut article = Article::default();
+            article.set("Message-ID", id);
+            article.set("Injection-Info", injected);
+            article.set("Supersedes", "<old@b>");
+            if !lock.is_empty() {
+                article.set("Cancel-Lock", lock);
+                article.set("Cancel-Key", "sha256:x");
+            }
+            super::lock(&mut article, "Hill 1", b"ours");
+            article
+        };
+        let opens = |article: &Article, secret: &[u8]| {
+            let lock = article.first("cancel-lock").unwrap_or_default();
+            is_unlocked(lock, cancel_key(secret, id).as_bytes())
+        };
+        let posted = article("Hill-1", &theirs);
+        assert!(opens(&posted, b"ours") && opens(&posted, b"theirs"));
+        let keys = posted.unfolded("cancel-key");
+        assert_eq!(keys, format!("sha256:x {}", cancel_key(b"ours", "<old@b>")));
+        let mut bytes = Vec::new();
+        posted.put(&mut bytes);
+        assert_eq!(Article::parse(&bytes), Ok(posted));
+        let elsewhere = article("other.example", &theirs);
+        assert!(!opens(&elsewhere, b"ours") && opens(&elsewhere, b"theirs"));
+        assert_eq!(elsewhere.unfolded("cancel-key"), "sha256:x");
+        assert!(opens(&article("other.example", ""), b"ours"), "it had none");
     }
 }

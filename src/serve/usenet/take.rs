@@ -3,11 +3,11 @@
 
 use super::judge::{self, Judged};
 use super::names::{Known, known};
+use crate::base::Wildmat;
 use crate::config::{Config, Durability, FeedRules, PeerKind};
 use crate::news;
 use crate::proto::article::{Article, ArticleError, MessageId, Path};
 use crate::proto::http::Status;
-use crate::proto::nntp::Wildmat;
 use crate::reactor::{Ctx, Peer};
 use crate::serve::http::Problem;
 use crate::serve::offer::{Offer, Offered};

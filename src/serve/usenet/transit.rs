@@ -2,6 +2,7 @@
 //! 4644). Answers leave in the order of their commands, and that an article was taken is said when
 //! it is on disk.
 
+use super::intake::Intake;
 use super::take::{Checked, Feeder, Take, Took, check};
 use crate::proto::nntp::BlockEnd;
 use crate::reactor::Ctx;
@@ -26,14 +27,28 @@ struct Incoming {
     verb: Verb,
     /// `None`: a malformed one.
     id: Option<String>,
-    bytes: Vec<u8>,
+    article: Intake,
+}
+
+impl Incoming {
+    fn new(verb: Verb, id: Option<&str>) -> Self {
+        Self { verb, id: id.map(str::to_owned), article: Intake::default() }
+    }
 }
 
 /// An answer behind those before it.
 #[derive(Debug)]
 enum Waiting {
     Ready(Vec<u8>),
-    Take { verb: Verb, id: String, bytes: usize, take: Box<Take> },
+    Take {
+        verb: Verb,
+        id: String,
+        bytes: usize,
+        take: Box<Take>,
+    },
+    /// For what came no room was left, and its sender can be told so only by the end (RFC 4644,
+    /// 2.5: a TAKETHIS can't be put off).
+    Over,
 }
 
 /// A feeder's commands on one connection.
@@ -106,8 +121,7 @@ impl Transit {
         match check(desk, id) {
             Ok(Checked::Wanted) => {
                 self.say(cx, ["335 ", "send it"]);
-                let id = Some(id.to_owned());
-                self.incoming = Some(Incoming { verb: Verb::Ihave, id, bytes: Vec::new() });
+                self.incoming = Some(Incoming::new(Verb::Ihave, Some(id)));
                 return true;
             }
             Ok(Checked::Have) => self.say(cx, ["435 ", "it was here before"]),
@@ -122,14 +136,20 @@ impl Transit {
 
     /// TAKETHIS: its block comes next. `None`: the Message-ID is malformed.
     pub(in crate::serve) fn takethis(&mut self, id: Option<&str>) {
-        let id = id.map(str::to_owned);
-        self.incoming = Some(Incoming { verb: Verb::TakeThis, id, bytes: Vec::new() });
+        self.incoming = Some(Incoming::new(Verb::TakeThis, id));
     }
 
     /// Bytes of the block, which the codec holds to the most that an article may have.
-    pub(in crate::serve) fn on_bytes(&mut self, bytes: &[u8]) {
+    pub(in crate::serve) fn on_bytes<D: Desk>(&mut self, desk: &mut D, bytes: &[u8]) {
         if let Some(incoming) = self.incoming.as_mut().filter(|incoming| incoming.id.is_some()) {
-            incoming.bytes.extend_from_slice(bytes);
+            incoming.article.take(desk, bytes);
+        }
+    }
+
+    /// The block under way will have no end.
+    pub(in crate::serve) fn forget<D: Desk>(&mut self, desk: &mut D) {
+        if let Some(incoming) = &mut self.incoming {
+            incoming.article.give(desk);
         }
     }
 
@@ -140,10 +160,14 @@ impl Transit {
         desk: &mut D,
         end: BlockEnd,
     ) {
-        let Some(Incoming { verb, id, bytes }) = self.incoming.take() else { return };
+        let Some(Incoming { verb, id, mut article }) = self.incoming.take() else { return };
+        let bytes = article.give(desk);
         let Some(id) = id else { return self.say(cx, ["439 ", "no Message-ID"]) };
         if end == BlockEnd::TooLarge {
             return self.refuse(cx, verb, &id, &"it is too large");
+        }
+        if article.is_refused() {
+            return self.refuse_for_now(cx, desk, verb);
         }
         let take = match self.feeder.take(cx, desk, (&id, &bytes)) {
             Ok(take) => Box::new(take),
@@ -156,6 +180,17 @@ impl Transit {
             self.settle(cx, desk);
         } else {
             self.begin(cx, desk);
+        }
+    }
+
+    /// All articles under way at this node are as much as it may hold.
+    fn refuse_for_now<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, verb: Verb) {
+        match verb {
+            Verb::Ihave => self.say(cx, ["436 ", "too much comes here now, try again"]),
+            Verb::TakeThis => {
+                self.waiting.push_back(Waiting::Over);
+                self.settle(cx, desk);
+            }
         }
     }
 
@@ -197,6 +232,10 @@ impl Transit {
             match self.waiting.front_mut() {
                 None => return,
                 Some(Waiting::Ready(answer)) => cx.transport().write(answer),
+                Some(Waiting::Over) => {
+                    self.is_over = true;
+                    cx.transport().write(b"400 too much comes here now, come again\r\n");
+                }
                 Some(Waiting::Take { verb, id, bytes, take }) => {
                     let answer = match take.advance(cx, desk) {
                         Took::Wait(ticket) => return desk.await_ticket(ticket, cx.id()),

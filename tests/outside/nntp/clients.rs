@@ -1,10 +1,12 @@
-//! Newsreaders that others wrote: pynntp, slrnpull, tin. What one node was given by any of them is
-//! read by all of them at another.
+//! Newsreaders that others wrote: pynntp, slrn and slrnpull, tin. What one node was given by any of
+//! them is read by all of them at another.
 
 use super::{Talk, id_in, node, with_nntp, write};
 use crate::guests::{client, said, said_to};
 use crate::harness::{Ended, Herd, Port, Setup, await_that};
+use crate::telnet::Person;
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -139,4 +141,54 @@ fn tin_saves_what_is_unread() {
     let saved = articles(&home.join("News/world"));
     assert_eq!(saved.len(), 2, "{ended:?}");
     assert!(saved.iter().any(|article| article.contains("Line one")), "{saved:?}");
+}
+
+/// A folder for slrn: who is there, one group, and an editor that adds a line to what it is given.
+fn slrn_home(home: &Path) {
+    std::fs::create_dir_all(home).expect("a writable folder");
+    let editor = home.join("editor");
+    std::fs::write(&editor, "#!/bin/sh\nprintf 'So it did.\\n' >>\"$1\"\n").expect("a folder");
+    std::fs::set_permissions(&editor, PermissionsExt::from_mode(0o755)).expect("our own file");
+    let slrnrc = format!(
+        "set editor_command \"{} '%s'\"\nset confirm_actions 0\nset username \"sally\"\n\
+         set realname \"Sally\"\nset hostname \"client.example\"\n",
+        editor.display()
+    );
+    std::fs::write(home.join("slrnrc"), slrnrc).expect("a folder");
+    std::fs::write(home.join("newsrc"), "world:\n").expect("a folder");
+}
+
+#[test]
+fn slrn_lists_a_group_opens_an_article_and_follows_up() {
+    let ports = [Port::take(), Port::take()];
+    let herd = herd(&ports);
+    let first = write(&herd[0], "high", "world", "High water", "The river rose.\n");
+    herd.settle();
+    await_articles(&ports[0], 2);
+    let home = herd.dir.path().join("home");
+    slrn_home(&home);
+    let mut sally = Person::with("slrn", &ports[0], &[&home.to_string_lossy()]);
+    sally.sees("2  world").types("\r");
+    // The second of the list.
+    sally.sees("High water").types("\u{e}\r").sees("The river rose.");
+    sally.types("f").sees("Post the message?").types("y").sees("...done.");
+    sally.types("q").sees("News Groups: 127.0.0.1").types("q").ends();
+    for port in &ports {
+        await_articles(port, 3);
+    }
+    let mut talk = Talk::open(&ports[1]);
+    talk.expect(211, "GROUP world");
+    let over = talk.list(224, "OVER 3");
+    let over: Vec<&str> = over[0].split('\t').collect();
+    assert_eq!(over[1..3], ["Re: High water", "Sally <sally@client.example>"]);
+    assert_eq!(over[5], format!("<{first}@bellwether.invalid>"), "it refers to what was read");
+    let body = talk.list(222, "BODY 3");
+    assert_eq!(body[body.len() - 1], "So it did.", "{body:?}");
+    assert!(body.iter().any(|line| line == "> The river rose."), "{body:?}");
+    let stories = herd[1].http.get("/v1/stories?section=world").json();
+    assert_eq!(stories["stories"][0]["headline"], "Re: High water", "{stories}");
+    // She finds hers when she comes again, and has read the other.
+    let mut sally = Person::with("slrn", &ports[1], &[&home.to_string_lossy()]);
+    sally.sees("2  world").types("\r").sees("Sally").types("q").sees("News Groups");
+    sally.types("q").ends();
 }

@@ -9,6 +9,8 @@ mod feeds;
 mod forms;
 mod merges;
 mod news;
+#[path = "../../nntp/tests.rs"]
+mod nntp;
 mod pages;
 mod panel;
 #[path = "../../pb/tests.rs"]

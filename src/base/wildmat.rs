@@ -1,4 +1,5 @@
-//! Wildmats (RFC 3977, 4.2): patterns for names of groups and values of headers.
+//! Wildmats (RFC 3977, 4.2): patterns for names of groups and values of headers, in commands and
+//! configurations.
 //!
 //! ```text
 //! wildmat = pattern *("," ["!"] pattern), the first may have a "!" as well
@@ -64,11 +65,6 @@ impl<'a> Wildmat<'a> {
         };
         self.0.rsplit(',').find_map(decides).unwrap_or(false)
     }
-
-    /// The only name that it matches, when it is no pattern at all.
-    pub fn only(self) -> Option<&'a str> {
-        (!self.0.contains(['*', '?', ',', '!'])).then_some(self.0)
-    }
 }
 
 impl fmt::Display for Wildmat<'_> {
@@ -104,5 +100,61 @@ fn is_match(pattern: &str, text: &str) -> bool {
             return false;
         }
         (pattern, text) = (after_star.clone(), taken.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn wildmats_match_as_the_rfc_has_it() {
+        for (pattern, yes, no) in [
+            ("a*b", &["ab", "axb", "aabb"][..], &["a", "abc", "ba"][..]),
+            ("a*,!*b,*c*", &["a", "acb", "c"], &["ab", "b"]),
+            ("?é?", &["xéy"], &["é", "xey"]),
+            ("!a", &[], &["a", "b"]),
+            ("*,!a", &["b", ""], &["a"]),
+            ("*.*.*", &["a.b.c", ".."], &["a.b"]),
+        ] {
+            let wildmat = Wildmat::parse(pattern).unwrap();
+            for text in yes {
+                assert!(wildmat.matches(text), "{pattern} {text}");
+            }
+            for text in no {
+                assert!(!wildmat.matches(text), "{pattern} {text}");
+            }
+        }
+        for (bad, offset) in [("", 0), ("a,", 2), ("!", 1), ("a,,b", 2), ("a[b", 1), ("x,!a\\", 4)]
+        {
+            assert_eq!(Wildmat::parse(bad), Err(WildmatError { offset }), "{bad}");
+        }
+        // No pattern takes longer than the product of both.
+        let text = "a".repeat(500);
+        assert!(!Wildmat::parse(&"*a".repeat(200)).unwrap().matches(&format!("{text}b")));
+    }
+
+    proptest! {
+        #[test]
+        fn a_wildmat_agrees_with_the_obvious_matcher(
+            pattern in "[ab*?]{1,7}",
+            text in "[ab]{0,8}",
+        ) {
+            fn obvious(pattern: &[u8], text: &[u8]) -> bool {
+                match (pattern.split_first(), text.split_first()) {
+                    (None, None) => true,
+                    (Some((b'*', rest)), _) => {
+                        (0..=text.len()).any(|n| obvious(rest, &text[n..]))
+                    }
+                    (Some((want, rest)), Some((have, behind))) => {
+                        (*want == b'?' || want == have) && obvious(rest, behind)
+                    }
+                    _ => false,
+                }
+            }
+            let wildmat = Wildmat::parse(&pattern).unwrap();
+            prop_assert_eq!(wildmat.matches(&text), obvious(pattern.as_bytes(), text.as_bytes()));
+        }
     }
 }
