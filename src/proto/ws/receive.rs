@@ -1,10 +1,13 @@
 //! Reads one direction of a connection: frames in, whole messages and control frames out. Bounded
 //! by the largest message; what can't be right is told at its first byte, bad UTF-8 in the middle
 //! of a frame included.
+//!
+//! A deflated message is kept as it came until it is whole: what is kept of a message under way
+//! was sent, byte by byte, whatever it may inflate to.
 
 use super::error::{CloseCode, WsError, WsErrorKind};
 use super::extension::Agreement;
-use super::flate::{Context, Flate, INFLATER_BYTES, Inflater};
+use super::flate::{Context, Flate};
 use super::frame::{FrameHead, HeadFault, Opcode, Rules, key_behind, mask};
 use super::{Kind, Role};
 use crate::base::InBuf;
@@ -59,12 +62,11 @@ enum State {
 #[derive(Debug)]
 struct Begun {
     kind: Kind,
+    /// As they came; once it has ended, inflated.
     bytes: Vec<u8>,
-    /// How many of them are known to be UTF-8, in a text.
+    /// How many of them are known to be UTF-8, in a text that is not deflated.
     sound: usize,
     was_deflated: bool,
-    /// Of a deflated message, until it has ended.
-    inflater: Option<Inflater>,
 }
 
 /// What one step over the input found.
@@ -171,20 +173,18 @@ impl Receiver {
 
     /// Memory that the message under way takes up.
     pub fn held_bytes(&self) -> usize {
-        self.message.as_deref().map_or(0, |begun| {
-            let inflater = begun.inflater.as_ref().map_or(0, |_| INFLATER_BYTES);
-            begun.bytes.capacity() + inflater
-        })
+        self.message.as_deref().map_or(0, |begun| begun.bytes.capacity())
     }
 
-    /// True when nothing more can come: behind a close frame or a fault.
-    pub fn is_done(&self) -> bool {
-        matches!(self.state, State::Closed | State::Failed(_))
+    /// How many bytes came of the payload of a message under way, deflated as they are; `None`
+    /// where none is. To be asked behind [`Receiver::release`].
+    pub fn came_bytes(&self) -> Option<usize> {
+        self.message.as_deref().map(|begun| begun.bytes.len())
     }
 
     fn step(&mut self, input: &mut InBuf, flate: &mut Flate) -> Result<Step, HeadFault> {
         match self.state {
-            State::Head => self.on_head(input, flate),
+            State::Head => self.on_head(input),
             State::Payload { left, key, is_last } => {
                 self.on_payload(input, flate, (left, key, is_last)).map_err(|kind| (kind, 0))
             }
@@ -198,7 +198,7 @@ impl Receiver {
     }
 
     #[inline]
-    fn on_head(&mut self, input: &mut InBuf, flate: &mut Flate) -> Result<Step, HeadFault> {
+    fn on_head(&mut self, input: &mut InBuf) -> Result<Step, HeadFault> {
         let rules = Rules {
             role: self.role,
             may_deflate: self.may_deflate,
@@ -225,7 +225,7 @@ impl Receiver {
                 }
                 return Ok(Step::Whole(kind, bytes));
             }
-            self.begin(kind, head.is_deflated, flate);
+            self.begin(kind, head.is_deflated);
         }
         input.consume(head.bytes);
         self.offset += head.bytes as u64;
@@ -246,27 +246,22 @@ impl Receiver {
         bytes
     }
 
-    /// Refuses a message that gets too large before a byte of it is kept. Of a deflated one only
-    /// what no deflater makes of a message that is not.
+    /// Refuses a message that gets too large before a byte of it is kept. A deflated one may be
+    /// longer by a quarter: who flushes often adds five bytes each time.
     fn check_length(&self, head: &FrameHead) -> Result<(), HeadFault> {
+        let begun = self.message.as_deref();
+        let is_deflated = begun.map_or(head.is_deflated, |begun| begun.was_deflated);
+        let held = begun.map_or(0, |begun| begun.bytes.len());
         let max = self.message_bytes_max;
-        let is_deflated = match &self.message {
-            Some(begun) => begun.was_deflated,
-            None => head.is_deflated,
-        };
-        let held = self.message.as_deref().map_or(0, |begun| begun.bytes.len());
-        let room = if is_deflated { max + max / 1024 + 64 } else { max - held };
-        if head.payload_bytes > room as u64 {
+        let most = if is_deflated { max + max / 4 + 64 } else { max };
+        if head.payload_bytes > (most - held) as u64 {
             return Err((WsErrorKind::MessageTooLarge, 1));
         }
         Ok(())
     }
 
-    fn begin(&mut self, kind: Kind, was_deflated: bool, flate: &mut Flate) {
-        let context = self.context.as_deref().map_or(&[][..], Context::bytes);
-        let inflater = was_deflated.then(|| flate.inflater(context));
-        let begun = Begun { kind, bytes: Vec::new(), sound: 0, was_deflated, inflater };
-        self.message = Some(Box::new(begun));
+    fn begin(&mut self, kind: Kind, was_deflated: bool) {
+        self.message = Some(Box::new(Begun { kind, bytes: Vec::new(), sound: 0, was_deflated }));
     }
 
     /// Takes what is there of a payload.
@@ -284,11 +279,9 @@ impl Receiver {
         self.offset += count as u64;
         let left = left - count as u64;
         self.state = State::Payload { left, key: key_behind(key, count), is_last };
-        let ends = left == 0 && is_last;
-        let context = self.context.as_deref().map_or(&[][..], Context::bytes);
         // Only data frames have payloads in pieces, and each is of a message.
         let Some(begun) = &mut self.message else { return Ok(Step::Wait) };
-        begun.take(piece, ends, (self.message_bytes_max, context))?;
+        begun.take(piece, left == 0 && is_last)?;
         if left > 0 {
             return Ok(Step::Wait);
         }
@@ -296,18 +289,10 @@ impl Receiver {
         if !is_last {
             return Ok(Step::Again);
         }
-        self.end(flate);
-        Ok(Step::Ended)
-    }
-
-    /// The message under way is whole.
-    fn end(&mut self, flate: &mut Flate) {
-        let Some(begun) = &mut self.message else { return };
-        let Some(inflater) = begun.inflater.take() else { return };
-        flate.put_back(inflater);
-        if let Some(context) = &mut self.context {
-            context.note(&begun.bytes);
+        if begun.was_deflated {
+            begun.inflate(flate, self.context.as_deref_mut(), self.message_bytes_max)?;
         }
+        Ok(Step::Ended)
     }
 
     #[cold]
@@ -320,26 +305,27 @@ impl Receiver {
 }
 
 impl Begun {
-    fn take(
+    fn take(&mut self, piece: &[u8], ends: bool) -> Result<(), WsErrorKind> {
+        self.bytes.extend_from_slice(piece);
+        if self.kind == Kind::Text && !self.was_deflated { self.check_text(ends) } else { Ok(()) }
+    }
+
+    /// It is whole.
+    fn inflate(
         &mut self,
-        piece: &[u8],
-        ends: bool,
-        limits: (usize, &[u8]),
+        flate: &mut Flate,
+        context: Option<&mut Context>,
+        bytes_max: usize,
     ) -> Result<(), WsErrorKind> {
-        let inflated = match &mut self.inflater {
-            None => {
-                self.bytes.extend_from_slice(piece);
-                Ok(())
-            }
-            Some(inflater) => inflater.on_bytes(piece, &mut self.bytes, limits).and_then(|()| {
-                if ends { inflater.on_end(&mut self.bytes, limits) } else { Ok(()) }
-            }),
-        };
+        let known = context.as_deref().map_or(&[][..], Context::bytes);
+        self.bytes = flate.inflated(known, &self.bytes, bytes_max)?;
         if self.kind == Kind::Text {
-            // What came out before a fault is looked at first, as it is where it came by itself.
-            self.check_text(ends && inflated.is_ok())?;
+            self.check_text(true)?;
         }
-        inflated
+        if let Some(context) = context {
+            context.note(&self.bytes);
+        }
+        Ok(())
     }
 
     /// Looks at what came since. A character that is cut may go on with the next piece, unless it

@@ -3,7 +3,7 @@
 //! A peer that says nothing for a third of `limits.idle_ms` is pinged, and one that says nothing
 //! for all of it is closed. One that takes nothing for `limits.stall_ms` is cut. A message under
 //! way counts among the bodies of requests: all together have `limits.bodies_bytes`, and each comes
-//! as fast as a body must.
+//! as fast as a body must, by the bytes that came, not by what they inflate to.
 
 use super::talk::Talk;
 use crate::base::{InBuf, Tick};
@@ -140,8 +140,9 @@ impl Socket {
     /// Counts what is kept of the message under way, and closes where that is too much.
     fn count_kept<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
         self.receiver.release();
+        let came = self.receiver.came_bytes();
+        self.message_since = came.map(|_| self.message_since.unwrap_or(cx.now()));
         let kept = self.receiver.held_bytes() as u64;
-        self.message_since = (kept > 0).then(|| self.message_since.unwrap_or(cx.now()));
         if kept == self.kept_bytes {
             return;
         }
@@ -155,9 +156,15 @@ impl Socket {
         }
     }
 
-    /// True when the message under way comes slower than a body may.
-    fn is_slow(&self, now: Tick, limits: &Limits) -> bool {
-        self.message_since.is_some_and(|since| now > since + limits.body_ms(self.kept_bytes))
+    /// True when the message under way comes slower than a body may. While a full out-buffer holds
+    /// it back its time does not run.
+    fn is_slow<D>(&mut self, cx: &mut Ctx<'_, D>, limits: &Limits) -> bool {
+        let Some(since) = &mut self.message_since else { return false };
+        if cx.transport().is_full() {
+            *since = cx.now();
+        }
+        let came = self.receiver.came_bytes().unwrap_or(0) as u64;
+        cx.now() > *since + limits.body_ms(came)
     }
 
     /// Pings a silent peer, and closes one that stays silent. What a full out-buffer holds back is
@@ -249,7 +256,7 @@ impl<D: Desk> Protocol<D> for Socket {
             talk.on_time(cx, desk, &mut self.sender);
         }
         let limits = &desk.config().limits;
-        if self.is_slow(cx.now(), limits) {
+        if self.is_slow(cx, limits) {
             let why = "a message comes as fast as a body of HTTP";
             close(cx, CloseCode::POLICY, why, Lost::Slow);
         } else {

@@ -49,7 +49,6 @@ fn said(mut receiver: Receiver, pieces: &[&[u8]]) -> Vec<Said> {
                     Err(fault) => {
                         assert_eq!(receiver.next(&mut input, &mut flate).err(), Some(fault));
                         assert_eq!(receiver.held_bytes(), 0);
-                        assert!(receiver.is_done());
                         all.push(Said::Fault(fault));
                         return all;
                     }
