@@ -103,11 +103,6 @@ impl Scanner {
         Self { limits, before: 0, at: 0, items: 0, open: Vec::new() }
     }
 
-    /// True when an item has begun of which bytes are missing.
-    pub fn is_inside(&self) -> bool {
-        self.at > 0
-    }
-
     /// How many bytes of those held make the first item; `None` when its end is not there yet.
     pub fn scan(&mut self, held: &[u8], dialect: Dialect) -> Result<Option<usize>, BananaError> {
         loop {

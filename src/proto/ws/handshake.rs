@@ -1,7 +1,7 @@
 //! The opening handshake (RFC 6455, 4): what makes an HTTP request an upgrade, and its answer.
 
 use super::extension::{Agreement, Policy};
-use crate::proto::http::{Fields, Head, Method, Request, ResponseHead, Status, Version};
+use crate::proto::http::{Fields, Head, Method, ResponseHead, Status, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -110,17 +110,7 @@ fn only<'a>(fields: &Fields<'a>, name: &str) -> Option<&'a [u8]> {
     if values.next().is_some() { None } else { first }
 }
 
-/// Writes a client's request, which offers no extension.
-pub fn put_upgrade(out: &mut Vec<u8>, (target, host): (&str, &str), key: Key) {
-    Request::new(out, "GET", target, host)
-        .field("Connection", "Upgrade")
-        .field("Upgrade", "websocket")
-        .field("Sec-WebSocket-Version", VERSION)
-        .field("Sec-WebSocket-Key", key.text())
-        .end();
-}
-
-/// True when this is the server's answer to the request with this key.
+/// True when this is the server's answer to a request with this key that offered no extension.
 pub fn is_upgraded(head: &ResponseHead<'_>, key: Key) -> bool {
     let fields = &head.fields;
     head.status == Status::SWITCHING_PROTOCOLS
