@@ -1,6 +1,6 @@
 //! The opening handshake (RFC 6455, 4): what makes an HTTP request an upgrade, and its answer.
 
-use super::extension::{Agreement, Policy};
+use super::extension::{Agreement, Malformed, Policy};
 use crate::proto::http::{Fields, Head, Method, ResponseHead, Status, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -55,6 +55,8 @@ pub enum UpgradeError {
     Key,
     /// It has a body.
     Body,
+    /// What it offers has not the form of extensions.
+    Extensions,
 }
 
 impl UpgradeError {
@@ -62,7 +64,7 @@ impl UpgradeError {
     pub fn status(self) -> Status {
         match self {
             Self::Absent | Self::Version => Status::UPGRADE_REQUIRED,
-            Self::Key | Self::Body => Status::BAD_REQUEST,
+            Self::Key | Self::Body | Self::Extensions => Status::BAD_REQUEST,
         }
     }
 }
@@ -74,6 +76,7 @@ impl fmt::Display for UpgradeError {
             Self::Version => "Sec-WebSocket-Version is 13 here",
             Self::Key => "Sec-WebSocket-Key is 16 bytes in base64, once",
             Self::Body => "an upgrade has no body",
+            Self::Extensions => "Sec-WebSocket-Extensions has the form NAME; NAME=VALUE, NAME",
         })
     }
 }
@@ -99,7 +102,9 @@ impl Upgrade {
         if !head.body.is_empty() {
             return Err(UpgradeError::Body);
         }
-        Ok(Self { accept: key.accept(), deflate: Agreement::read(fields, policy) })
+        let deflate = Agreement::read(fields, policy);
+        let deflate = deflate.map_err(|Malformed| UpgradeError::Extensions)?;
+        Ok(Self { accept: key.accept(), deflate })
     }
 }
 

@@ -58,6 +58,7 @@ fn what_is_no_upgrade_is_refused_with_its_status() {
         (request(&SOUND.replace("dGhl", "")), UpgradeError::Key, 400),
         (request(&SOUND.replace("dGhl", "d!hl")), UpgradeError::Key, 400),
         (with("Content-Length: 1"), UpgradeError::Body, 400),
+        (with("Sec-WebSocket-Extensions: permessage-deflate;"), UpgradeError::Extensions, 400),
     ] {
         let found = asked(&lines, Policy::default());
         assert_eq!(found, Err(error), "{lines}");
