@@ -1,5 +1,5 @@
-//! Inflating and deflating messages (RFC 7692, 7.2), each whole and at once. What that takes is
-//! kept for a whole node, so that connections hold nothing of it.
+//! Inflating and deflating messages (RFC 7692, 7.2) that are whole, and what that takes: kept for a
+//! whole node, so that connections hold nothing of it between messages.
 //!
 //! Where a context was agreed, what is remembered of it is the text itself: the last bytes of the
 //! messages before, from which an inflater or deflater is made ready anew. That is as many bytes
@@ -13,7 +13,13 @@ const STREAMS_MAX: u32 = 64;
 /// Favours speed: it takes a message of 128 kB in about a millisecond.
 const LEVEL: u32 = 3;
 /// What an inflated message begins with; then it doubles.
-const STEP_BYTES: usize = 4096;
+const FIRST_BYTES: usize = 4096;
+/// As much is inflated at a time, and what one piece comes to: some milliseconds.
+const STEP_BYTES: usize = 256 * 1024;
+/// Deflated bytes that are taken at a time: they inflate to a thousand times as much at most.
+const PIECE_BYTES: usize = 512;
+/// What an inflater takes up beside the message, about: 32 KiB of window and its tables.
+const INFLATER_BYTES: usize = 48 * 1024;
 /// What every deflated message ends with, and is left out on the wire.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 /// The tail, and an empty last block: only behind a message that is whole does it end the stream.
@@ -24,9 +30,10 @@ pub(super) const WINDOW_BITS_MIN: u8 = 9;
 /// The greatest there is.
 pub(super) const WINDOW_BITS_MAX: u8 = 15;
 
-/// An inflater and deflaters: one value for a whole node.
+/// Inflaters and deflaters that are not in use: one value for a whole node.
 #[derive(Debug, Default)]
 pub struct Flate {
+    /// Ready for the next message. More are needed only while long ones are on their way.
     inflater: Option<Decompress>,
     /// By the bits of their windows.
     deflaters: [Option<Compress>; (WINDOW_BITS_MAX - WINDOW_BITS_MIN + 1) as usize],
@@ -81,80 +88,91 @@ impl Flate {
         out.truncate(out.len() - TAIL.len());
     }
 
-    /// Inflates a message of `bytes_max` bytes at most. `context` is what was remembered when it
-    /// came.
-    pub(super) fn inflated(
-        &mut self,
-        context: &[u8],
-        deflated: &[u8],
-        bytes_max: usize,
-    ) -> Result<Vec<u8>, WsErrorKind> {
-        let inflater = self.inflater.get_or_insert_with(|| Decompress::new(false));
-        set_back(inflater, context);
-        let mut inflation =
-            Inflation { inflater, context, bytes_max, message: Vec::new(), streams: 1 };
-        let mut has_ended = inflation.take(deflated, false)?;
-        if !has_ended {
-            has_ended = inflation.take(&TAIL_AND_END, false)?;
-        }
-        if has_ended { Ok(inflation.message) } else { Err(WsErrorKind::Deflated) }
+    /// What inflates a message that is whole. `context` is what was remembered when it came.
+    pub(super) fn inflation(&mut self, context: &[u8]) -> Inflation {
+        let mut inflater = self.inflater.take().unwrap_or_else(|| Decompress::new(false));
+        set_back(&mut inflater, context);
+        Inflation { inflater, message: Vec::new(), at: 0, has_ended: false, streams: 1 }
+    }
+
+    /// The message, inflated.
+    pub(super) fn finish(&mut self, inflation: Inflation) -> Vec<u8> {
+        self.inflater = Some(inflation.inflater);
+        inflation.message
     }
 }
 
 /// A message on its way out of an inflater.
-struct Inflation<'a> {
-    inflater: &'a mut Decompress,
-    context: &'a [u8],
-    bytes_max: usize,
+#[derive(Debug)]
+pub(super) struct Inflation {
+    inflater: Decompress,
     message: Vec<u8>,
+    /// How many of the deflated bytes were taken, and of the tail behind them.
+    at: usize,
+    /// The last block ended the stream: what follows begins another.
+    has_ended: bool,
     /// Of this message so far.
     streams: u32,
 }
 
-impl Inflation<'_> {
-    /// Inflates all of this; true when it ends with the end of a stream, as what came before did
-    /// if `has_ended`.
-    fn take(&mut self, mut rest: &[u8], mut has_ended: bool) -> Result<bool, WsErrorKind> {
-        while !rest.is_empty() {
-            if has_ended {
+impl Inflation {
+    /// Memory that it takes up.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.message.capacity() + INFLATER_BYTES
+    }
+
+    /// Inflates some more of a message that was deflated to this and gets no longer than
+    /// `bytes_max`: how many bytes more there are, or none when that was all.
+    pub(super) fn go_on(
+        &mut self,
+        deflated: &[u8],
+        (bytes_max, context): (usize, &[u8]),
+    ) -> Result<Option<usize>, WsErrorKind> {
+        let before = self.message.len();
+        while self.message.len() < before + STEP_BYTES {
+            let rest = match self.at.checked_sub(deflated.len()) {
+                None => &deflated[self.at..],
+                Some(0) if self.has_ended => return Ok(None),
+                Some(at) if at < TAIL_AND_END.len() || !self.has_room() => &TAIL_AND_END[at..],
+                Some(_) if self.has_ended => return Ok(None),
+                Some(_) => return Err(WsErrorKind::Deflated),
+            };
+            if std::mem::take(&mut self.has_ended) {
                 // A stream may end inside a message and another begin (RFC 7692, 7.2.3.4). Each
                 // costs a window, so who begins one every other byte is stopped.
                 self.streams += 1;
                 if self.streams > STREAMS_MAX {
                     return Err(WsErrorKind::Deflated);
                 }
-                set_back(self.inflater, &window(self.context, &self.message));
+                set_back(&mut self.inflater, &window(context, &self.message));
             }
-            (rest, has_ended) = self.step(rest)?;
+            self.take(&rest[..rest.len().min(PIECE_BYTES)], bytes_max)?;
         }
-        Ok(has_ended)
+        Ok(Some(self.message.len() - before))
     }
 
-    /// Inflates until all is used, or a stream ends: what is left, and whether one did.
-    fn step<'b>(&mut self, mut rest: &'b [u8]) -> Result<(&'b [u8], bool), WsErrorKind> {
-        let message = &mut self.message;
-        loop {
-            if message.len() == message.capacity() {
-                // One more than may be, which tells that there is more.
-                let room = self.bytes_max + 1 - message.len();
-                message.reserve_exact(message.len().max(STEP_BYTES).min(room));
-            }
-            let before = self.inflater.total_in();
-            let status = self.inflater.decompress_vec(rest, message, FlushDecompress::None);
-            let status = status.map_err(|_| WsErrorKind::Deflated)?;
-            if message.len() > self.bytes_max {
-                return Err(WsErrorKind::MessageTooLarge);
-            }
-            rest = &rest[(self.inflater.total_in() - before) as usize..];
-            let has_room = message.len() < message.capacity();
-            let has_ended = status == Status::StreamEnd;
-            if has_ended || (rest.is_empty() && has_room) {
-                return Ok((rest, has_ended));
-            }
-            if has_room && status == Status::BufError {
-                return Err(WsErrorKind::Deflated);
-            }
+    fn has_room(&self) -> bool {
+        self.message.len() < self.message.capacity()
+    }
+
+    /// Takes of this as much as there is room for.
+    fn take(&mut self, piece: &[u8], bytes_max: usize) -> Result<(), WsErrorKind> {
+        if !self.has_room() {
+            // One more than may be, which tells that there is more.
+            let room = bytes_max + 1 - self.message.len();
+            self.message.reserve_exact(self.message.len().max(FIRST_BYTES).min(room));
         }
+        let before = self.inflater.total_in();
+        let flush = FlushDecompress::None;
+        let status = self.inflater.decompress_vec(piece, &mut self.message, flush);
+        let status = status.map_err(|_| WsErrorKind::Deflated)?;
+        self.at += (self.inflater.total_in() - before) as usize;
+        self.has_ended = status == Status::StreamEnd;
+        if self.message.len() > bytes_max {
+            return Err(WsErrorKind::MessageTooLarge);
+        }
+        let is_stuck = status == Status::BufError && self.has_room();
+        if is_stuck { Err(WsErrorKind::Deflated) } else { Ok(()) }
     }
 }
 
@@ -212,7 +230,20 @@ mod tests {
     }
 
     fn inflated(bytes: &[u8], context: &[u8], max: usize) -> Result<Vec<u8>, WsErrorKind> {
-        Flate::default().inflated(context, bytes, max)
+        inflated_by(&mut Flate::default(), bytes, context, max)
+    }
+
+    fn inflated_by(
+        flate: &mut Flate,
+        bytes: &[u8],
+        context: &[u8],
+        max: usize,
+    ) -> Result<Vec<u8>, WsErrorKind> {
+        let mut inflation = flate.inflation(context);
+        while let Some(more) = inflation.go_on(bytes, (max, context))? {
+            assert!((STEP_BYTES..STEP_BYTES + 1100 * PIECE_BYTES).contains(&more), "{more}");
+        }
+        Ok(flate.finish(inflation))
     }
 
     /// Bytes that deflate: words out of a few.
@@ -243,10 +274,10 @@ mod tests {
         #[test]
         fn any_bytes_are_inflated_or_refused(bytes: Vec<u8>) {
             let mut flate = Flate::default();
-            let found = flate.inflated(b"", &bytes, 10_000);
+            let found = inflated_by(&mut flate, &bytes, b"", 10_000);
             prop_assert!(found.as_ref().map_or(0, Vec::len) <= 10_000);
             // Whatever came before, the next message is inflated as by a fresh one.
-            prop_assert_eq!(flate.inflated(b"", &bytes, 10_000), found);
+            prop_assert_eq!(inflated_by(&mut flate, &bytes, b"", 10_000), found);
         }
 
         #[test]

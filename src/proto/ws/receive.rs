@@ -7,7 +7,7 @@
 
 use super::error::{CloseCode, WsError, WsErrorKind};
 use super::extension::Agreement;
-use super::flate::{Context, Flate};
+use super::flate::{Context, Flate, Inflation};
 use super::frame::{FrameHead, HeadFault, Opcode, Rules, key_behind, mask};
 use super::{Kind, Role};
 use crate::base::InBuf;
@@ -17,6 +17,9 @@ use crate::base::InBuf;
 pub enum Event<'a> {
     /// A message, whole.
     Message(Message<'a>),
+    /// So many bytes more of a message were inflated, which the next call goes on with. The message
+    /// came whole, so no input need come before: the other connections may have their turn.
+    Inflating(usize),
     /// To be answered with a pong that carries the same bytes.
     Ping(&'a [u8]),
     /// The answer to a ping, or a sign of life.
@@ -52,6 +55,8 @@ enum State {
     Head,
     /// In the payload of a data frame.
     Payload { left: u64, key: [u8; 4], is_last: bool },
+    /// Behind a deflated message, which is inflated.
+    Inflating,
     /// Behind a close frame.
     Closed,
     /// A rule was broken.
@@ -67,6 +72,8 @@ struct Begun {
     /// How many of them are known to be UTF-8, in a text that is not deflated.
     sound: usize,
     was_deflated: bool,
+    /// Of a deflated one that is whole.
+    inflation: Option<Inflation>,
 }
 
 /// What one step over the input found.
@@ -77,6 +84,8 @@ enum Step {
     Wait,
     /// A message in one frame, of which so many bytes stand at the front, unmasked.
     Whole(Kind, usize),
+    /// So much of the message that has ended is inflated.
+    Inflated(usize),
     /// The message under way has ended.
     Ended,
     /// A control frame, whose payload stands at the front, unmasked.
@@ -154,6 +163,7 @@ impl Receiver {
                 let bytes = input.take(bytes);
                 Ok(Some(Event::Message(Message { kind, bytes, was_deflated: false })))
             }
+            Step::Inflated(bytes) => Ok(Some(Event::Inflating(bytes))),
             _ => {
                 self.is_given = true;
                 Ok(self.message.as_deref().map(|begun| {
@@ -173,7 +183,9 @@ impl Receiver {
 
     /// Memory that the message under way takes up.
     pub fn held_bytes(&self) -> usize {
-        self.message.as_deref().map_or(0, |begun| begun.bytes.capacity())
+        self.message.as_deref().map_or(0, |begun| {
+            begun.bytes.capacity() + begun.inflation.as_ref().map_or(0, Inflation::held_bytes)
+        })
     }
 
     /// How many bytes came of the payload of a message under way, deflated as they are; `None`
@@ -182,12 +194,18 @@ impl Receiver {
         self.message.as_deref().map(|begun| begun.bytes.len())
     }
 
+    /// True behind an [`Event::Inflating`]: there is more without more input.
+    pub fn is_inflating(&self) -> bool {
+        matches!(self.state, State::Inflating)
+    }
+
     fn step(&mut self, input: &mut InBuf, flate: &mut Flate) -> Result<Step, HeadFault> {
         match self.state {
             State::Head => self.on_head(input),
             State::Payload { left, key, is_last } => {
-                self.on_payload(input, flate, (left, key, is_last)).map_err(|kind| (kind, 0))
+                self.on_payload(input, (left, key, is_last)).map_err(|kind| (kind, 0))
             }
+            State::Inflating => self.inflate(flate).map_err(|kind| (kind, 0)),
             State::Closed => {
                 self.offset += input.len() as u64;
                 input.take_all();
@@ -261,14 +279,19 @@ impl Receiver {
     }
 
     fn begin(&mut self, kind: Kind, was_deflated: bool) {
-        self.message = Some(Box::new(Begun { kind, bytes: Vec::new(), sound: 0, was_deflated }));
+        self.message = Some(Box::new(Begun {
+            kind,
+            bytes: Vec::new(),
+            sound: 0,
+            was_deflated,
+            inflation: None,
+        }));
     }
 
     /// Takes what is there of a payload.
     fn on_payload(
         &mut self,
         input: &mut InBuf,
-        flate: &mut Flate,
         (left, key, is_last): (u64, [u8; 4], bool),
     ) -> Result<Step, WsErrorKind> {
         let count = input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -285,13 +308,28 @@ impl Receiver {
         if left > 0 {
             return Ok(Step::Wait);
         }
+        let inflates = is_last && begun.was_deflated;
+        self.state = if inflates { State::Inflating } else { State::Head };
+        Ok(if is_last && !inflates { Step::Ended } else { Step::Again })
+    }
+
+    /// Goes on with a deflated message that is whole.
+    fn inflate(&mut self, flate: &mut Flate) -> Result<Step, WsErrorKind> {
+        let Some(begun) = &mut self.message else { return Ok(Step::Wait) };
+        let known = self.context.as_deref().map_or(&[][..], Context::bytes);
+        let mut inflation = begun.inflation.take().unwrap_or_else(|| flate.inflation(known));
+        if let Some(more) = inflation.go_on(&begun.bytes, (self.message_bytes_max, known))? {
+            begun.inflation = Some(inflation);
+            return Ok(Step::Inflated(more));
+        }
+        begun.bytes = flate.finish(inflation);
+        if begun.kind == Kind::Text {
+            begun.check_text(true)?;
+        }
+        if let Some(context) = &mut self.context {
+            context.note(&begun.bytes);
+        }
         self.state = State::Head;
-        if !is_last {
-            return Ok(Step::Again);
-        }
-        if begun.was_deflated {
-            begun.inflate(flate, self.context.as_deref_mut(), self.message_bytes_max)?;
-        }
         Ok(Step::Ended)
     }
 
@@ -308,24 +346,6 @@ impl Begun {
     fn take(&mut self, piece: &[u8], ends: bool) -> Result<(), WsErrorKind> {
         self.bytes.extend_from_slice(piece);
         if self.kind == Kind::Text && !self.was_deflated { self.check_text(ends) } else { Ok(()) }
-    }
-
-    /// It is whole.
-    fn inflate(
-        &mut self,
-        flate: &mut Flate,
-        context: Option<&mut Context>,
-        bytes_max: usize,
-    ) -> Result<(), WsErrorKind> {
-        let known = context.as_deref().map_or(&[][..], Context::bytes);
-        self.bytes = flate.inflated(known, &self.bytes, bytes_max)?;
-        if self.kind == Kind::Text {
-            self.check_text(true)?;
-        }
-        if let Some(context) = context {
-            context.note(&self.bytes);
-        }
-        Ok(())
     }
 
     /// Looks at what came since. A character that is cut may go on with the next piece, unless it

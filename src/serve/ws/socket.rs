@@ -89,6 +89,33 @@ impl Socket {
         desk.tally().sockets += 1;
     }
 
+    /// Takes what the input holds, as far as a turn goes.
+    fn take_all<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) {
+        let mut taken = 0;
+        while cx.more() {
+            if taken >= TURN_BYTES_MAX {
+                // What is left has its turn behind the others.
+                cx.transport().pause();
+                cx.transport().resume();
+                break;
+            }
+            let Some(bytes) = self.take(cx, desk, input) else { break };
+            taken += bytes;
+        }
+        if self.receiver.is_inflating() && !cx.transport().is_full() {
+            // It needs no input to go on.
+            cx.transport().notify();
+        }
+        self.count_kept(cx, desk);
+    }
+
+    /// Goes on with a message that is inflated.
+    fn go_on<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
+        if self.receiver.is_inflating() {
+            self.take_all(cx, desk, &mut InBuf::default());
+        }
+    }
+
     /// Takes one event off the input: how many bytes its message had. `None` when there is none, or
     /// no more shall be taken.
     #[inline]
@@ -107,12 +134,14 @@ impl Socket {
                 return None;
             }
         };
-        let bytes = if let Event::Message(message) = &event {
-            // What is behind it is another message, with a time of its own.
-            *message_since = None;
-            message.bytes.len()
-        } else {
-            0
+        let bytes = match &event {
+            Event::Message(message) => {
+                // What is behind it is another message, with a time of its own.
+                *message_since = None;
+                message.bytes.len()
+            }
+            Event::Inflating(bytes) => *bytes,
+            _ => 0,
         };
         match (event, part) {
             (Event::Message(message), Part::Echo) => {
@@ -128,7 +157,7 @@ impl Socket {
                 close(cx, CloseCode::UNSUPPORTED, why, Lost::Local);
             }
             (Event::Ping(bytes), _) => put_pong(cx.transport().out().tail(), bytes),
-            (Event::Pong(_), _) => {}
+            (Event::Pong(_) | Event::Inflating(_), _) => {}
             (Event::Close(said), _) => {
                 put_close(cx.transport().out().tail(), said.code, "");
                 cx.transport().close();
@@ -191,8 +220,10 @@ impl Socket {
         }
     }
 
-    fn has_writes(&self) -> bool {
-        matches!(&self.part, Part::Talk(talk) if talk.has_writes())
+    /// True while something that came is not answered.
+    fn is_busy(&self) -> bool {
+        let has_writes = matches!(&self.part, Part::Talk(talk) if talk.has_writes());
+        has_writes || self.receiver.is_inflating()
     }
 }
 
@@ -220,30 +251,20 @@ impl<D: Desk> Protocol<D> for Socket {
     #[inline]
     fn received(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) -> Outcome {
         self.heard = cx.now();
-        let mut taken = 0;
-        while cx.more() {
-            if taken >= TURN_BYTES_MAX {
-                // What is left has its turn behind the others.
-                cx.transport().pause();
-                cx.transport().resume();
-                break;
-            }
-            let Some(bytes) = self.take(cx, desk, input) else { break };
-            taken += bytes;
-        }
-        self.count_kept(cx, desk);
+        self.take_all(cx, desk, input);
         Ok(())
     }
 
     fn drained(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        self.go_on(cx, desk);
         self.on_notice(cx, desk);
         Ok(())
     }
 
-    /// Without a close frame it is no clean end, but what was written is answered.
+    /// Without a close frame it is no clean end, but what came is answered.
     fn read_closed(&mut self, cx: &mut Ctx<'_, D>, _: &mut D, _: &mut InBuf) -> Outcome {
         self.read_closed = true;
-        if !self.has_writes() {
+        if !self.is_busy() {
             cx.transport().close();
         }
         Ok(())
@@ -266,8 +287,9 @@ impl<D: Desk> Protocol<D> for Socket {
     }
 
     fn notified(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        self.go_on(cx, desk);
         self.on_notice(cx, desk);
-        if self.has_writes() {
+        if self.is_busy() {
             return Ok(());
         }
         if cx.draining() {

@@ -20,6 +20,7 @@ enum Said {
 
 fn kept(event: Event<'_>) -> Said {
     match event {
+        Event::Inflating(_) => panic!("so small a message is inflated at once"),
         Event::Message(Message { kind: Kind::Text, bytes, .. }) => {
             Said::Text(String::from_utf8(bytes.to_vec()).expect("a text is UTF-8"))
         }

@@ -49,6 +49,7 @@ fn heard(bytes: &[u8]) -> Vec<Heard> {
             ws::Event::Message(Message { bytes, .. }) => {
                 Heard::Text(String::from_utf8(bytes.to_vec()).expect("UTF-8"))
             }
+            ws::Event::Inflating(_) => panic!("nothing was deflated"),
             ws::Event::Ping(_) => Heard::Ping,
             ws::Event::Pong(_) => Heard::Pong,
             ws::Event::Close(Close { code, .. }) => Heard::Close(code.map(ws::CloseCode::number)),
@@ -549,6 +550,25 @@ fn many_large_messages_in_few_bytes_are_all_answered_while_others_have_their_tur
     let said = bench.said(no);
     assert_eq!(said.len(), 10);
     assert!(said.iter().all(|said| said["problem"]["status"] == 422), "{said:?}");
+}
+
+/// Nothing came behind it that would have given it another turn.
+#[test]
+fn a_long_message_is_inflated_in_turns_and_answered_though_nothing_follows_it() {
+    let mut bench = Bench::new();
+    let no = bench.socket("/v1/ws", "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    let message = format!("{{\"op\": \"nothing\", \"ref\": 1{}}}", " ".repeat(9_000_000));
+    let frame = deflated_frame(message.as_bytes());
+    bench.send(no, &frame);
+    bench.run(1000);
+    assert_eq!(bench.said(no)[0]["problem"]["status"], 422);
+    assert_eq!(bench.node.state.tally.body_bytes, 0);
+    bench.send(no, [&frame, &text("{}")[..], &frame].concat());
+    bench.half_close(no);
+    bench.run(1000);
+    let told = bench.said(no);
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(bench.is_closed(no));
 }
 
 #[test]
