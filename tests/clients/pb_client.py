@@ -1,9 +1,11 @@
 """A Perspective Broker client on Twisted's own pb: calls a node, is called back, logs in, pages.
 
 Usage: pb_client PORT [--login NAME PASSWORD | --anonymous] STEP…
-Each STEP is JSON: ["call", METHOD, [ARG…], {NAME: VALUE}] (an ARG {"bytes": [N…]} is bytes),
-["subscribe", {NAME: VALUE}, COUNT] and ["await", COUNT] (until so many updates have come in all),
-["unsubscribe"], ["pages", METHOD, [ARG…]], ["drop"] (lets go of the avatar), ["reconnect"].
+Each STEP is JSON: ["call", METHOD, [ARG…], {NAME: VALUE}] (an ARG {"bytes": [N…]} is bytes,
+{"text": TEXT, "times": N} a long text), ["subscribe", {NAME: VALUE}, COUNT] and ["await", COUNT]
+(until so many updates have come in all), ["unsubscribe"], ["pages", METHOD, [ARG…]], ["drop"] (lets
+go of the avatar), ["reconnect"], ["cut", SIZE] (what is sent from here on goes out in pieces of so
+many bytes, each in a write of its own).
 Prints JSON lines: {"answer": …}, {"failure": class, "value", "parents", "problem"}, {"update":
 cursor, "is": …}, {"gap": cursor, "is": …}, {"pages": [sizes], "text"}, {"lost": true}.
 """
@@ -47,6 +49,39 @@ class Callback(pb.Referenceable):
         return done
 
 
+def made(arg):
+    """What an argument in JSON stands for."""
+    if isinstance(arg, list):
+        return [made(part) for part in arg]
+    if isinstance(arg, dict) and "bytes" in arg:
+        return bytes(arg["bytes"])
+    if isinstance(arg, dict) and "times" in arg:
+        return arg["text"] * arg["times"]
+    return arg
+
+
+class Cut:
+    """A transport that writes in pieces, one in each turn of the reactor."""
+
+    def __init__(self, transport):
+        self.transport, self.size, self.waiting = transport, 1, bytearray()
+        transport.setTcpNoDelay(True)
+
+    def __getattr__(self, name):
+        return getattr(self.transport, name)
+
+    def write(self, data):
+        if not self.waiting:
+            reactor.callLater(0, self.turn)
+        self.waiting += data
+
+    def turn(self):
+        self.transport.write(bytes(self.waiting[:self.size]))
+        del self.waiting[:self.size]
+        if self.waiting:
+            reactor.callLater(0, self.turn)
+
+
 class Told(Exception):
     """A failure was shown."""
 
@@ -84,9 +119,7 @@ class Run:
         kind, *rest = step
         if kind == "call":
             method, args, named = rest + [[], {}][len(rest) - 1:]
-            args = [bytes(arg["bytes"]) if isinstance(arg, dict) and "bytes" in arg else arg
-                    for arg in args]
-            say(answer=await ask(self.object.callRemote(method, *args, **named)))
+            say(answer=await ask(self.object.callRemote(method, *made(args), **named)))
         elif kind == "subscribe":
             say(answer=await ask(self.object.callRemote("subscribe", self.callback, **rest[0])))
             await self.callback.until(rest[1])
@@ -100,6 +133,11 @@ class Run:
             say(pages=[len(page) for page in pages], text=b"".join(pages).decode())
         elif kind == "drop":
             self.object = self.root
+        elif kind == "cut":
+            broker = self.root.broker
+            if not isinstance(broker.transport, Cut):
+                broker.transport = Cut(broker.transport)
+            broker.transport.size = rest[0]
         elif kind == "reconnect":
             self.factory.disconnect()
             self.object = self.root = None

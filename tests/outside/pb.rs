@@ -186,7 +186,6 @@ fn twisted_takes_big_bodies_in_pages_and_sends_them_in_pieces() {
     let (node, port) = node("", |setup| setup);
     let body = "0123456789abcdef".repeat(60_000);
     node.http.write("big", &body);
-    let piece = "x".repeat(500_000);
     let said = twisted(
         &port,
         &[],
@@ -205,13 +204,30 @@ fn twisted_takes_big_bodies_in_pages_and_sends_them_in_pieces() {
     assert!(sizes[..sizes.len() - 1].iter().all(|size| *size == 8192));
     assert_eq!(said[1]["text"], body);
     assert_eq!(said[2]["answer"], "Hello, World!");
-    // Two pieces, each under the limit of one string; a shell takes no such word, so HTTP's body
-    // is looked at in place of what was sent.
-    let pieces: Vec<Value> = vec![json!(["call", "publish", ["pieces", [&piece[..50_000], "é"]]])];
-    let said = twisted(&port, &[], &pieces);
+    // A body of more than fits in one string, as a list of texts, and cut once more on the wire:
+    // its message in writes of 1,000 bytes, the next one in single bytes.
+    let texts: Vec<String> = (0..9).map(|n| format!("{n} rain \u{e9}\n")).collect();
+    let pieces: Vec<Value> =
+        texts.iter().map(|text| json!({"text": text, "times": 10_000})).collect();
+    let whole: String = texts.iter().map(|text| text.repeat(10_000)).collect();
+    let said = twisted(
+        &port,
+        &[],
+        &[
+            json!(["cut", 1000]),
+            json!(["call", "publish", ["pieces", pieces]]),
+            json!(["cut", 1]),
+            json!(["call", "hello"]),
+            json!(["pages", "readPaged", ["pieces"]]),
+        ],
+    );
     assert_eq!(failures(&said), [""; 0], "{said:?}");
-    let read = node.http.get("/v1/stories/pieces").expect(200).json();
-    assert_eq!(read["body"], format!("{}é", &piece[..50_000]));
+    assert_eq!(
+        (&said[0]["answer"]["title"], &said[1]["answer"]),
+        (&json!("pieces"), &json!("Hello, World!"))
+    );
+    assert!(whole.len() > 655_360 && said[2]["text"] == whole);
+    assert_eq!(node.http.get("/v1/stories/pieces").expect(200).json()["body"], whole);
 }
 
 #[test]

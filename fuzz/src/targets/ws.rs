@@ -37,6 +37,7 @@ fn read(pieces: &[&[u8]], role: Role, deflate: Option<&Agreement>) -> Vec<Said> 
         loop {
             match receiver.next(input, &mut flate) {
                 Ok(None) => break true,
+                Ok(Some(Event::Inflating(_))) => {}
                 Ok(Some(event)) => all.push(keep(event)),
                 Err(fault) => {
                     assert_eq!(receiver.next(input, &mut flate).err(), Some(fault));

@@ -85,7 +85,7 @@ impl Wire for Echo {
                     return Ok(Some(Answer { good, status: 0, last: false }));
                 }
                 // Who sends messages all the time is heard without an answer to a ping.
-                Event::Ping(_) | Event::Pong(_) => {}
+                Event::Ping(_) | Event::Pong(_) | Event::Inflating(_) => {}
                 Event::Close(_) => return Err("the server closes".into()),
             }
         }

@@ -40,50 +40,51 @@ impl<'a> Item<'a> {
     /// Reads the item at the beginning of the bytes: that, and what stands behind it. `None` when
     /// they don't hold a whole one. As deep as it goes in lists, so deep it goes on the stack: a
     /// scanner has bounded that.
-    pub fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+    pub fn read(mut bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let item = Self::take(&mut bytes)?;
+        Some((item, bytes))
+    }
+
+    /// Takes it off the bytes.
+    fn take(bytes: &mut &'a [u8]) -> Option<Self> {
         let head = Head::read(bytes).ok()??;
-        let digits = &bytes[..head.bytes - 1];
-        let behind = &bytes[head.bytes..];
+        let (own, behind) = bytes.split_at_checked(head.bytes)?;
+        *bytes = behind;
         Some(match head.kind {
-            Kind::Int => (number(digits, false), behind),
-            Kind::Neg => (number(digits, true), behind),
-            Kind::Word => (Self::Bytes(vocabulary::word(head.number?)?), behind),
-            Kind::Float => {
-                let (bits, behind) = behind.split_first_chunk::<8>()?;
-                (Self::Float(f64::from_be_bytes(*bits)), behind)
-            }
-            Kind::String => {
-                let (text, behind) = behind.split_at_checked(head.number?.try_into().ok()?)?;
-                (Self::Bytes(text), behind)
-            }
-            Kind::List => list(head.number?, behind)?,
+            Kind::Int => number(head.number, own, false),
+            Kind::Neg => number(head.number, own, true),
+            Kind::Word => Self::Bytes(vocabulary::word(head.number?)?),
+            Kind::Float => Self::Float(f64::from_be_bytes(bytes.split_off(..8)?.try_into().ok()?)),
+            Kind::String => Self::Bytes(bytes.split_off(..head.number?.try_into().ok()?)?),
+            Kind::List => Self::List(list(head.number?, bytes)?),
         })
     }
 }
 
 /// So many items. Each has at least one byte, so no more room is taken than there are bytes.
-fn list(count: u64, mut bytes: &[u8]) -> Option<(Item<'_>, &[u8])> {
+fn list<'a>(count: u64, bytes: &mut &'a [u8]) -> Option<Vec<Item<'a>>> {
     let count = usize::try_from(count).ok().filter(|count| *count <= bytes.len())?;
     let mut items = Vec::with_capacity(count);
     for _ in 0..count {
-        let (item, behind) = Item::read(bytes)?;
-        items.push(item);
-        bytes = behind;
+        items.push(Item::take(bytes)?);
     }
-    Some((Item::List(items), bytes))
+    Some(items)
 }
 
-fn number(digits: &[u8], is_negative: bool) -> Item<'_> {
+/// A number by its magnitude, if that has 64 bits, and its head.
+fn number(magnitude: Option<u64>, head: &[u8], is_negative: bool) -> Item<'_> {
+    let value = match magnitude {
+        Some(magnitude) if is_negative => 0_i64.checked_sub_unsigned(magnitude),
+        Some(magnitude) => magnitude.try_into().ok(),
+        None => None,
+    };
+    value.map_or_else(|| big(head, is_negative), Item::Int)
+}
+
+/// What does not fit.
+#[cold]
+fn big(head: &[u8], is_negative: bool) -> Item<'_> {
+    let digits = head.split_last().map_or(head, |(_, digits)| digits);
     let used = digits.iter().rposition(|digit| *digit != 0).map_or(0, |last| last + 1);
-    let digits = &digits[..used];
-    // Ten digits have 70 bits.
-    if used <= 10 {
-        let magnitude =
-            digits.iter().rev().fold(0_i128, |sum, digit| sum << 7 | i128::from(*digit));
-        let value = if is_negative { -magnitude } else { magnitude };
-        if let Ok(value) = i64::try_from(value) {
-            return Item::Int(value);
-        }
-    }
-    Item::Big(Big { is_negative, digits })
+    Item::Big(Big { is_negative, digits: &digits[..used] })
 }

@@ -25,6 +25,21 @@ pub(super) enum Kind {
     Word,
 }
 
+impl Kind {
+    #[inline]
+    fn of(byte: u8) -> Result<Self, BananaFault> {
+        Ok(match byte {
+            0x80 => Self::List,
+            0x81 | 0x85 => Self::Int,
+            0x82 => Self::String,
+            0x83 | 0x86 => Self::Neg,
+            0x84 => Self::Float,
+            0x87 => Self::Word,
+            other => return Err(BananaFault::Type(other)),
+        })
+    }
+}
+
 /// Prefix and type byte.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
@@ -37,21 +52,25 @@ pub(super) struct Head {
 
 impl Head {
     /// The head that the bytes begin with; `None` when more are needed.
+    #[inline]
     pub(super) fn read(bytes: &[u8]) -> Result<Option<Self>, BananaFault> {
+        match *bytes {
+            // Nearly all have a prefix of one byte.
+            [digit @ 0..=0x7f, kind @ 0x80..=0xff, ..] => {
+                let kind = Kind::of(kind)?;
+                Ok(Some(Self { kind, number: Some(digit.into()), bytes: 2 }))
+            }
+            _ => Self::read_any(bytes),
+        }
+    }
+
+    fn read_any(bytes: &[u8]) -> Result<Option<Self>, BananaFault> {
         let most = &bytes[..bytes.len().min(PREFIX_BYTES_MAX + 1)];
         let Some(digits) = most.iter().position(|byte| *byte >= 0x80) else {
             let is_over = most.len() > PREFIX_BYTES_MAX;
             return if is_over { Err(BananaFault::Prefix) } else { Ok(None) };
         };
-        let kind = match most[digits] {
-            0x80 => Kind::List,
-            0x81 | 0x85 => Kind::Int,
-            0x82 => Kind::String,
-            0x83 | 0x86 => Kind::Neg,
-            0x84 => Kind::Float,
-            0x87 => Kind::Word,
-            other => return Err(BananaFault::Type(other)),
-        };
+        let kind = Kind::of(most[digits])?;
         Ok(Some(Self { kind, number: value(&most[..digits]), bytes: digits + 1 }))
     }
 
@@ -101,11 +120,6 @@ impl Scanner {
     /// A scanner at the beginning of a connection. Allocates nothing.
     pub fn new(limits: BananaLimits) -> Self {
         Self { limits, before: 0, at: 0, items: 0, open: Vec::new() }
-    }
-
-    /// True when an item has begun of which bytes are missing.
-    pub fn is_inside(&self) -> bool {
-        self.at > 0
     }
 
     /// How many bytes of those held make the first item; `None` when its end is not there yet.

@@ -65,6 +65,9 @@ impl<'a> Writer<'a> {
     }
 
     fn number(&mut self, mut number: u64, kind: u8) {
+        if number < 0x80 {
+            return self.out.extend_from_slice(&[number as u8, kind]);
+        }
         loop {
             self.out.push((number & 0x7f) as u8);
             number >>= 7;

@@ -118,7 +118,7 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
 }
 
 /// One or more token bytes.
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+pub(in crate::proto) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().copied().all(is_token_byte)
 }
 

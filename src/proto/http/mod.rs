@@ -37,6 +37,7 @@ pub use conditional::{EntityTag, MalformedTags, TagList, if_range_holds};
 pub use cookies::cookie;
 pub use date::{DATE_BYTES, DateCache, date_text, parse_date};
 pub use error::{HttpError, HttpErrorKind};
+pub(in crate::proto) use fields::is_token;
 pub use fields::{Fields, list_elements};
 pub use head::{Head, Method, Version};
 pub use negotiate::{Accept, ContentType, MalformedMediaType};

@@ -173,11 +173,6 @@ impl<O: Clone, C> Broker<O, C> {
         self.stage == Stage::Running
     }
 
-    /// True when part of a message has come.
-    pub fn is_inside(&self) -> bool {
-        self.scanner.is_inside()
-    }
-
     /// How many bytes the last message had.
     pub fn last_bytes(&self) -> usize {
         self.last_bytes
@@ -308,7 +303,7 @@ impl<O: Clone, C> Broker<O, C> {
     }
 
     /// The object of ours that is meant.
-    pub fn object(&self, id: ObjectId<'_>) -> Option<&O> {
+    pub(super) fn object(&self, id: ObjectId<'_>) -> Option<&O> {
         match id {
             ObjectId::Number(id) => self.ours.get(&id).map(|ours| &ours.object),
             ObjectId::Name(ROOT) => self.root.as_ref(),
@@ -367,8 +362,9 @@ impl<O: Clone, C> Broker<O, C> {
         Ok(self.last_object)
     }
 
-    /// Gives the peer once more what it holds; false when it does not.
-    pub fn export_again(&mut self, id: i64) -> bool {
+    /// Gives the peer once more what it holds, as Twisted does; false when it does not hold it.
+    #[cfg(test)]
+    pub(crate) fn export_again(&mut self, id: i64) -> bool {
         let Some(ours) = self.ours.get_mut(&id) else { return false };
         ours.count += 1;
         true

@@ -4,7 +4,7 @@ use super::jelly::Jelly;
 use super::unjelly::JellyError;
 
 /// The class that failures travel as; the one that every peer knows.
-pub const FAILURE_TAG: &str = "twisted.spread.pb.CopyableFailure";
+pub(super) const FAILURE_TAG: &str = "twisted.spread.pb.CopyableFailure";
 
 /// What every error of Python is.
 const EXCEPTION: [&str; 3] = ["builtins.Exception", "builtins.BaseException", "builtins.object"];
@@ -33,7 +33,7 @@ impl<'a> Failure<'a> {
     }
 
     /// A call of an object that is not there.
-    pub fn invalid_object() -> Self {
+    pub(super) fn invalid_object() -> Self {
         Self::new("twisted.spread.pb.Error", &[], "Invalid Object ID")
     }
 
@@ -49,7 +49,7 @@ impl<'a> Failure<'a> {
     }
 
     /// A value that is not taken.
-    pub fn insecure_jelly(value: &'a str) -> Self {
+    pub(super) fn insecure_jelly(value: &'a str) -> Self {
         Self::new("twisted.spread.jelly.InsecureJelly", &[], value)
     }
 
@@ -60,7 +60,7 @@ impl<'a> Failure<'a> {
     }
 
     /// As it travels; `count` is the number that Twisted gives its failures.
-    pub fn jelly(&self, count: i64) -> Jelly<'_> {
+    pub(super) fn jelly(&self, count: i64) -> Jelly<'_> {
         let text = |text| Jelly::Text(text);
         let parents = self.parents.iter().map(|parent| Jelly::Text(parent)).collect();
         let mut pairs = vec![
@@ -80,7 +80,7 @@ impl<'a> Failure<'a> {
     }
 
     /// The failure that came; one of which nothing is known when it is not a copy of one.
-    pub fn read(jelly: &Jelly<'a>) -> Self {
+    pub(super) fn read(jelly: &Jelly<'a>) -> Self {
         let state = match jelly {
             Jelly::Copy(FAILURE_TAG, state) => &**state,
             other => other,

@@ -105,14 +105,6 @@ impl Moment {
 }
 
 impl<'a> Jelly<'a> {
-    /// Text, if it is that.
-    pub fn text(&self) -> Option<&'a str> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
     /// Text, or bytes that are that: a caller on Python 2 sends either.
     pub fn name(&self) -> Option<&'a str> {
         match self {
@@ -123,7 +115,7 @@ impl<'a> Jelly<'a> {
     }
 
     /// A dictionary's value under a key that is text, or bytes that are that.
-    pub fn value(&self, key: &str) -> Option<&Self> {
+    pub(super) fn value(&self, key: &str) -> Option<&Self> {
         let Self::Dict(pairs) = self else { return None };
         pairs.iter().find(|(name, _)| name.name() == Some(key)).map(|(_, value)| value)
     }

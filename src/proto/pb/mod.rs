@@ -18,7 +18,6 @@ mod unjelly;
 
 pub use broker::{Broker, Call, Event, PbLimits, TooManyReferences};
 pub use error::{PbError, PbFault};
-pub use failure::{FAILURE_TAG, Failure};
+pub use failure::Failure;
 pub use jelly::{Jelly, Moment, ObjectId};
 pub use message::RequestId;
-pub use unjelly::JellyError;

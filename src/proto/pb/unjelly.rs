@@ -26,7 +26,7 @@ const FORMS: [&str; 9] = [
 
 /// Why an item is no value that is taken. The message stands, and its sender can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JellyError {
+pub(super) enum JellyError {
     /// A class, or some other form, that is not known here.
     Unknown(String),
     /// A form that is known, with something else in it than it has.
@@ -47,8 +47,6 @@ impl fmt::Display for JellyError {
         }
     }
 }
-
-impl std::error::Error for JellyError {}
 
 /// Reads values whose instances are of these classes only.
 #[derive(Debug)]

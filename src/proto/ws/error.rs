@@ -7,16 +7,14 @@ use std::fmt;
 pub struct CloseCode(u16);
 
 impl CloseCode {
-    /// The purpose is fulfilled.
-    pub const NORMAL: Self = Self(1000);
     /// This end goes away: a server that stops, a page that is left.
     pub const GOING_AWAY: Self = Self(1001);
     /// The other end broke the protocol.
-    pub const PROTOCOL: Self = Self(1002);
+    const PROTOCOL: Self = Self(1002);
     /// Data of a kind that is not taken here.
     pub const UNSUPPORTED: Self = Self(1003);
     /// Data that are not what they say: no UTF-8 in a text.
-    pub const INVALID_DATA: Self = Self(1007);
+    const INVALID_DATA: Self = Self(1007);
     /// A rule of this end's own was broken.
     pub const POLICY: Self = Self(1008);
     /// A message that is too large.

@@ -1,8 +1,9 @@
 //! The negotiation of permessage-deflate (RFC 7692, 5 and 7.1), at the server's side: the first
-//! offer that can be agreed to is.
+//! offer that can be agreed to is. What is no offer at all by its form fails the upgrade (RFC 6455,
+//! 9.1).
 
 use super::flate::{WINDOW_BITS_MAX, WINDOW_BITS_MIN};
-use crate::proto::http::{Fields, list_elements};
+use crate::proto::http::{Fields, is_token, list_elements};
 use std::fmt;
 
 const NAME: &str = "permessage-deflate";
@@ -29,20 +30,37 @@ pub struct Agreement {
     /// The window that the server deflates with, by its binary logarithm: 9 to 15.
     pub server_bits: u8,
     /// The server refers to its messages before.
-    pub server_context: bool,
+    pub(super) server_context: bool,
     /// The window that the client deflates with: 8 to 15.
     pub client_bits: u8,
     /// The client refers to its messages before.
-    pub client_context: bool,
-    /// The client said that it can be told which window to use.
-    tells_client_bits: bool,
+    pub(super) client_context: bool,
+    /// The answer says the server's window: it is smaller, or the client has said one.
+    said_server_bits: Option<u8>,
+    /// It says the client's: it is smaller, and the client said that it can be told.
+    said_client_bits: Option<u8>,
 }
+
+/// Offers that have not the form of offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Malformed;
 
 impl Agreement {
     /// The first of a client's offers that can be agreed to; `None` when there is none.
-    pub fn read(fields: &Fields<'_>, policy: Policy) -> Option<Self> {
-        let mut offers = fields.all("sec-websocket-extensions").flat_map(list_elements);
-        offers.find_map(|offer| Offer::parse(offer)?.agreement(policy))
+    pub(super) fn read(fields: &Fields<'_>, policy: Policy) -> Result<Option<Self>, Malformed> {
+        Self::of_offers(fields.all("sec-websocket-extensions"), policy)
+    }
+
+    fn of_offers<'a>(
+        lists: impl Iterator<Item = &'a [u8]>,
+        policy: Policy,
+    ) -> Result<Option<Self>, Malformed> {
+        let mut agreed = None;
+        for offer in lists.flat_map(list_elements) {
+            let offer = Offer::parse(offer)?;
+            agreed = agreed.or_else(|| offer?.agreement(policy));
+        }
+        Ok(agreed)
     }
 }
 
@@ -55,11 +73,11 @@ impl fmt::Display for Agreement {
         if !self.client_context {
             f.write_str("; client_no_context_takeover")?;
         }
-        if self.server_bits < WINDOW_BITS_MAX {
-            write!(f, "; server_max_window_bits={}", self.server_bits)?;
+        if let Some(bits) = self.said_server_bits {
+            write!(f, "; server_max_window_bits={bits}")?;
         }
-        if self.client_bits < WINDOW_BITS_MAX && self.tells_client_bits {
-            write!(f, "; client_max_window_bits={}", self.client_bits)?;
+        if let Some(bits) = self.said_client_bits {
+            write!(f, "; client_max_window_bits={bits}")?;
         }
         Ok(())
     }
@@ -79,23 +97,19 @@ struct Offer {
 
 impl Offer {
     /// `None` for other extensions, and for offers that say what they may not (7.1).
-    fn parse(text: &[u8]) -> Option<Self> {
+    fn parse(text: &[u8]) -> Result<Option<Self>, Malformed> {
         let mut parts = text.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
-        if !parts.next()?.eq_ignore_ascii_case(NAME.as_bytes()) {
-            return None;
-        }
-        let mut offer = Self::default();
+        let name = parts.next().filter(|name| is_token(name)).ok_or(Malformed)?;
+        let mut offer = name.eq_ignore_ascii_case(NAME.as_bytes()).then(Self::default);
         for part in parts {
-            let (name, value) = match part.iter().position(|byte| *byte == b'=') {
-                Some(at) => (part[..at].trim_ascii(), Some(part[at + 1..].trim_ascii())),
-                None => (part, None),
-            };
-            offer.take(name, value)?;
+            let (name, value) = parameter(part)?;
+            offer = offer.and_then(|offer| offer.with(name, value.as_deref()));
         }
-        Some(offer)
+        Ok(offer)
     }
 
-    fn take(&mut self, name: &[u8], value: Option<&[u8]>) -> Option<()> {
+    /// With a parameter more, if it may have that.
+    fn with(mut self, name: &[u8], value: Option<&[u8]>) -> Option<Self> {
         let is_new = match (&name.to_ascii_lowercase()[..], value) {
             (b"server_no_context_takeover", None) => {
                 !std::mem::replace(&mut self.server_without_context, true)
@@ -114,7 +128,7 @@ impl Offer {
             }
             _ => return None,
         };
-        is_new.then_some(())
+        is_new.then_some(self)
     }
 
     fn agreement(self, policy: Policy) -> Option<Agreement> {
@@ -130,20 +144,45 @@ impl Offer {
         let client_context = ours.is_some() && is_bound && !self.client_without_context;
         let kept = ours.unwrap_or(WINDOW_BITS_MAX);
         let theirs = self.client_bits.unwrap_or(WINDOW_BITS_MAX);
+        let server_bits = if server_context { asked.min(kept) } else { asked };
+        let client_bits = if client_context { theirs.min(kept) } else { WINDOW_BITS_MAX };
+        let says_server_bits = server_bits < WINDOW_BITS_MAX || self.server_bits.is_some();
+        let says_client_bits = client_bits < WINDOW_BITS_MAX && self.tells_client_bits;
         Some(Agreement {
-            server_bits: if server_context { asked.min(kept) } else { asked },
+            server_bits,
             server_context,
-            client_bits: if client_context { theirs.min(kept) } else { WINDOW_BITS_MAX },
+            client_bits,
             client_context,
-            tells_client_bits: self.tells_client_bits,
+            said_server_bits: says_server_bits.then_some(server_bits),
+            said_client_bits: says_client_bits.then_some(client_bits),
         })
     }
 }
 
-/// A number from 8 to 15 in its shortest form, bare or quoted.
+/// A parameter's name, and its value if it has one.
+fn parameter(text: &[u8]) -> Result<(&[u8], Option<Vec<u8>>), Malformed> {
+    let (name, value) = match text.iter().position(|byte| *byte == b'=') {
+        Some(at) => (text[..at].trim_ascii(), Some(plain(text[at + 1..].trim_ascii())?)),
+        None => (text, None),
+    };
+    if is_token(name) { Ok((name, value)) } else { Err(Malformed) }
+}
+
+/// A value, which is a token, bare or quoted.
+fn plain(value: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let quoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+    let mut bytes = quoted.unwrap_or(value).iter();
+    let mut plain = Vec::new();
+    while let Some(byte) = bytes.next() {
+        let is_escape = *byte == b'\\' && quoted.is_some();
+        plain.push(if is_escape { *bytes.next().ok_or(Malformed)? } else { *byte });
+    }
+    if is_token(&plain) { Ok(plain) } else { Err(Malformed) }
+}
+
+/// A number from 8 to 15 in its shortest form.
 fn window_bits(value: &[u8]) -> Option<u8> {
-    let bare = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
-    match bare.unwrap_or(value) {
+    match value {
         [digit @ b'8'..=b'9'] => Some(digit - b'0'),
         [b'1', digit @ b'0'..=b'5'] => Some(10 + digit - b'0'),
         _ => None,
@@ -155,10 +194,8 @@ mod tests {
     use super::*;
 
     fn agreed(offers: &str, context_bytes: usize) -> Option<String> {
-        let policy = Policy { context_bytes };
-        let mut offers = list_elements(offers.as_bytes());
-        let agreement = offers.find_map(|offer| Offer::parse(offer)?.agreement(policy));
-        agreement.map(|agreement| agreement.to_string())
+        let found = Agreement::of_offers([offers.as_bytes()].into_iter(), Policy { context_bytes });
+        found.expect("offers").map(|agreement| agreement.to_string())
     }
 
     const BARE: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
@@ -170,8 +207,10 @@ mod tests {
             ("permessage-deflate; client_max_window_bits", ""),
             ("PerMessage-Deflate;Client_Max_Window_Bits=9", ""),
             ("permessage-deflate; server_no_context_takeover; client_no_context_takeover", ""),
-            ("permessage-deflate; server_max_window_bits=15", ""),
+            // Who says it hears it: some clients take no answer without.
+            ("permessage-deflate; server_max_window_bits=15", "; server_max_window_bits=15"),
             ("permessage-deflate; server_max_window_bits=\"9\"", "; server_max_window_bits=9"),
+            ("permessage-deflate; server_max_window_bits=\"1\\0\"", "; server_max_window_bits=10"),
             (
                 "x-webkit-deflate-frame, permessage-deflate; server_max_window_bits = 10",
                 "; server_max_window_bits=10",
@@ -225,16 +264,40 @@ mod tests {
             "permessage-deflate; server_max_window_bits=09",
             "permessage-deflate; server_max_window_bits=+9",
             "permessage-deflate; server_max_window_bits=8",
-            "permessage-deflate; client_max_window_bits=",
             "permessage-deflate; client_max_window_bits=10; client_max_window_bits=10",
             "permessage-deflate; client_no_context_takeover; client_no_context_takeover",
-            "permessage-deflate;",
+            "permessage-deflate; x=\"y\"; z",
             "permessage-bzip2",
             "",
         ];
         for offer in declined {
             assert_eq!(agreed(offer, 0), None, "{offer}");
             assert_eq!(agreed(&format!("{offer}, permessage-deflate"), 0), Some(BARE.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_has_not_the_form_of_an_offer_is_malformed_wherever_it_stands() {
+        for text in [
+            "permessage-deflate;",
+            "permessage-deflate; =9",
+            "permessage-deflate; client_max_window_bits=",
+            "permessage-deflate; client_max_window_bits=\"\"",
+            "permessage-deflate; client_max_window_bits=\"9",
+            "permessage-deflate; client_max_window_bits=9\"",
+            "permessage-deflate; client_max_window_bits=\"9\\\"",
+            "permessage-deflate; client_max_window_bits=\"9;1\"",
+            "permessage-deflate; client_max_window_bits=\\9",
+            "permessage-deflate; client max window bits",
+            "permessage deflate",
+            "; x",
+            "x/y",
+        ] {
+            for lists in [&[text][..], &["permessage-deflate", text], &[text, "x"]] {
+                let lists = lists.iter().map(|list| list.as_bytes());
+                let found = Agreement::of_offers(lists, Policy::default());
+                assert_eq!(found, Err(Malformed), "{text}");
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Inflating and deflating messages (RFC 7692, 7.2), and what that takes: kept for a whole node, so
-//! that connections hold nothing of it between messages.
+//! Inflating and deflating messages (RFC 7692, 7.2) that are whole, and what that takes: kept for a
+//! whole node, so that connections hold nothing of it between messages.
 //!
 //! Where a context was agreed, what is remembered of it is the text itself: the last bytes of the
 //! messages before, from which an inflater or deflater is made ready anew. That is as many bytes
@@ -8,17 +8,18 @@
 use super::error::WsErrorKind;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-/// Inflaters kept for the next message. More are needed only while so many deflated messages are
-/// on their way in at the same time.
-const SPARE_MAX: usize = 4;
 /// Streams that the deflated bytes of one message may consist of.
 const STREAMS_MAX: u32 = 64;
-/// What an inflater takes up beside the message, about: 32 KiB of window and its tables.
-pub(super) const INFLATER_BYTES: usize = 48 * 1024;
 /// Favours speed: it takes a message of 128 kB in about a millisecond.
 const LEVEL: u32 = 3;
 /// What an inflated message begins with; then it doubles.
-const STEP_BYTES: usize = 4096;
+const FIRST_BYTES: usize = 4096;
+/// As much is inflated at a time, and what one piece comes to: some milliseconds.
+const STEP_BYTES: usize = 256 * 1024;
+/// Deflated bytes that are taken at a time: they inflate to a thousand times as much at most.
+const PIECE_BYTES: usize = 512;
+/// What an inflater takes up beside the message, about: 32 KiB of window and its tables.
+const INFLATER_BYTES: usize = 48 * 1024;
 /// What every deflated message ends with, and is left out on the wire.
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 /// The tail, and an empty last block: only behind a message that is whole does it end the stream.
@@ -32,7 +33,8 @@ pub(super) const WINDOW_BITS_MAX: u8 = 15;
 /// Inflaters and deflaters that are not in use: one value for a whole node.
 #[derive(Debug, Default)]
 pub struct Flate {
-    inflaters: Vec<Decompress>,
+    /// Ready for the next message. More are needed only while long ones are on their way.
+    inflater: Option<Decompress>,
     /// By the bits of their windows.
     deflaters: [Option<Compress>; (WINDOW_BITS_MAX - WINDOW_BITS_MIN + 1) as usize],
     /// What was deflated last, before it is behind its head.
@@ -86,43 +88,55 @@ impl Flate {
         out.truncate(out.len() - TAIL.len());
     }
 
-    /// An inflater at the start of a message.
-    pub(super) fn inflater(&mut self, context: &[u8]) -> Inflater {
-        let make = || Decompress::new(false);
-        let mut inner = self.inflaters.pop().unwrap_or_else(make);
-        set_back(&mut inner, context);
-        Inflater { inner, has_ended: false, streams: 1 }
+    /// What inflates a message that is whole. `context` is what was remembered when it came.
+    pub(super) fn inflation(&mut self, context: &[u8]) -> Inflation {
+        let mut inflater = self.inflater.take().unwrap_or_else(|| Decompress::new(false));
+        set_back(&mut inflater, context);
+        Inflation { inflater, message: Vec::new(), at: 0, has_ended: false, streams: 1 }
     }
 
-    /// Takes an inflater back.
-    pub(super) fn put_back(&mut self, inflater: Inflater) {
-        if self.inflaters.len() < SPARE_MAX {
-            self.inflaters.push(inflater.inner);
-        }
+    /// The message, inflated.
+    pub(super) fn finish(&mut self, inflation: Inflation) -> Vec<u8> {
+        self.inflater = Some(inflation.inflater);
+        inflation.message
     }
 }
 
-/// An inflater in the middle of a message.
+/// A message on its way out of an inflater.
 #[derive(Debug)]
-pub(super) struct Inflater {
-    inner: Decompress,
+pub(super) struct Inflation {
+    inflater: Decompress,
+    message: Vec<u8>,
+    /// How many of the deflated bytes were taken, and of the tail behind them.
+    at: usize,
     /// The last block ended the stream: what follows begins another.
     has_ended: bool,
     /// Of this message so far.
     streams: u32,
 }
 
-impl Inflater {
-    /// Inflates a piece behind what is there of the message, which gets no longer than
-    /// `bytes_max`. `context` is what was remembered when it began.
-    pub(super) fn on_bytes(
+impl Inflation {
+    /// Memory that it takes up.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.message.capacity() + INFLATER_BYTES
+    }
+
+    /// Inflates some more of a message that was deflated to this and gets no longer than
+    /// `bytes_max`: how many bytes more there are, or none when that was all.
+    pub(super) fn go_on(
         &mut self,
-        piece: &[u8],
-        message: &mut Vec<u8>,
+        deflated: &[u8],
         (bytes_max, context): (usize, &[u8]),
-    ) -> Result<(), WsErrorKind> {
-        let mut rest = piece;
-        while !rest.is_empty() {
+    ) -> Result<Option<usize>, WsErrorKind> {
+        let before = self.message.len();
+        while self.message.len() < before + STEP_BYTES {
+            let rest = match self.at.checked_sub(deflated.len()) {
+                None => &deflated[self.at..],
+                Some(0) if self.has_ended => return Ok(None),
+                Some(at) if at < TAIL_AND_END.len() || !self.has_room() => &TAIL_AND_END[at..],
+                Some(_) if self.has_ended => return Ok(None),
+                Some(_) => return Err(WsErrorKind::Deflated),
+            };
             if std::mem::take(&mut self.has_ended) {
                 // A stream may end inside a message and another begin (RFC 7692, 7.2.3.4). Each
                 // costs a window, so who begins one every other byte is stopped.
@@ -130,61 +144,35 @@ impl Inflater {
                 if self.streams > STREAMS_MAX {
                     return Err(WsErrorKind::Deflated);
                 }
-                set_back(&mut self.inner, &window(context, message));
+                set_back(&mut self.inflater, &window(context, &self.message));
             }
-            rest = self.step(rest, message, bytes_max)?;
+            self.take(&rest[..rest.len().min(PIECE_BYTES)], bytes_max)?;
         }
-        Ok(())
+        Ok(Some(self.message.len() - before))
     }
 
-    /// The message is whole: whatever is still inside comes out.
-    pub(super) fn on_end(
-        &mut self,
-        message: &mut Vec<u8>,
-        (bytes_max, context): (usize, &[u8]),
-    ) -> Result<(), WsErrorKind> {
-        if self.has_ended {
-            return Ok(());
-        }
-        self.on_bytes(&TAIL_AND_END, message, (bytes_max, context))?;
-        if self.has_ended { Ok(()) } else { Err(WsErrorKind::Deflated) }
+    fn has_room(&self) -> bool {
+        self.message.len() < self.message.capacity()
     }
 
-    /// Inflates until all is used, or a stream ends. What is left.
-    fn step<'a>(
-        &mut self,
-        mut rest: &'a [u8],
-        message: &mut Vec<u8>,
-        bytes_max: usize,
-    ) -> Result<&'a [u8], WsErrorKind> {
-        loop {
-            if message.len() > bytes_max {
-                return Err(WsErrorKind::MessageTooLarge);
-            }
-            if message.len() == message.capacity() {
-                // One more than may be, which tells that there is more.
-                let step = message.len().max(STEP_BYTES).min(bytes_max + 1 - message.len());
-                message.reserve_exact(step);
-            }
-            let before = self.inner.total_in();
-            let status = self.inner.decompress_vec(rest, message, FlushDecompress::None);
-            let status = status.map_err(|_| WsErrorKind::Deflated)?;
-            rest = &rest[(self.inner.total_in() - before) as usize..];
-            if status == Status::StreamEnd {
-                self.has_ended = true;
-            }
-            let has_room = message.len() < message.capacity();
-            if self.has_ended || (rest.is_empty() && has_room) {
-                break;
-            }
-            if has_room && status == Status::BufError {
-                return Err(WsErrorKind::Deflated);
-            }
+    /// Takes of this as much as there is room for.
+    fn take(&mut self, piece: &[u8], bytes_max: usize) -> Result<(), WsErrorKind> {
+        if !self.has_room() {
+            // One more than may be, which tells that there is more.
+            let room = bytes_max + 1 - self.message.len();
+            self.message.reserve_exact(self.message.len().max(FIRST_BYTES).min(room));
         }
-        if message.len() > bytes_max {
+        let before = self.inflater.total_in();
+        let flush = FlushDecompress::None;
+        let status = self.inflater.decompress_vec(piece, &mut self.message, flush);
+        let status = status.map_err(|_| WsErrorKind::Deflated)?;
+        self.at += (self.inflater.total_in() - before) as usize;
+        self.has_ended = status == Status::StreamEnd;
+        if self.message.len() > bytes_max {
             return Err(WsErrorKind::MessageTooLarge);
         }
-        Ok(rest)
+        let is_stuck = status == Status::BufError && self.has_room();
+        if is_stuck { Err(WsErrorKind::Deflated) } else { Ok(()) }
     }
 }
 
@@ -241,16 +229,21 @@ mod tests {
         out
     }
 
-    fn inflated(pieces: &[&[u8]], context: &[u8], max: usize) -> Result<Vec<u8>, WsErrorKind> {
-        let mut flate = Flate::default();
-        let mut inflater = flate.inflater(context);
-        let mut message = Vec::new();
-        for piece in pieces {
-            inflater.on_bytes(piece, &mut message, (max, context))?;
+    fn inflated(bytes: &[u8], context: &[u8], max: usize) -> Result<Vec<u8>, WsErrorKind> {
+        inflated_by(&mut Flate::default(), bytes, context, max)
+    }
+
+    fn inflated_by(
+        flate: &mut Flate,
+        bytes: &[u8],
+        context: &[u8],
+        max: usize,
+    ) -> Result<Vec<u8>, WsErrorKind> {
+        let mut inflation = flate.inflation(context);
+        while let Some(more) = inflation.go_on(bytes, (max, context))? {
+            assert!((STEP_BYTES..STEP_BYTES + 1100 * PIECE_BYTES).contains(&more), "{more}");
         }
-        inflater.on_end(&mut message, (max, context))?;
-        flate.put_back(inflater);
-        Ok(message)
+        Ok(flate.finish(inflation))
     }
 
     /// Bytes that deflate: words out of a few.
@@ -260,35 +253,31 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_deflated_is_inflated_at_any_cut_window_and_context(
+        fn what_was_deflated_is_inflated_at_any_window_and_context(
             before in prose(),
             bytes in prose(),
             bits in WINDOW_BITS_MIN..=WINDOW_BITS_MAX,
-            cuts in prop::collection::vec(0..3000_usize, 0..5),
         ) {
             let mut context = Context::new(bits);
             context.note(&before);
             for context in [&[][..], context.bytes()] {
                 let whole = deflated(bits, context, &bytes);
-                let mut at: Vec<usize> = cuts.iter().map(|cut| (*cut).min(whole.len())).collect();
-                at.extend([0, whole.len()]);
-                at.sort_unstable();
-                let pieces: Vec<&[u8]> = at.windows(2).map(|at| &whole[at[0]..at[1]]).collect();
-                prop_assert_eq!(inflated(&pieces, context, NO_LIMIT), Ok(bytes.clone()));
-                prop_assert_eq!(inflated(&pieces, context, bytes.len()), Ok(bytes.clone()));
+                prop_assert_eq!(inflated(&whole, context, NO_LIMIT), Ok(bytes.clone()));
+                prop_assert_eq!(inflated(&whole, context, bytes.len()), Ok(bytes.clone()));
                 if let Some(less) = bytes.len().checked_sub(1) {
                     let error = Err(WsErrorKind::MessageTooLarge);
-                    prop_assert_eq!(inflated(&pieces, context, less), error);
+                    prop_assert_eq!(inflated(&whole, context, less), error);
                 }
             }
         }
 
         #[test]
-        fn any_bytes_are_inflated_or_refused(bytes: Vec<u8>, cut in 0..100_usize) {
-            let (front, back) = bytes.split_at(cut.min(bytes.len()));
-            let (all, parts) =
-                (inflated(&[&bytes], b"", 10_000), inflated(&[front, back], b"", 10_000));
-            prop_assert_eq!(all, parts);
+        fn any_bytes_are_inflated_or_refused(bytes: Vec<u8>) {
+            let mut flate = Flate::default();
+            let found = inflated_by(&mut flate, &bytes, b"", 10_000);
+            prop_assert!(found.as_ref().map_or(0, Vec::len) <= 10_000);
+            // Whatever came before, the next message is inflated as by a fresh one.
+            prop_assert_eq!(inflated_by(&mut flate, &bytes, b"", 10_000), found);
         }
 
         #[test]
@@ -307,31 +296,30 @@ mod tests {
 
     #[test]
     fn the_examples_of_rfc_7692_are_read() {
-        let hello: [&[&[u8]]; 4] = [
-            &[&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]],
-            &[&[0xf2, 0x48, 0xcd], &[0xc9, 0xc9, 0x07, 0x00]],
+        let hello: [&[u8]; 5] = [
+            &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00],
             // A block without compression.
-            &[&[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00]],
-            // A last block, and two blocks.
-            &[&[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00]],
+            &[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00],
+            // A last block, with and without the byte behind it, and two blocks.
+            &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00],
+            &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00],
+            &[0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00],
         ];
-        for pieces in hello {
-            assert_eq!(inflated(pieces, b"", 5), Ok(b"Hello".to_vec()), "{pieces:x?}");
+        for bytes in hello {
+            assert_eq!(inflated(bytes, b"", 5), Ok(b"Hello".to_vec()), "{bytes:x?}");
         }
-        let two = [0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00];
-        assert_eq!(inflated(&[&two], b"", 5), Ok(b"Hello".to_vec()));
         // The second message of a context.
         let again = [0xf2, 0x00, 0x11, 0x00, 0x00];
-        assert_eq!(inflated(&[&again], b"Hello", 5), Ok(b"Hello".to_vec()));
-        assert_eq!(inflated(&[&again], b"", 5), Err(WsErrorKind::Deflated));
-        assert_eq!(inflated(&[&[0x00]], b"", 0), Ok(Vec::new()));
+        assert_eq!(inflated(&again, b"Hello", 5), Ok(b"Hello".to_vec()));
+        assert_eq!(inflated(&again, b"", 5), Err(WsErrorKind::Deflated));
+        assert_eq!(inflated(&[0x00], b"", 0), Ok(Vec::new()));
     }
 
     #[test]
     fn a_message_that_is_cut_short_is_no_message() {
         let whole = deflated(15, b"", &b"one two three four five six seven".repeat(4));
         for end in 1..whole.len() - 1 {
-            assert_eq!(inflated(&[&whole[..end]], b"", 1000), Err(WsErrorKind::Deflated), "{end}");
+            assert_eq!(inflated(&whole[..end], b"", 1000), Err(WsErrorKind::Deflated), "{end}");
         }
     }
 
@@ -344,7 +332,7 @@ mod tests {
         let second = deflated(15, &text, &text);
         bytes.extend_from_slice(&second);
         assert!(second.len() < 40, "it refers to the first: {}", second.len());
-        let all = inflated(&[&bytes], b"", NO_LIMIT);
+        let all = inflated(&bytes, b"", NO_LIMIT);
         assert_eq!(all, Ok([&text[..], &text].concat()));
     }
 
@@ -352,18 +340,17 @@ mod tests {
     fn a_message_of_very_many_streams_is_stopped() {
         // An empty last block each.
         let streams = |count: usize| [3, 0].repeat(count);
-        assert_eq!(inflated(&[&streams(60)], b"", 100), Ok(Vec::new()));
-        assert_eq!(inflated(&[&streams(100)], b"", 100), Err(WsErrorKind::Deflated));
+        assert_eq!(inflated(&streams(60), b"", 100), Ok(Vec::new()));
+        assert_eq!(inflated(&streams(100), b"", 100), Err(WsErrorKind::Deflated));
     }
 
     #[test]
     fn a_few_bytes_that_inflate_to_very_many_are_stopped_at_the_limit() {
         let bomb = deflated(15, b"", &vec![0; 50 << 20]);
         assert!(bomb.len() < 100_000, "{}", bomb.len());
-        let mut flate = Flate::default();
-        let (mut inflater, mut message) = (flate.inflater(b""), Vec::new());
-        let end = inflater.on_bytes(&bomb, &mut message, (1 << 20, b""));
-        assert_eq!(end, Err(WsErrorKind::MessageTooLarge));
-        assert!(message.capacity() <= (1 << 20) + 1, "{}", message.capacity());
+        assert_eq!(inflated(&bomb, b"", 1 << 20), Err(WsErrorKind::MessageTooLarge));
+        // One that just fits shows what memory was taken.
+        let fits = inflated(&deflated(15, b"", &vec![0; 1 << 20]), b"", 1 << 20);
+        assert!(fits.is_ok_and(|message| message.capacity() <= (1 << 20) + 1));
     }
 }

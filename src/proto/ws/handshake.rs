@@ -1,7 +1,7 @@
 //! The opening handshake (RFC 6455, 4): what makes an HTTP request an upgrade, and its answer.
 
-use super::extension::{Agreement, Policy};
-use crate::proto::http::{Fields, Head, Method, Request, ResponseHead, Status, Version};
+use super::extension::{Agreement, Malformed, Policy};
+use crate::proto::http::{Fields, Head, Method, ResponseHead, Status, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -55,6 +55,8 @@ pub enum UpgradeError {
     Key,
     /// It has a body.
     Body,
+    /// What it offers has not the form of extensions.
+    Extensions,
 }
 
 impl UpgradeError {
@@ -62,7 +64,7 @@ impl UpgradeError {
     pub fn status(self) -> Status {
         match self {
             Self::Absent | Self::Version => Status::UPGRADE_REQUIRED,
-            Self::Key | Self::Body => Status::BAD_REQUEST,
+            Self::Key | Self::Body | Self::Extensions => Status::BAD_REQUEST,
         }
     }
 }
@@ -74,6 +76,7 @@ impl fmt::Display for UpgradeError {
             Self::Version => "Sec-WebSocket-Version is 13 here",
             Self::Key => "Sec-WebSocket-Key is 16 bytes in base64, once",
             Self::Body => "an upgrade has no body",
+            Self::Extensions => "Sec-WebSocket-Extensions has the form NAME; NAME=VALUE, NAME",
         })
     }
 }
@@ -99,7 +102,9 @@ impl Upgrade {
         if !head.body.is_empty() {
             return Err(UpgradeError::Body);
         }
-        Ok(Self { accept: key.accept(), deflate: Agreement::read(fields, policy) })
+        let deflate = Agreement::read(fields, policy);
+        let deflate = deflate.map_err(|Malformed| UpgradeError::Extensions)?;
+        Ok(Self { accept: key.accept(), deflate })
     }
 }
 
@@ -110,17 +115,7 @@ fn only<'a>(fields: &Fields<'a>, name: &str) -> Option<&'a [u8]> {
     if values.next().is_some() { None } else { first }
 }
 
-/// Writes a client's request, which offers no extension.
-pub fn put_upgrade(out: &mut Vec<u8>, (target, host): (&str, &str), key: Key) {
-    Request::new(out, "GET", target, host)
-        .field("Connection", "Upgrade")
-        .field("Upgrade", "websocket")
-        .field("Sec-WebSocket-Version", VERSION)
-        .field("Sec-WebSocket-Key", key.text())
-        .end();
-}
-
-/// True when this is the server's answer to the request with this key.
+/// True when this is the server's answer to a request with this key that offered no extension.
 pub fn is_upgraded(head: &ResponseHead<'_>, key: Key) -> bool {
     let fields = &head.fields;
     head.status == Status::SWITCHING_PROTOCOLS

@@ -2,9 +2,10 @@
 //! directions, messages whole.
 //!
 //! A server reads the request with [`Upgrade::read`], answers it, and from then on feeds
-//! [`Receiver::next`] and writes with [`Sender`]. A client writes [`put_upgrade`], looks at the
-//! answer with [`is_upgraded`], and uses the same two. What both need to inflate and deflate is in
-//! one [`Flate`] for a whole node: a connection between messages holds none of it.
+//! [`Receiver::next`] and writes with [`Sender`]. A client asks with a [`Key`], looks at the answer
+//! with [`is_upgraded`], reads with the same receiver and writes with [`put_masked`]. What is
+//! needed to inflate and deflate is in one [`Flate`] for a whole node: a connection holds none of
+//! it.
 //!
 //! Never here: sockets, clocks, what messages mean, when to ping.
 
@@ -22,7 +23,7 @@ mod tests;
 pub use error::{CloseCode, WsError, WsErrorKind};
 pub use extension::{Agreement, Policy};
 pub use flate::Flate;
-pub use handshake::{Key, Upgrade, UpgradeError, VERSION, is_upgraded, put_upgrade};
+pub use handshake::{Key, Upgrade, UpgradeError, VERSION, is_upgraded};
 pub use receive::{Close, Event, Message, Receiver};
 pub use send::{Form, Sender, put_close, put_masked, put_ping, put_pong};
 

@@ -1,10 +1,13 @@
 //! Reads one direction of a connection: frames in, whole messages and control frames out. Bounded
 //! by the largest message; what can't be right is told at its first byte, bad UTF-8 in the middle
 //! of a frame included.
+//!
+//! A deflated message is kept as it came until it is whole: what is kept of a message under way
+//! was sent, byte by byte, whatever it may inflate to.
 
 use super::error::{CloseCode, WsError, WsErrorKind};
 use super::extension::Agreement;
-use super::flate::{Context, Flate, INFLATER_BYTES, Inflater};
+use super::flate::{Context, Flate, Inflation};
 use super::frame::{FrameHead, HeadFault, Opcode, Rules, key_behind, mask};
 use super::{Kind, Role};
 use crate::base::InBuf;
@@ -14,6 +17,9 @@ use crate::base::InBuf;
 pub enum Event<'a> {
     /// A message, whole.
     Message(Message<'a>),
+    /// So many bytes more of a message were inflated, which the next call goes on with. The message
+    /// came whole, so no input need come before: the other connections may have their turn.
+    Inflating(usize),
     /// To be answered with a pong that carries the same bytes.
     Ping(&'a [u8]),
     /// The answer to a ping, or a sign of life.
@@ -49,6 +55,8 @@ enum State {
     Head,
     /// In the payload of a data frame.
     Payload { left: u64, key: [u8; 4], is_last: bool },
+    /// Behind a deflated message, which is inflated.
+    Inflating,
     /// Behind a close frame.
     Closed,
     /// A rule was broken.
@@ -59,12 +67,13 @@ enum State {
 #[derive(Debug)]
 struct Begun {
     kind: Kind,
+    /// As they came; once it has ended, inflated.
     bytes: Vec<u8>,
-    /// How many of them are known to be UTF-8, in a text.
+    /// How many of them are known to be UTF-8, in a text that is not deflated.
     sound: usize,
     was_deflated: bool,
-    /// Of a deflated message, until it has ended.
-    inflater: Option<Inflater>,
+    /// Of a deflated one that is whole.
+    inflation: Option<Inflation>,
 }
 
 /// What one step over the input found.
@@ -75,6 +84,8 @@ enum Step {
     Wait,
     /// A message in one frame, of which so many bytes stand at the front, unmasked.
     Whole(Kind, usize),
+    /// So much of the message that has ended is inflated.
+    Inflated(usize),
     /// The message under way has ended.
     Ended,
     /// A control frame, whose payload stands at the front, unmasked.
@@ -152,6 +163,7 @@ impl Receiver {
                 let bytes = input.take(bytes);
                 Ok(Some(Event::Message(Message { kind, bytes, was_deflated: false })))
             }
+            Step::Inflated(bytes) => Ok(Some(Event::Inflating(bytes))),
             _ => {
                 self.is_given = true;
                 Ok(self.message.as_deref().map(|begun| {
@@ -172,22 +184,28 @@ impl Receiver {
     /// Memory that the message under way takes up.
     pub fn held_bytes(&self) -> usize {
         self.message.as_deref().map_or(0, |begun| {
-            let inflater = begun.inflater.as_ref().map_or(0, |_| INFLATER_BYTES);
-            begun.bytes.capacity() + inflater
+            begun.bytes.capacity() + begun.inflation.as_ref().map_or(0, Inflation::held_bytes)
         })
     }
 
-    /// True when nothing more can come: behind a close frame or a fault.
-    pub fn is_done(&self) -> bool {
-        matches!(self.state, State::Closed | State::Failed(_))
+    /// How many bytes came of the payload of a message under way, deflated as they are; `None`
+    /// where none is. To be asked behind [`Receiver::release`].
+    pub fn came_bytes(&self) -> Option<usize> {
+        self.message.as_deref().map(|begun| begun.bytes.len())
+    }
+
+    /// True behind an [`Event::Inflating`]: there is more without more input.
+    pub fn is_inflating(&self) -> bool {
+        matches!(self.state, State::Inflating)
     }
 
     fn step(&mut self, input: &mut InBuf, flate: &mut Flate) -> Result<Step, HeadFault> {
         match self.state {
-            State::Head => self.on_head(input, flate),
+            State::Head => self.on_head(input),
             State::Payload { left, key, is_last } => {
-                self.on_payload(input, flate, (left, key, is_last)).map_err(|kind| (kind, 0))
+                self.on_payload(input, (left, key, is_last)).map_err(|kind| (kind, 0))
             }
+            State::Inflating => self.inflate(flate).map_err(|kind| (kind, 0)),
             State::Closed => {
                 self.offset += input.len() as u64;
                 input.take_all();
@@ -198,7 +216,7 @@ impl Receiver {
     }
 
     #[inline]
-    fn on_head(&mut self, input: &mut InBuf, flate: &mut Flate) -> Result<Step, HeadFault> {
+    fn on_head(&mut self, input: &mut InBuf) -> Result<Step, HeadFault> {
         let rules = Rules {
             role: self.role,
             may_deflate: self.may_deflate,
@@ -225,7 +243,7 @@ impl Receiver {
                 }
                 return Ok(Step::Whole(kind, bytes));
             }
-            self.begin(kind, head.is_deflated, flate);
+            self.begin(kind, head.is_deflated);
         }
         input.consume(head.bytes);
         self.offset += head.bytes as u64;
@@ -246,34 +264,34 @@ impl Receiver {
         bytes
     }
 
-    /// Refuses a message that gets too large before a byte of it is kept. Of a deflated one only
-    /// what no deflater makes of a message that is not.
+    /// Refuses a message that gets too large before a byte of it is kept. A deflated one may be
+    /// longer by a quarter: who flushes often adds five bytes each time.
     fn check_length(&self, head: &FrameHead) -> Result<(), HeadFault> {
+        let begun = self.message.as_deref();
+        let is_deflated = begun.map_or(head.is_deflated, |begun| begun.was_deflated);
+        let held = begun.map_or(0, |begun| begun.bytes.len());
         let max = self.message_bytes_max;
-        let is_deflated = match &self.message {
-            Some(begun) => begun.was_deflated,
-            None => head.is_deflated,
-        };
-        let held = self.message.as_deref().map_or(0, |begun| begun.bytes.len());
-        let room = if is_deflated { max + max / 1024 + 64 } else { max - held };
-        if head.payload_bytes > room as u64 {
+        let most = if is_deflated { max + max / 4 + 64 } else { max };
+        if head.payload_bytes > (most - held) as u64 {
             return Err((WsErrorKind::MessageTooLarge, 1));
         }
         Ok(())
     }
 
-    fn begin(&mut self, kind: Kind, was_deflated: bool, flate: &mut Flate) {
-        let context = self.context.as_deref().map_or(&[][..], Context::bytes);
-        let inflater = was_deflated.then(|| flate.inflater(context));
-        let begun = Begun { kind, bytes: Vec::new(), sound: 0, was_deflated, inflater };
-        self.message = Some(Box::new(begun));
+    fn begin(&mut self, kind: Kind, was_deflated: bool) {
+        self.message = Some(Box::new(Begun {
+            kind,
+            bytes: Vec::new(),
+            sound: 0,
+            was_deflated,
+            inflation: None,
+        }));
     }
 
     /// Takes what is there of a payload.
     fn on_payload(
         &mut self,
         input: &mut InBuf,
-        flate: &mut Flate,
         (left, key, is_last): (u64, [u8; 4], bool),
     ) -> Result<Step, WsErrorKind> {
         let count = input.len().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -284,30 +302,35 @@ impl Receiver {
         self.offset += count as u64;
         let left = left - count as u64;
         self.state = State::Payload { left, key: key_behind(key, count), is_last };
-        let ends = left == 0 && is_last;
-        let context = self.context.as_deref().map_or(&[][..], Context::bytes);
         // Only data frames have payloads in pieces, and each is of a message.
         let Some(begun) = &mut self.message else { return Ok(Step::Wait) };
-        begun.take(piece, ends, (self.message_bytes_max, context))?;
+        begun.take(piece, left == 0 && is_last)?;
         if left > 0 {
             return Ok(Step::Wait);
         }
-        self.state = State::Head;
-        if !is_last {
-            return Ok(Step::Again);
-        }
-        self.end(flate);
-        Ok(Step::Ended)
+        let inflates = is_last && begun.was_deflated;
+        self.state = if inflates { State::Inflating } else { State::Head };
+        Ok(if is_last && !inflates { Step::Ended } else { Step::Again })
     }
 
-    /// The message under way is whole.
-    fn end(&mut self, flate: &mut Flate) {
-        let Some(begun) = &mut self.message else { return };
-        let Some(inflater) = begun.inflater.take() else { return };
-        flate.put_back(inflater);
+    /// Goes on with a deflated message that is whole.
+    fn inflate(&mut self, flate: &mut Flate) -> Result<Step, WsErrorKind> {
+        let Some(begun) = &mut self.message else { return Ok(Step::Wait) };
+        let known = self.context.as_deref().map_or(&[][..], Context::bytes);
+        let mut inflation = begun.inflation.take().unwrap_or_else(|| flate.inflation(known));
+        if let Some(more) = inflation.go_on(&begun.bytes, (self.message_bytes_max, known))? {
+            begun.inflation = Some(inflation);
+            return Ok(Step::Inflated(more));
+        }
+        begun.bytes = flate.finish(inflation);
+        if begun.kind == Kind::Text {
+            begun.check_text(true)?;
+        }
         if let Some(context) = &mut self.context {
             context.note(&begun.bytes);
         }
+        self.state = State::Head;
+        Ok(Step::Ended)
     }
 
     #[cold]
@@ -320,26 +343,9 @@ impl Receiver {
 }
 
 impl Begun {
-    fn take(
-        &mut self,
-        piece: &[u8],
-        ends: bool,
-        limits: (usize, &[u8]),
-    ) -> Result<(), WsErrorKind> {
-        let inflated = match &mut self.inflater {
-            None => {
-                self.bytes.extend_from_slice(piece);
-                Ok(())
-            }
-            Some(inflater) => inflater.on_bytes(piece, &mut self.bytes, limits).and_then(|()| {
-                if ends { inflater.on_end(&mut self.bytes, limits) } else { Ok(()) }
-            }),
-        };
-        if self.kind == Kind::Text {
-            // What came out before a fault is looked at first, as it is where it came by itself.
-            self.check_text(ends && inflated.is_ok())?;
-        }
-        inflated
+    fn take(&mut self, piece: &[u8], ends: bool) -> Result<(), WsErrorKind> {
+        self.bytes.extend_from_slice(piece);
+        if self.kind == Kind::Text && !self.was_deflated { self.check_text(ends) } else { Ok(()) }
     }
 
     /// Looks at what came since. A character that is cut may go on with the next piece, unless it

@@ -168,8 +168,8 @@ mod tests {
     #[test]
     fn a_reason_is_cut_between_characters() {
         let mut out = Vec::new();
-        put_close(&mut out, Some(CloseCode::NORMAL), &"é".repeat(100));
-        assert_eq!(out[..4], [0x88, 124, 0x03, 0xe8]);
+        put_close(&mut out, Some(CloseCode::GOING_AWAY), &"é".repeat(100));
+        assert_eq!(out[..4], [0x88, 124, 0x03, 0xe9]);
         assert_eq!(std::str::from_utf8(&out[4..]), Ok(&*"é".repeat(61)));
         out.clear();
         put_close(&mut out, None, "unsaid");

@@ -110,6 +110,7 @@ impl PbConnection {
         while !self.is_blocked() && cx.more() {
             let mut transport = cx.transport();
             let Some(event) = self.broker.next(input, transport.out().tail())? else { break };
+            self.deadlines.on_message();
             self.take(cx, desk, event);
         }
         if self.is_blocked() {
@@ -436,7 +437,7 @@ impl PbConnection {
     /// Counts what is kept of a message that is not whole, and gives it its time.
     fn look_at_part<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &InBuf) {
         let is_ours = self.is_blocked() || cx.transport().is_full();
-        let part = if self.broker.is_inside() || !input.is_empty() { input.len() } else { 0 };
+        let part = input.len();
         let waited_for = if is_ours { 0 } else { part };
         self.deadlines.on_part(waited_for, cx.now(), &desk.config().limits);
         self.count_part(desk, if part >= PART_BYTES_MIN { part as u64 } else { 0 });

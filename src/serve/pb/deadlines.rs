@@ -35,6 +35,11 @@ pub(super) enum Due {
 }
 
 impl Deadlines {
+    /// A message was whole: what has come behind it is of another.
+    pub(super) fn on_message(&mut self) {
+        self.message_since = None;
+    }
+
     /// So many bytes of a message have come that is not whole; zero: there is none. It has its
     /// grace, and the time that these bytes have earned.
     pub(super) fn on_part(&mut self, bytes: usize, now: Tick, limits: &Limits) {
@@ -103,7 +108,10 @@ mod tests {
         deadlines.on_part(10 * 1024, 5_000, &limits);
         assert_eq!(deadlines.next(), Some(20_100));
         assert_eq!((deadlines.due(20_099), deadlines.due(20_100)), (Due::Nothing, Due::Message));
-        deadlines.on_part(0, 20_050, &limits);
+        deadlines.on_message();
+        deadlines.on_part(1, 20_050, &limits);
+        assert_eq!(deadlines.next(), Some(30_050));
+        deadlines.on_part(0, 20_060, &limits);
         assert_eq!(deadlines.next(), None);
     }
 

@@ -686,3 +686,28 @@ fn a_message_has_its_time_and_what_is_kept_of_it_is_counted() {
     bench.run(100);
     assert!(bench.is_closed(broken.no));
 }
+
+/// A client whose calls stand so close that a part of one had always come was taken for slow.
+#[test]
+fn a_client_that_is_always_in_the_middle_of_a_message_is_not_slow() {
+    let mut bench = Bench::new();
+    let mut caller = Caller::come(&mut bench);
+    let mut held = Vec::new();
+    for _ in 0..40 {
+        caller.begin(ObjectId::Name(b"root"), "hello", Vec::new(), &[]);
+        held.append(&mut caller.said);
+        // All of the call before, and the beginning of this one.
+        let rest = held.split_off(held.len() - 5);
+        bench.send(caller.no, std::mem::replace(&mut held, rest));
+        bench.run(1_000);
+    }
+    assert!(!bench.is_closed(caller.no));
+    caller.said = held;
+    caller.talk(&mut bench, 100);
+    assert_eq!(caller.told.answers.len(), 40);
+    // One that does not go on is.
+    caller.begin(ObjectId::Name(b"root"), "hello", Vec::new(), &[]);
+    bench.send(caller.no, &caller.said[..5]);
+    bench.run(12_000);
+    assert!(bench.is_closed(caller.no));
+}

@@ -3,7 +3,7 @@
 //! A peer that says nothing for a third of `limits.idle_ms` is pinged, and one that says nothing
 //! for all of it is closed. One that takes nothing for `limits.stall_ms` is cut. A message under
 //! way counts among the bodies of requests: all together have `limits.bodies_bytes`, and each comes
-//! as fast as a body must.
+//! as fast as a body must, by the bytes that came, not by what they inflate to.
 
 use super::talk::Talk;
 use crate::base::{InBuf, Tick};
@@ -89,6 +89,33 @@ impl Socket {
         desk.tally().sockets += 1;
     }
 
+    /// Takes what the input holds, as far as a turn goes.
+    fn take_all<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) {
+        let mut taken = 0;
+        while cx.more() {
+            if taken >= TURN_BYTES_MAX {
+                // What is left has its turn behind the others.
+                cx.transport().pause();
+                cx.transport().resume();
+                break;
+            }
+            let Some(bytes) = self.take(cx, desk, input) else { break };
+            taken += bytes;
+        }
+        if self.receiver.is_inflating() && !cx.transport().is_full() {
+            // It needs no input to go on.
+            cx.transport().notify();
+        }
+        self.count_kept(cx, desk);
+    }
+
+    /// Goes on with a message that is inflated.
+    fn go_on<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
+        if self.receiver.is_inflating() {
+            self.take_all(cx, desk, &mut InBuf::default());
+        }
+    }
+
     /// Takes one event off the input: how many bytes its message had. `None` when there is none, or
     /// no more shall be taken.
     #[inline]
@@ -107,12 +134,14 @@ impl Socket {
                 return None;
             }
         };
-        let bytes = if let Event::Message(message) = &event {
-            // What is behind it is another message, with a time of its own.
-            *message_since = None;
-            message.bytes.len()
-        } else {
-            0
+        let bytes = match &event {
+            Event::Message(message) => {
+                // What is behind it is another message, with a time of its own.
+                *message_since = None;
+                message.bytes.len()
+            }
+            Event::Inflating(bytes) => *bytes,
+            _ => 0,
         };
         match (event, part) {
             (Event::Message(message), Part::Echo) => {
@@ -128,7 +157,7 @@ impl Socket {
                 close(cx, CloseCode::UNSUPPORTED, why, Lost::Local);
             }
             (Event::Ping(bytes), _) => put_pong(cx.transport().out().tail(), bytes),
-            (Event::Pong(_), _) => {}
+            (Event::Pong(_) | Event::Inflating(_), _) => {}
             (Event::Close(said), _) => {
                 put_close(cx.transport().out().tail(), said.code, "");
                 cx.transport().close();
@@ -140,8 +169,9 @@ impl Socket {
     /// Counts what is kept of the message under way, and closes where that is too much.
     fn count_kept<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
         self.receiver.release();
+        let came = self.receiver.came_bytes();
+        self.message_since = came.map(|_| self.message_since.unwrap_or(cx.now()));
         let kept = self.receiver.held_bytes() as u64;
-        self.message_since = (kept > 0).then(|| self.message_since.unwrap_or(cx.now()));
         if kept == self.kept_bytes {
             return;
         }
@@ -155,9 +185,15 @@ impl Socket {
         }
     }
 
-    /// True when the message under way comes slower than a body may.
-    fn is_slow(&self, now: Tick, limits: &Limits) -> bool {
-        self.message_since.is_some_and(|since| now > since + limits.body_ms(self.kept_bytes))
+    /// True when the message under way comes slower than a body may. While a full out-buffer holds
+    /// it back its time does not run.
+    fn is_slow<D>(&mut self, cx: &mut Ctx<'_, D>, limits: &Limits) -> bool {
+        let Some(since) = &mut self.message_since else { return false };
+        if cx.transport().is_full() {
+            *since = cx.now();
+        }
+        let came = self.receiver.came_bytes().unwrap_or(0) as u64;
+        cx.now() > *since + limits.body_ms(came)
     }
 
     /// Pings a silent peer, and closes one that stays silent. What a full out-buffer holds back is
@@ -184,8 +220,10 @@ impl Socket {
         }
     }
 
-    fn has_writes(&self) -> bool {
-        matches!(&self.part, Part::Talk(talk) if talk.has_writes())
+    /// True while something that came is not answered.
+    fn is_busy(&self) -> bool {
+        let has_writes = matches!(&self.part, Part::Talk(talk) if talk.has_writes());
+        has_writes || self.receiver.is_inflating()
     }
 }
 
@@ -213,30 +251,20 @@ impl<D: Desk> Protocol<D> for Socket {
     #[inline]
     fn received(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) -> Outcome {
         self.heard = cx.now();
-        let mut taken = 0;
-        while cx.more() {
-            if taken >= TURN_BYTES_MAX {
-                // What is left has its turn behind the others.
-                cx.transport().pause();
-                cx.transport().resume();
-                break;
-            }
-            let Some(bytes) = self.take(cx, desk, input) else { break };
-            taken += bytes;
-        }
-        self.count_kept(cx, desk);
+        self.take_all(cx, desk, input);
         Ok(())
     }
 
     fn drained(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        self.go_on(cx, desk);
         self.on_notice(cx, desk);
         Ok(())
     }
 
-    /// Without a close frame it is no clean end, but what was written is answered.
+    /// Without a close frame it is no clean end, but what came is answered.
     fn read_closed(&mut self, cx: &mut Ctx<'_, D>, _: &mut D, _: &mut InBuf) -> Outcome {
         self.read_closed = true;
-        if !self.has_writes() {
+        if !self.is_busy() {
             cx.transport().close();
         }
         Ok(())
@@ -249,7 +277,7 @@ impl<D: Desk> Protocol<D> for Socket {
             talk.on_time(cx, desk, &mut self.sender);
         }
         let limits = &desk.config().limits;
-        if self.is_slow(cx.now(), limits) {
+        if self.is_slow(cx, limits) {
             let why = "a message comes as fast as a body of HTTP";
             close(cx, CloseCode::POLICY, why, Lost::Slow);
         } else {
@@ -259,8 +287,9 @@ impl<D: Desk> Protocol<D> for Socket {
     }
 
     fn notified(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        self.go_on(cx, desk);
         self.on_notice(cx, desk);
-        if self.has_writes() {
+        if self.is_busy() {
             return Ok(());
         }
         if cx.draining() {

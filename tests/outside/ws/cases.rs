@@ -335,7 +335,11 @@ fn groups_12_and_13_deflated_messages_come_back_whatever_was_agreed() {
         ("permessage-deflate", "", 15),
         ("permessage-deflate; server_no_context_takeover", "", 15),
         ("permessage-deflate; server_max_window_bits=9", "; server_max_window_bits=9", 9),
-        ("permessage-deflate; client_max_window_bits=9; server_max_window_bits=15", "", 9),
+        (
+            "permessage-deflate; client_max_window_bits=9; server_max_window_bits=15",
+            "; server_max_window_bits=15",
+            9,
+        ),
         ("permessage-deflate; unknown, permessage-deflate; client_max_window_bits", "", 15),
     ] {
         let answer = format!("{none}{more}");

@@ -1,6 +1,7 @@
 //! Values: what is written is read as the same, and what is not known is refused.
 
-use super::super::unjelly::Unjelly;
+use super::super::failure::FAILURE_TAG;
+use super::super::unjelly::{JellyError, Unjelly};
 use super::*;
 use crate::proto::banana::{BananaLimits, Big, Item, SIZE_MAX, Scanner};
 use proptest::prelude::*;

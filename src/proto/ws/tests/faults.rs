@@ -161,9 +161,37 @@ fn a_deflated_text_is_utf_8_and_no_larger_than_the_limit() {
 
 /// A fault of the deflating behind bad UTF-8 was told in its place when both came together.
 #[test]
-fn of_two_faults_the_first_is_told_at_any_cut() {
+fn of_two_faults_the_same_is_told_at_any_cut() {
     // An inflated byte that begins no character, then a distance that leads nowhere.
     let bytes = [193, 0x80 | 6, 0, 0, 0, 0, 154, 16, 16, 16, 0, 1];
     let found = at_every_cut(deflating, &bytes);
-    assert_eq!(found, [fault(K::Utf8, 0)]);
+    assert_eq!(found, [fault(K::Deflated, 0)]);
+}
+
+/// A few bytes that inflate to very many were kept inflated while the rest was waited for.
+#[test]
+fn of_a_deflated_message_no_more_is_kept_than_came() {
+    let (whole, mut deflated) = (vec![7; 200_000], Vec::new());
+    Form::Deflated(15).put(&mut deflated, Kind::Binary, &whole, &mut Flate::default());
+    let agreed = handshakes::agreed("permessage-deflate", 0);
+    let mut receiver = Receiver::new(Role::Server, 1 << 20, agreed.as_ref());
+    let (mut flate, mut input) = (Flate::default(), InBuf::new(4096));
+    let (most, last) = deflated[4..].split_at(deflated.len() - 5);
+    input.push(&[frame(0x42, most), frame(0x00, b"")].concat());
+    assert_eq!(receiver.next(&mut input, &mut flate), Ok(None));
+    assert_eq!(receiver.came_bytes(), Some(most.len()));
+    assert!(receiver.held_bytes() < 2 * most.len() + 64, "{}", receiver.held_bytes());
+    input.push(&frame(0x80, last));
+    let Ok(Some(Event::Message(message))) = receiver.next(&mut input, &mut flate) else { panic!() };
+    assert_eq!(message.bytes, whole);
+}
+
+#[test]
+fn a_deflated_message_is_a_quarter_longer_than_the_limit_at_most() {
+    // Empty blocks, which inflate to nothing; the tail of the last one is not sent.
+    let blocks = [0, 0, 0, 0xff, 0xff].repeat(263);
+    let parts = [frame(0x41, &blocks[..1000]), frame(0x80, &blocks[1000..1311])].concat();
+    assert_eq!(said(deflating(), &[&parts]), [text("")]);
+    let parts = [frame(0x41, &blocks[..1000]), frame(0x00, &blocks[1000..])].concat();
+    assert_eq!(said(deflating(), &[&parts]), [fault(K::MessageTooLarge, 1009)]);
 }

@@ -20,6 +20,7 @@ enum Said {
 
 fn kept(event: Event<'_>) -> Said {
     match event {
+        Event::Inflating(_) => panic!("so small a message is inflated at once"),
         Event::Message(Message { kind: Kind::Text, bytes, .. }) => {
             Said::Text(String::from_utf8(bytes.to_vec()).expect("a text is UTF-8"))
         }
@@ -49,7 +50,6 @@ fn said(mut receiver: Receiver, pieces: &[&[u8]]) -> Vec<Said> {
                     Err(fault) => {
                         assert_eq!(receiver.next(&mut input, &mut flate).err(), Some(fault));
                         assert_eq!(receiver.held_bytes(), 0);
-                        assert!(receiver.is_done());
                         all.push(Said::Fault(fault));
                         return all;
                     }

@@ -49,6 +49,7 @@ fn heard(bytes: &[u8]) -> Vec<Heard> {
             ws::Event::Message(Message { bytes, .. }) => {
                 Heard::Text(String::from_utf8(bytes.to_vec()).expect("UTF-8"))
             }
+            ws::Event::Inflating(_) => panic!("nothing was deflated"),
             ws::Event::Ping(_) => Heard::Ping,
             ws::Event::Pong(_) => Heard::Pong,
             ws::Event::Close(Close { code, .. }) => Heard::Close(code.map(ws::CloseCode::number)),
@@ -468,28 +469,106 @@ fn messages_under_way_have_a_bound_together_and_a_least_speed() {
     assert!(bench.hear(one).contains(&Heard::Close(Some(1008))));
 }
 
+/// What a few bytes inflated to was taken for what had come: a trickle was never slow, and held
+/// memory for hours.
+#[test]
+fn a_trickle_that_inflates_to_very_much_is_slow_and_keeps_little() {
+    let mut bench = Bench::new();
+    let no = bench.socket("/v1/ws/echo", "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    let frame = deflated_frame(&vec![b' '; 4 << 20]);
+    let (most, rest) = frame.split_at(frame.len() - 100);
+    bench.send(no, most);
+    for byte in rest {
+        bench.run(5_000);
+        let kept = bench.node.state.tally.body_bytes;
+        assert!(kept < 2 * frame.len() as u64, "{kept} of {}", frame.len());
+        if bench.is_closed(no) {
+            break;
+        }
+        bench.send(no, [*byte]);
+    }
+    assert!(bench.hear(no).contains(&Heard::Close(Some(1008))));
+    // So is one that has only begun, however lively its peer.
+    let no = bench.socket("/v1/ws/echo", "");
+    bench.send(no, [0x02, 0x80, 0, 0, 0, 0]);
+    for _ in 0..10 {
+        bench.run(5_000);
+        bench.send(no, control(10));
+    }
+    assert!(bench.hear(no).contains(&Heard::Close(Some(1008))));
+}
+
+/// A message was taken for a slow one while a full out-buffer kept the node from reading it.
+#[test]
+fn a_message_that_is_not_read_is_not_slow() {
+    let mut bench = Bench::new();
+    let body = "x".repeat(100_000);
+    for n in 0..20 {
+        bench.put_text(&format!("/v1/stories/s{n}?durability=none"), &body).is(201);
+    }
+    let no = bench.socket("/v1/ws", "");
+    let conn = bench.node.state.clients[no].conn.unwrap();
+    let subscribe = text(json!({"op": "subscribe", "sub": "s", "after": "0"}).to_string());
+    let end = text(json!({"op": "unsubscribe", "sub": "s", "ref": 1}).to_string());
+    let (begun, rest) = end.split_at(20);
+    bench.send(no, [&subscribe, begun].concat());
+    bench.with(|cx, _| cx.transport_of(conn).pause());
+    bench.run(30_000);
+    bench.with(|cx, _| cx.transport_of(conn).resume());
+    bench.run(1000);
+    bench.send(no, rest);
+    bench.run(1000);
+    let told = bench.hear(no);
+    let Some(Heard::Text(ack)) = told.last() else { panic!("{:?}", told.last()) };
+    assert!(ack.contains("\"ack\""), "{ack}");
+}
+
+/// A text that came deflated, in one frame with a mask of zeros.
+fn deflated_frame(message: &[u8]) -> Vec<u8> {
+    let mut deflater = flate2::Compress::new(flate2::Compression::new(6), false);
+    let mut deflated = Vec::with_capacity(10_000);
+    let flush = flate2::FlushCompress::Sync;
+    deflater.compress_vec(message, &mut deflated, flush).unwrap();
+    deflated.truncate(deflated.len() - 4);
+    let mut frame = vec![0xc1, 0xfe];
+    frame.extend((deflated.len() as u16).to_be_bytes());
+    frame.extend([0; 4]);
+    frame.extend(&deflated);
+    frame
+}
+
 #[test]
 fn many_large_messages_in_few_bytes_are_all_answered_while_others_have_their_turns() {
     let mut bench = Bench::new();
     let deflate = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
     let (no, other) = (bench.socket("/v1/ws", deflate), bench.socket("/v1/ws/echo", ""));
     let message = format!("{{\"op\": \"nothing\", \"ref\": 1{}}}", " ".repeat(900_000));
-    let mut deflater = flate2::Compress::new(flate2::Compression::new(6), false);
-    let mut deflated = Vec::with_capacity(10_000);
-    let flush = flate2::FlushCompress::Sync;
-    deflater.compress_vec(message.as_bytes(), &mut deflated, flush).unwrap();
-    deflated.truncate(deflated.len() - 4);
-    let mut frame = vec![0xc1, 0xfe];
-    frame.extend((deflated.len() as u16).to_be_bytes());
-    frame.extend([0; 4]);
-    frame.extend(&deflated);
-    bench.send(no, frame.repeat(10));
+    bench.send(no, deflated_frame(message.as_bytes()).repeat(10));
     bench.send(other, control(9));
     bench.run(1000);
     assert_eq!(bench.hear(other), [Heard::Pong]);
     let said = bench.said(no);
     assert_eq!(said.len(), 10);
     assert!(said.iter().all(|said| said["problem"]["status"] == 422), "{said:?}");
+}
+
+/// Nothing came behind it that would have given it another turn.
+#[test]
+fn a_long_message_is_inflated_in_turns_and_answered_though_nothing_follows_it() {
+    let mut bench = Bench::new();
+    let no = bench.socket("/v1/ws", "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    let message = format!("{{\"op\": \"nothing\", \"ref\": 1{}}}", " ".repeat(9_000_000));
+    let frame = deflated_frame(message.as_bytes());
+    bench.send(no, &frame);
+    bench.run(1000);
+    assert_eq!(bench.said(no)[0]["problem"]["status"], 422);
+    assert_eq!(bench.node.state.tally.body_bytes, 0);
+    bench.send(no, [&frame, &text("{}")[..], &frame].concat());
+    bench.half_close(no);
+    bench.run(1000);
+    let told = bench.said(no);
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(bench.is_closed(no));
 }
 
 #[test]
