@@ -134,7 +134,7 @@ impl Node {
     /// Binds the listeners and starts what runs for ever.
     pub fn start(&mut self, cx: &mut Ctx<'_, Self>) -> Result<Running, NodeError> {
         self.catch_up_clock(cx.wall_ns() / 1_000_000)?;
-        self.shelves = Shelves::open(&self.config)?;
+        self.shelves = Shelves::open(&self.config, cx.wall_ns())?;
         self.secure_foreign()?;
         self.secure_news()?;
         let mut bound = Vec::new();
