@@ -5,9 +5,11 @@ mod source;
 
 use super::{Node, NodeError};
 use crate::base::ClientEndpoint;
-use crate::config::{Config, Listen, PemError, Service, read_authorities, read_pem};
-use crate::reactor::{Authorities, CertificateFault, Ctx, Finish, TlsClient, TlsServer};
-use source::{Contents, Look, Seen, Source, alpn_of};
+use crate::config::{Config, Listen, PeerKind, PemError, Service, read_authorities, read_pem};
+use crate::reactor::{
+    Authorities, CertificateFault, Certificates, Ctx, Finish, TlsClient, TlsServer,
+};
+use source::{Contents, LeftOut, Look, Seen, Source, alpn_of};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -81,6 +83,17 @@ impl Shelves {
         let mut shelves = self.shelves.iter();
         shelves.find(|shelf| shelf.listen == *listen).map(|shelf| &shelf.server)
     }
+
+    /// For a thread of the pool: the first file that is broken by now, and of which what it was
+    /// before is shown still. Who begins anew would have nothing in its place.
+    pub(super) fn losses(&self) -> impl FnOnce() -> Option<String> + Send + 'static {
+        let of = |shelf: &Shelf| (shelf.source.clone(), shelf.contents.shown.clone());
+        let shelves: Vec<_> = self.shelves.iter().map(of).collect();
+        move || {
+            let found = shelves.into_iter().filter_map(|(source, shown)| source.check(&shown).ok());
+            found.flatten().find(|file| file.is_kept).map(|file| file.to_string())
+        }
+    }
 }
 
 fn unusable(listen: &Listen, error: TlsError) -> NodeError {
@@ -103,6 +116,28 @@ pub(super) fn client(
     let client = TlsClient::certified(host, &authorities, own.as_deref(), alpn_of(service));
     let named = certificate.as_deref().unwrap_or(Path::new(host));
     client.map(Some).map_err(|fault| TlsError::Unfit(named.to_owned(), fault))
+}
+
+/// Reads all files that a node of this configuration needs for TLS before it begins. What it would
+/// have to do without, a line for each file; or why it could not begin.
+pub fn check(config: &Config) -> Result<Vec<String>, NodeError> {
+    let mut without = Vec::new();
+    for listen in &config.listen {
+        let Some(source) = Source::of(listen) else { continue };
+        let left_out = source.check(&Certificates::default());
+        without.extend(left_out.map_err(|error| unusable(listen, error))?);
+    }
+    for peer in &config.peers {
+        let service = match peer.kind {
+            PeerKind::Herd => continue,
+            PeerKind::At { .. } => Service::At,
+            PeerKind::Nntp(_) => Service::Nntp,
+        };
+        let Some(endpoint) = &peer.endpoint else { continue };
+        client(endpoint, service)
+            .map_err(|error| NodeError::Dial(peer.name.clone(), Box::new(error)))?;
+    }
+    Ok(without.iter().map(LeftOut::to_string).collect())
 }
 
 impl Node {

@@ -35,7 +35,7 @@ mod steps;
 mod testing;
 mod tickets;
 
-pub use certificates::TlsError;
+pub use certificates::{TlsError, check};
 pub use probe::Probe;
 pub use run::{Changes, Ended, NodeError, Orders, Running, prepare, run};
 

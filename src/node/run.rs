@@ -365,6 +365,6 @@ where
             node.look_at_certificates(cx);
             Node::reread(cx, &reread);
         }
-        Signal::User2 => Node::give_way(cx, &check),
+        Signal::User2 => node.give_way(cx, &check),
     }
 }

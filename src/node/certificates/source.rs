@@ -44,7 +44,7 @@ pub(super) struct Contents {
 pub(super) struct LeftOut {
     why: String,
     /// What it was before stays in its place.
-    is_kept: bool,
+    pub(super) is_kept: bool,
 }
 
 /// What came of a look at a source: what it is now, and what is shown from now on if that is
@@ -111,6 +111,13 @@ impl Source {
             log::error!("{file}");
         }
         Ok((seen, contents, server))
+    }
+
+    /// Reads all of it and uses none: which files can't be used.
+    pub(super) fn check(&self, before: &Certificates) -> Result<Vec<LeftOut>, TlsError> {
+        let (contents, left_out) = self.judge(self.read()?, before)?;
+        self.server(&contents)?;
+        Ok(left_out)
     }
 
     /// Looks at it again, at `wall_ns` or later. What was said of what it is now is not said twice.

@@ -1,6 +1,7 @@
 //! Folders of certificates that change while they are shown.
 
 use super::*;
+use crate::config::{FeedRules, Peer};
 use rcgen::{CertificateParams, KeyPair};
 use std::fs;
 use tempfile::TempDir;
@@ -80,4 +81,57 @@ fn a_fault_is_told_once_and_so_is_a_change() {
         assert_eq!(!matches!(looks[0].found, Ok(None)), is_new);
         shelves.take_in(looks);
     }
+}
+
+#[test]
+fn what_would_be_left_out_is_said_and_what_makes_a_start_impossible() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |more: &str| check(&config(&dir, more)).unwrap_err().to_string();
+    let said = refused("");
+    assert!(said.contains("with its key (bellwether dev-cert makes some)"), "{said}");
+    write(&dir, "a", "broken");
+    let said = refused("");
+    assert!(said.contains("a.pem: there is no certificate in it"), "{said}");
+    write(&dir, "b", &pem("b"));
+    let without = check(&config(&dir, "")).unwrap();
+    assert!(without.len() == 1 && without[0].contains("/a.pem: there is no"), "{without:?}");
+    let said = refused(":clientCA=/none");
+    assert!(said.contains("/none: No such file"), "{said}");
+    let said = refused(&format!(":clientCA={}/a.pem", dir.path().display()));
+    assert!(said.ends_with("/a.pem: there is no certificate in it"), "{said}");
+}
+
+#[test]
+fn servers_that_are_dialled_are_checked_too() {
+    let dir = tempfile::tempdir().unwrap();
+    for kind in [PeerKind::At { per_update: false }, PeerKind::Nntp(FeedRules::default())] {
+        let mut config = Config::new("Hill", dir.path());
+        config.peers.push(Peer {
+            name: "far".to_owned(),
+            endpoint: Some("tls:localhost:1:trustRoots=/none".parse().unwrap()),
+            kind,
+            key: None,
+        });
+        let said = check(&config).unwrap_err().to_string();
+        assert_eq!(
+            said,
+            "can't secure what goes to far: /none: No such file or directory (os error 2)"
+        );
+    }
+}
+
+#[test]
+fn a_restart_that_would_lose_a_certificate_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir, "a", &pem("a"));
+    write(&dir, "b", &pem("b"));
+    write(&dir, "never", "good");
+    let shelves = Shelves::open(&config(&dir, ""), LATE).unwrap();
+    assert_eq!(shelves.losses()(), None);
+    // One that is gone is meant to be.
+    fs::remove_file(dir.path().join("b.pem")).unwrap();
+    assert_eq!(shelves.losses()(), None);
+    write(&dir, "a", "broken");
+    let said = shelves.losses()().unwrap();
+    assert!(said.ends_with("; the certificate of before stays"), "{said}");
 }
