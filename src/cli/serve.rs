@@ -46,7 +46,8 @@ the node drains, and its listening sockets stay open, so that whoever connects m
 nobody is refused.
 
 systemd: endpoints listen on the sockets of a .socket unit; where NOTIFY_SOCKET is set
-(Type=notify), READY=1, RELOADING=1, STOPPING=1 and, for WatchdogSec=, WATCHDOG=1 are told.
+(Type=notify), READY=1, RELOADING=1, STOPPING=1 and, for WatchdogSec=, WATCHDOG=1 are told, and
+EXTEND_TIMEOUT_USEC while the archive opens or closes.
 
 A small configuration:
   name = \"hill\"

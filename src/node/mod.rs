@@ -34,6 +34,7 @@ mod steps;
 #[cfg(test)]
 mod testing;
 mod tickets;
+mod vigil;
 
 pub use certificates::{TlsError, check};
 pub use probe::Probe;

@@ -3,6 +3,7 @@
 
 use super::certificates::{Shelves, TlsError};
 use super::search::Search;
+use super::vigil::Vigil;
 use super::{Node, erasure, replace};
 use crate::base::{Rng, ServerEndpoint};
 use crate::config::{Config, KeyError, Listen, Service, load_or_make_key};
@@ -313,7 +314,9 @@ where
     R: Fn() -> Result<Changes, String> + Send + Sync + 'static,
     C: Fn() -> Result<(), String> + Send + Sync + 'static,
 {
-    let disk: Arc<dyn Disk> = Arc::new(FileDisk::new(config.dir.clone()));
+    let disk = FileDisk::new(config.dir.clone());
+    let work = disk.work();
+    let vigil = Vigil::begin(&work);
     let mut settings = Node::settings(&config);
     let reserved = DESCRIPTORS_RESERVED + settings.peer_connections_reserve;
     let most = descriptors_max().saturating_sub(reserved).max(1);
@@ -329,7 +332,7 @@ where
     let seed = getrandom::u64().map_err(|error| NodeError::Loop(io::Error::other(error)))?;
     let key = load_or_make_key(&config.dir).map_err(NodeError::Key)?;
     log::info!("this node's key is {}", key.public());
-    let mut node = Node::open(config, &key, disk, seed)?;
+    let mut node = Node::open(config, &key, Arc::new(disk), seed)?;
     node.search = Search::of(&node.config);
     prepare(&mut reactor);
     reactor.on_signal(on_signal(orders)).map_err(NodeError::Loop)?;
@@ -338,10 +341,13 @@ where
         replace::reassure_for_ever(cx);
         node.start(cx)
     })?;
+    drop(vigil);
     ready(&running);
     tell_supervisor("READY=1");
     reactor.run(&mut node).map_err(NodeError::Loop)?;
+    let vigil = Vigil::begin(&work);
     node.close()?;
+    drop(vigil);
     log::info!("stopped");
     if reactor.has_successor() {
         return Ok(Ended::Replaced(reactor.backend().take_retired()));

@@ -119,6 +119,6 @@ pub use self::sim::{
 };
 pub use self::slow::SlowTurn;
 pub use self::stats::LoopStats;
-pub use self::supervisor::{tell_supervisor, watchdog};
+pub use self::supervisor::{ask_supervisor_for, has_supervisor, tell_supervisor, watchdog};
 pub use self::transport::Transport;
 pub use self::turn::Reactor;
