@@ -225,7 +225,10 @@ impl Node {
             }
             Service::Pb => Box::new(PbConnection::new(limits)),
             Service::Peer => Box::new(PeerConnection::new(None)),
-            Service::Auto => Box::new(AutoConnection::new(listen, limits, told_apart)),
+            Service::Auto => {
+                let tls = self.shelves.server(listen).cloned();
+                Box::new(AutoConnection::new(listen, limits, tls, told_apart))
+            }
         }
     }
 

@@ -80,26 +80,41 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
 
     /// All that was said in the clear is on its way: the handshake of a connection that asked to be
     /// secured begins. Whatever came behind that request was not enciphered, and might be another's
-    /// word: it must not be taken for one that was.
+    /// word: it must not be taken for one that was. Of a client that has begun without asking, it
+    /// is the first of the handshake, which vouches for itself.
     pub(super) fn upgrade(&mut self, id: ConnId, with: &TlsServer) {
         let Some(end) = self.ends[id.index()].as_mut() else { return };
         let Some(conn) = self.core.board.conns.get_mut(id.0) else { return };
         conn.flags.clear(Flags::UPGRADING);
+        let has_begun = conn.flags.take(Flags::BEGUN);
         if conn.is(Flags::EOF) {
             return self.core.board.doom(id, Lost::PeerClosed, false);
         }
-        if !end.input.is_empty() {
+        if !has_begun && !end.input.is_empty() {
             log::info!("{id}: lost: it did not wait for TLS to begin");
             self.core.board.stats.handshakes_failed += 1;
             return self.core.board.doom(id, Lost::Wire, false);
         }
-        match Tls::server(with) {
-            Ok(tls) => self.begin_handshake(id, tls),
+        self.begin_handshake_with_input(id, with);
+    }
+
+    /// What came so far is the first of the handshake.
+    pub(super) fn begin_handshake_with_input(&mut self, id: ConnId, with: &TlsServer) {
+        let board = &mut self.core.board;
+        let Some(end) = self.ends[id.index()].as_mut() else { return };
+        let mut tls = match Tls::server(with) {
+            Ok(tls) => tls,
             Err(error) => {
                 log::error!("a connection can't be secured: {error}");
-                self.core.board.doom(id, Lost::Local, false);
+                return board.doom(id, Lost::Local, false);
             }
+        };
+        if !end.input.is_empty() {
+            lend_storage(&mut tls.raw, &mut tls.storage, || board.spare.take_in());
+            tls.hear(end.input.take_all());
         }
+        self.begin_handshake(id, tls);
+        self.core.board.enqueue(id);
     }
 
     /// Takes a handshake on as far as what came allows.
