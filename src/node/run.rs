@@ -240,6 +240,7 @@ impl Node {
             drain_ms: limits.drain_ms,
             handshake_ms: limits.handshake_ms,
             handshakes_max: limits.handshakes,
+            handshakes_per_address_max: limits.handshakes_per_address as u32,
             proxy_ms: limits.proxy_ms,
             proxy_bytes_max: limits.proxy_bytes,
             farewell_ms: limits.farewell_ms,

@@ -91,6 +91,7 @@ mod reap;
 mod secure;
 mod settings;
 mod shake;
+mod share;
 mod sim;
 mod slow;
 mod stats;

@@ -37,6 +37,10 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             return;
         };
         self.count_accepted(None);
+        if options.secure.is_some() {
+            // Its handshake is as good as begun: at the cap of them others wait for their turn.
+            self.count_handshake(conn);
+        }
         self.core.board.rearm(conn);
         self.core.board.enqueue(conn);
     }
@@ -83,7 +87,10 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         let peer = seen_as(conn.peer, told);
         conn.peer = peer;
         let Some(listener) = conn.listener else { return };
-        if !self.has_room_from(&peer) {
+        let options = self.core.listeners.get(listener.0).map(|listener| listener.options.clone());
+        let secure = options.and_then(|options| options.secure);
+        let has_share = secure.is_none() || self.has_share(listener, &peer);
+        if !has_share || !self.has_room_from(&peer) {
             self.core.board.stats.refuse(&peer);
             return self.core.board.doom(id, Lost::Local, false);
         }
@@ -92,8 +99,8 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             conn.deadline = None;
         }
         self.count_from(&peer);
-        let options = self.core.listeners.get(listener.0).map(|listener| listener.options.clone());
-        match options.and_then(|options| options.secure) {
+        self.name_handshake(id);
+        match secure {
             Some(secure) => self.begin_handshake_with_input(id, &secure),
             None => self.welcome(id, listener, peer, state),
         }

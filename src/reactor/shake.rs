@@ -1,7 +1,7 @@
 //! The TLS handshake of a connection, before it has a protocol: begun when it is accepted or
-//! connected, taken on with each read, bounded in bytes and time. A connector's time covers it; of
-//! those that a listener accepted, no more than some are under way at a time. And the handshake of
-//! one that has a protocol, and is to be secured in place.
+//! connected, taken on with each read, bounded in bytes and time. A connector's time covers it; how
+//! many of those that a listener accepted are under way at a time is up to `share`. And the
+//! handshake of one that has a protocol, and is to be secured in place.
 
 use super::backend::Backend;
 use super::conn::{Conn, Flags};
@@ -40,42 +40,12 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         conn.flags.set(Flags::SECURED);
         self.backend.conceal(&mut end.socket);
         end.tls = Some(Box::new(tls));
-        let (listener, has_work) = (conn.listener, conn.has_work());
+        let has_work = conn.has_work();
         board.rearm(id);
         if has_work {
             board.enqueue(id);
         }
-        if let Some(listener) = listener.and_then(|id| self.core.listeners.get_mut(id.0)) {
-            listener.shaking += 1;
-        }
-    }
-
-    /// True when a listener has to wait for the end of a handshake.
-    pub(super) fn is_full_of_handshakes(&mut self, id: ListenerId) -> bool {
-        let most = self.core.board.settings.handshakes_max;
-        let Some(listener) = self.core.listeners.get_mut(id.0) else { return true };
-        if listener.shaking < most {
-            return false;
-        }
-        listener.held = true;
-        self.core.board.stats.handshakes_full += 1;
-        true
-    }
-
-    /// A handshake is over, well or not: makes room for the next.
-    pub(super) fn stop_shaking(&mut self, id: ConnId) {
-        let Some(conn) = self.core.board.conns.get_mut(id.0) else { return };
-        if !conn.flags.take(Flags::SHAKING) {
-            return;
-        }
-        if let Some(id) = conn.listener
-            && let Some(listener) = self.core.listeners.get_mut(id.0)
-        {
-            listener.shaking -= 1;
-            if std::mem::take(&mut listener.held) {
-                self.queue_listener(id);
-            }
-        }
+        self.count_handshake(id);
     }
 
     /// All that was said in the clear is on its way: the handshake of a connection that asked to be
@@ -87,6 +57,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         let Some(conn) = self.core.board.conns.get_mut(id.0) else { return };
         conn.flags.clear(Flags::UPGRADING);
         let has_begun = conn.flags.take(Flags::BEGUN);
+        let (listener, peer) = (conn.listener, conn.peer);
         if conn.is(Flags::EOF) {
             return self.core.board.doom(id, Lost::PeerClosed, false);
         }
@@ -94,6 +65,10 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             log::info!("{id}: lost: it did not wait for TLS to begin");
             self.core.board.stats.handshakes_failed += 1;
             return self.core.board.doom(id, Lost::Wire, false);
+        }
+        if listener.is_some_and(|listener| !self.has_room_to_upgrade(listener, &peer)) {
+            log::info!("{id}: lost: too many handshakes are under way");
+            return self.core.board.doom(id, Lost::Limit, false);
         }
         self.begin_handshake_with_input(id, with);
     }

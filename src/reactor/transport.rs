@@ -165,7 +165,8 @@ impl Transport<'_> {
     /// [`secured`](super::Protocol::secured) tells of its end, and what is written meanwhile goes
     /// nowhere; a time set with [`set_timeout`](Self::set_timeout) is forgotten. Input that stands
     /// behind the request to do so did not wait for our word, and loses the connection with
-    /// [`Lost::Wire`], as a failed handshake does.
+    /// [`Lost::Wire`], as a failed handshake does. So does one handshake too many with
+    /// [`Lost::Limit`].
     #[doc(alias = "startTLS")]
     pub fn start_tls(&mut self, with: &TlsServer) {
         self.upgrade(with, false);

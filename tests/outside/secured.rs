@@ -1,4 +1,5 @@
-//! TLS where it is not all that a port speaks: begun in place. With curl and openssl.
+//! TLS where it is not all that a port speaks: begun in place, and behind proxies. With curl and
+//! openssl.
 
 use crate::harness::{Ended, Node, Port, Process, Setup, await_that, bellwether, connect, scratch};
 use crate::raw::{ask, get};
@@ -75,6 +76,7 @@ impl Site {
 const FULL: &str = "bellwether_handshakes_total{how=\"full\"}";
 const FAILED: &str = "bellwether_handshakes_total{how=\"failed\"}";
 const UNDER_WAY: &str = "bellwether_handshakes";
+const REFUSED: &str = "bellwether_handshakes_refused_total";
 
 /// All that comes until the end, which may be a reset.
 fn rest(mut socket: &TcpStream) -> Vec<u8> {
@@ -152,4 +154,62 @@ fn tls_inside_of_tls_and_a_broken_hello_are_closed() {
     assert!(answer.len() <= 7, "an alert at most: {answer:?}");
     site.await_figure(FAILED, 1);
     site.await_figure(UNDER_WAY, 0);
+}
+
+/// A connection of a proxy's for this client, who begins TLS.
+fn begun(port: u16, ip: &str) -> TcpStream {
+    let mut socket = connect(port);
+    let header = format!("PROXY TCP4 {ip} 127.0.0.1 5000 443\r\n");
+    socket.write_all(&[header.as_bytes(), &BEGUN].concat()).expect("it takes the bytes");
+    socket
+}
+
+#[test]
+fn one_address_has_its_share_of_handshakes_and_no_more() {
+    let setup = || {
+        let setup = Setup::new("Hill").limit("handshakes_per_address", 2);
+        setup.limit("handshake_ms", 600_000)
+    };
+    let at_once = "protocol = \"http\"\nendpoint = \"haproxy:tls:CERTS:port=PORT\"\n";
+    let in_place =
+        "protocol = \"auto\"\nendpoint = \"haproxy:tcp:PORT\"\ncertificates = \"CERTS\"\n";
+    for listener in [at_once, in_place] {
+        let site = Site::start(setup(), listener);
+        let held = [1, 2].map(|count| {
+            let socket = begun(site.port.number, "192.0.2.1");
+            site.await_figure(UNDER_WAY, count);
+            socket
+        });
+        assert_eq!(rest(&begun(site.port.number, "192.0.2.1")), b"");
+        assert_eq!(site.figure(REFUSED), 1);
+        // Others come in as before.
+        let _other = begun(site.port.number, "192.0.2.2");
+        site.await_figure(UNDER_WAY, 3);
+        let hello = site.curl("https", &["--haproxy-protocol"], &["/hello"]);
+        assert_eq!((&hello[..], site.figure(FULL)), ("Hello, World!", 1));
+        drop(held);
+        site.await_figure(UNDER_WAY, 1);
+        let _again = begun(site.port.number, "192.0.2.1");
+        site.await_figure(UNDER_WAY, 2);
+    }
+}
+
+#[test]
+fn at_the_cap_who_begins_tls_in_place_is_closed_and_the_rest_is_served() {
+    let listener = "protocol = \"auto\"\nendpoint = \"tcp:PORT\"\ncertificates = \"CERTS\"\n";
+    let setup = Setup::new("Hill").limit("handshakes", 1).limit("handshake_ms", 600_000);
+    let site = Site::start(setup, listener);
+    let begin = || {
+        let mut socket = connect(site.port.number);
+        socket.write_all(&BEGUN).expect("it takes the bytes");
+        socket
+    };
+    let held = begin();
+    site.await_figure(UNDER_WAY, 1);
+    assert_eq!(rest(&begin()), b"");
+    assert_eq!(site.figure(REFUSED), 1);
+    ask(site.port.number, HELLO).expect(200);
+    drop(held);
+    site.await_figure(UNDER_WAY, 0);
+    assert_eq!(site.curl("https", &[], &["/hello"]), "Hello, World!");
 }
