@@ -173,6 +173,8 @@ macro_rules! enciphered {
                 a_handshake_has_its_time_and_no_more
                 a_handshake_has_its_bytes_and_no_more
                 handshakes_have_their_number_and_no_more
+                handshakes_of_one_address_have_their_share
+                handshakes_behind_a_proxy_have_their_number_too
                 a_stop_ends_handshakes
                 a_listener_that_closed_takes_nobody_from_a_handshake
                 a_factory_may_still_say_no

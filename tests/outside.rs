@@ -62,6 +62,8 @@ mod ports;
 mod protocols;
 #[path = "outside/search.rs"]
 mod search;
+#[path = "outside/secured.rs"]
+mod secured;
 #[path = "outside/telnet.rs"]
 mod telnet;
 #[path = "outside/tls.rs"]

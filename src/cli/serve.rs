@@ -29,7 +29,8 @@ standard output once every listener is bound and the archive is open.
 Usage: bellwether serve [OPTION]… CONFIG.toml
 
 Options:
-  --check      only check the configuration: exit 0 when a node could run with it
+  --check      only check the configuration and the files of TLS that it names: exit 0 when a node
+               could run with them
   --log LEVEL  error, warn, info, debug or trace (default info, or [log] level)
   --until-eof  stop, too, when standard input ends: for supervisors
   -h, --help   this page
@@ -40,11 +41,13 @@ takes from it what can change while the node runs: the level of its log; and cer
 files have changed, which are looked at now and then in any case.
 
 SIGUSR2 runs the program's file anew in the place of this process, for a new version or a changed
-configuration, if `serve --check` finds nothing wrong with that: the node drains, and its listening
-sockets stay open, so that whoever connects meanwhile waits and nobody is refused.
+configuration, if `serve --check` finds nothing wrong with that and no certificate would be lost:
+the node drains, and its listening sockets stay open, so that whoever connects meanwhile waits and
+nobody is refused.
 
 systemd: endpoints listen on the sockets of a .socket unit; where NOTIFY_SOCKET is set
-(Type=notify), READY=1, RELOADING=1, STOPPING=1 and, for WatchdogSec=, WATCHDOG=1 are told.
+(Type=notify), READY=1, RELOADING=1, STOPPING=1 and, for WatchdogSec=, WATCHDOG=1 are told, and
+EXTEND_TIMEOUT_USEC while the archive opens or closes.
 
 A small configuration:
   name = \"hill\"
@@ -70,7 +73,7 @@ fn run(given: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
     let config =
         Config::load(Path::new(file)).map_err(|error| Failure::failed(error.to_string()))?;
     if args.has("check") {
-        return Ok(writeln!(out, "{} is fine: node {}", file.to_string_lossy(), config.name)?);
+        return check(&config, &file.to_string_lossy(), out);
     }
     let level_now = level.or(config.log.level).unwrap_or(LevelFilter::Info);
     super::logging::start(level_now, config.log.format, &config.name)?;
@@ -91,6 +94,16 @@ fn run(given: &[OsString], out: &mut dyn Write) -> Result<(), Failure> {
         Ended::Stopped => Ok(said?),
         Ended::Replaced(sockets) => Err(replace(&program, sockets)),
     }
+}
+
+/// Says whether a node could run, and what it would leave out.
+fn check(config: &Config, file: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    let without = node::check(config).map_err(|error| Failure::failed(error.to_string()))?;
+    writeln!(out, "{file} is fine: node {}", config.name)?;
+    for line in without {
+        writeln!(out, "left out: {line}")?;
+    }
+    Ok(())
 }
 
 /// What the node asks for while it runs.

@@ -105,8 +105,12 @@ limits! {
     body_bytes_per_s: u64 = 1024, 1, 1024 * MIB;
     /// How long a TLS handshake may take.
     handshake_ms: u64 = 10_000, 100, 600_000;
-    /// TLS handshakes under way at a time on one listener; other connections wait to be accepted.
+    /// TLS handshakes under way at a time on one listener; other connections wait to be accepted,
+    /// and are closed where TLS begins on one that was accepted in the clear.
     handshakes: usize = 1024, 1, MIB;
+    /// Those of them with one address, of IPv6 with one network of 64 bits; more are closed.
+    /// Loopback is exempt.
+    handshakes_per_address: usize = 128, 1, MIB;
     /// How often the certificates of listeners are looked at for changes.
     certificates_ms: u64 = 10_000, 100, DAY_MS;
     /// The header of a proxy's PROXY protocol, with all that is told in it.

@@ -69,7 +69,7 @@ pub struct Listen {
     /// When a connection of the line protocol is closed; [`ClosePolicy::Never`] for others.
     pub close: ClosePolicy,
     /// The folder of certificates for connections that begin in the clear and are secured when
-    /// their clients ask for it.
+    /// their clients ask for it, or begin it where several protocols are told apart.
     pub certificates: Option<PathBuf>,
 }
 

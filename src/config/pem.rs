@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Files of one folder.
 const FILES_MAX: usize = 10_000;
+/// The longest tick of a clock by which file systems note changes, in seconds.
+const TICK_S_MAX: i64 = 2;
 /// Where systems keep the authorities that they trust.
 const SYSTEM_BUNDLES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -51,21 +53,42 @@ pub struct PemFile {
     pub is_open: bool,
 }
 
-/// How files looked when they were last read: another stamp, other files.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PemStamp(BTreeMap<PathBuf, (u64, u64, i64, i64)>);
+/// How files looked when they were last read.
+///
+/// The time of a file's last change is in it beside that of its last writing: programs that copy
+/// set the latter, and who makes a file readable changes only the former.
+#[derive(Clone, Debug, Default)]
+pub struct PemStamp {
+    files: BTreeMap<PathBuf, [i64; 6]>,
+    /// None of them had changed just before.
+    is_settled: bool,
+}
 
 impl PemStamp {
-    /// Of the files of a folder, and another file. What can't be looked at has no stamp.
-    pub fn of(folder: &Path, other: Option<&Path>) -> Self {
+    /// Of the files of a folder, and another file, looked at no earlier than at `wall_ns`,
+    /// nanoseconds since 1970. What can't be looked at has no stamp.
+    pub fn of(folder: &Path, other: Option<&Path>, wall_ns: u64) -> Self {
         let paths = list(folder).unwrap_or_default();
         let paths = paths.into_iter().chain(other.map(Path::to_owned));
+        let settled_s = (wall_ns / 1_000_000_000) as i64 - TICK_S_MAX;
+        let mut is_settled = true;
         let stamp = |path: PathBuf| {
             let meta = fs::metadata(&path).ok()?;
-            let changed = (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec());
-            Some((path, changed))
+            is_settled &= meta.ctime() < settled_s;
+            let [id, length] = [meta.ino(), meta.len()].map(|number| number as i64);
+            let (written, changed) = (meta.mtime(), meta.ctime());
+            let stamp = [id, length, written, meta.mtime_nsec(), changed, meta.ctime_nsec()];
+            Some((path, stamp))
         };
-        Self(paths.filter_map(stamp).collect())
+        let files = paths.filter_map(stamp).collect();
+        Self { files, is_settled }
+    }
+
+    /// True when the files are as they were, by this stamp and a later one. One of files that had
+    /// just changed says nothing: what was written to them within the same tick of the file
+    /// system's clock looks the same.
+    pub fn still_holds(&self, later: &Self) -> bool {
+        self.is_settled && self.files == later.files
     }
 }
 
@@ -123,6 +146,8 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, PemError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::time::SystemTime;
 
     #[test]
     fn a_folder_gives_its_pem_files_by_name() {
@@ -150,16 +175,22 @@ mod tests {
         assert!(read_pem(&path).is_ok());
     }
 
+    /// So many seconds from now.
+    fn in_s(seconds: u64) -> u64 {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        (now.as_secs() + seconds) * 1_000_000_000
+    }
+
     #[test]
     fn a_stamp_tells_of_every_change() {
         let dir = tempfile::tempdir().unwrap();
         let (path, ca) = (dir.path().join("a.pem"), dir.path().join("ca"));
-        let stamp = || PemStamp::of(dir.path(), Some(&ca));
+        let stamp = || PemStamp::of(dir.path(), Some(&ca), in_s(3_600));
         let mut seen = vec![stamp()];
         let mut differs = || {
             let now = stamp();
-            assert_eq!(now, stamp());
-            assert!(!seen.contains(&now), "{now:?}");
+            assert!(now.still_holds(&stamp()));
+            assert!(!seen.iter().any(|before| before.still_holds(&now)), "{now:?}");
             seen.push(now);
         };
         fs::write(&path, "one").unwrap();
@@ -174,5 +205,30 @@ mod tests {
         differs();
         fs::remove_file(&ca).unwrap();
         differs();
+    }
+
+    #[test]
+    fn a_file_that_may_be_read_from_now_on_has_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.pem");
+        fs::write(&path, "one").unwrap();
+        let written = || fs::metadata(&path).unwrap().modified().unwrap();
+        let (before, stamp) = (written(), || PemStamp::of(dir.path(), None, in_s(3_600)));
+        let first = stamp();
+        // Until a tick of the file system's clock is over.
+        while first.still_holds(&stamp()) {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        assert_eq!(written(), before);
+    }
+
+    #[test]
+    fn a_file_that_has_just_changed_is_looked_at_again() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.pem"), "one").unwrap();
+        let stamp = |seconds| PemStamp::of(dir.path(), None, in_s(seconds));
+        let (early, late) = (stamp(0), stamp(3_600));
+        assert_eq!(early.files, late.files);
+        assert!(!early.still_holds(&late) && late.still_holds(&late));
     }
 }

@@ -23,8 +23,8 @@ const ROOT_KEYS: [&str; 11] = [
     "log",
 ];
 const LISTEN_KEYS: [&str; 5] = ["protocol", "protocols", "endpoint", "close", "certificates"];
-/// Protocols in which a client may ask for TLS.
-const UPGRADES: [&str; 1] = ["nntp"];
+/// Protocols in which a client may ask for TLS, or begin it.
+const UPGRADES: [&str; 2] = ["nntp", "auto"];
 const PEER_KEYS: [&str; 8] =
     ["name", "endpoint", "kind", "key", "per_update", "accept", "offer", "trusts_cancels"];
 
@@ -110,7 +110,8 @@ fn listeners(root: &Section<'_>) -> Result<Vec<Listen>, ConfigError> {
     Ok(listeners)
 }
 
-/// The folder of certificates of a listener whose clients ask for TLS when they are connected.
+/// The folder of certificates of a listener whose clients ask for TLS, or begin it, when they are
+/// connected.
 fn secured(section: &Section<'_>, listen: &Listen) -> Result<Option<PathBuf>, ConfigError> {
     let service = listen.service;
     let is_tls = matches!(listen.endpoint.bound(), ServerEndpoint::Tls { .. });

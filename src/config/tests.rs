@@ -170,6 +170,12 @@ fn certificates_belong_where_they_are_shown() {
     );
     let config = config.unwrap();
     assert_eq!(Config::parse(&config.to_toml(), "again"), Ok(config));
+    for protocol in ["nntp", "auto"] {
+        let more = listen(protocol, "endpoint = \"tcp:1\"\ncertificates = \"/d\"");
+        let config = parse(&format!("{MINIMAL}{more}")).unwrap();
+        assert_eq!(config.listen[0].certificates.as_deref(), Some(Path::new("/d")));
+        assert_eq!(Config::parse(&config.to_toml(), "again"), Ok(config));
+    }
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! The certificates of a node's TLS listeners: read before it begins, and again when their files
 //! have changed, off the loop. A file that is broken then changes nothing: what was good stays.
 
+mod source;
+
 use super::{Node, NodeError};
-use crate::base::{ClientEndpoint, ServerEndpoint};
-use crate::config::{
-    Config, Listen, PemError, PemFile, PemStamp, Service, read_authorities, read_folder, read_pem,
-};
+use crate::base::ClientEndpoint;
+use crate::config::{Config, Listen, PeerKind, PemError, Service, read_authorities, read_pem};
 use crate::reactor::{
     Authorities, CertificateFault, Certificates, Ctx, Finish, TlsClient, TlsServer,
 };
+use source::{Contents, LeftOut, Look, Seen, Source, alpn_of};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -19,8 +20,8 @@ pub enum TlsError {
     Unread(PemError),
     /// What is in a file can't be used.
     Unfit(PathBuf, CertificateFault),
-    /// A folder has no certificate that can be used.
-    Empty(PathBuf),
+    /// A folder has no certificate that can be used; why its first file can't, if it has one.
+    Empty(PathBuf, Option<String>),
 }
 
 impl fmt::Display for TlsError {
@@ -28,12 +29,11 @@ impl fmt::Display for TlsError {
         match self {
             Self::Unread(error) => write!(f, "{error}"),
             Self::Unfit(path, fault) => write!(f, "{}: {fault}", path.display()),
-            Self::Empty(folder) => write!(
-                f,
-                "{}: no NAME.pem there has a certificate with its key (bellwether dev-cert makes \
-                 some)",
-                folder.display()
-            ),
+            Self::Empty(folder, first) => {
+                let why = first.as_deref().unwrap_or("bellwether dev-cert makes some");
+                let folder = folder.display();
+                write!(f, "{folder}: no NAME.pem there has a certificate with its key ({why})")
+            }
         }
     }
 }
@@ -46,29 +46,12 @@ impl From<PemError> for TlsError {
     }
 }
 
-/// Where certificates come from, and for what.
-#[derive(Clone, Debug)]
-struct Source {
-    folder: PathBuf,
-    client_ca: Option<PathBuf>,
-    /// The protocols that clients may ask for.
-    alpn: &'static [&'static [u8]],
-}
-
-/// What was read of a source.
-#[derive(Clone, Debug)]
-struct Contents {
-    stamp: PemStamp,
-    shown: Certificates,
-    /// The text of the file of authorities.
-    client_ca: Option<Vec<u8>>,
-}
-
 /// One listener's.
 #[derive(Debug)]
 struct Shelf {
     listen: Listen,
     source: Source,
+    seen: Seen,
     contents: Contents,
     server: TlsServer,
 }
@@ -80,107 +63,17 @@ pub(super) struct Shelves {
     is_looking: bool,
 }
 
-impl Source {
-    /// Of a listener that speaks TLS, at once or when it is asked to.
-    fn of(listen: &Listen) -> Option<Self> {
-        let (folder, client_ca) = match listen.endpoint.bound() {
-            ServerEndpoint::Tls { folder, client_ca, .. } => (folder, client_ca.clone()),
-            _ => (listen.certificates.as_ref()?, None),
-        };
-        Some(Self { folder: folder.clone(), client_ca, alpn: alpn_of(listen.service) })
-    }
-
-    fn stamp(&self) -> PemStamp {
-        PemStamp::of(&self.folder, self.client_ca.as_deref())
-    }
-
-    /// Reads all of it. Of a file that can't be used, what it was `before` stays.
-    fn read(&self, before: &Certificates) -> Result<Contents, TlsError> {
-        // First, so that what changes from here on is seen the next time.
-        let stamp = self.stamp();
-        let mut shown = Certificates::default();
-        for file in read_folder(&self.folder)? {
-            put(&mut shown, file, before);
-        }
-        if shown.is_empty() {
-            return Err(TlsError::Empty(self.folder.clone()));
-        }
-        let client_ca = self.client_ca.as_deref().map(read_pem).transpose()?;
-        Ok(Contents { stamp, shown, client_ca })
-    }
-
-    fn server(&self, contents: &Contents) -> Result<TlsServer, TlsError> {
-        let clients = contents.client_ca.as_deref().map(|pem| Authorities::of([pem]));
-        let unfit = |fault| {
-            TlsError::Unfit(self.client_ca.clone().unwrap_or_else(|| self.folder.clone()), fault)
-        };
-        let clients = clients.transpose().map_err(unfit)?;
-        TlsServer::certified(contents.shown.clone(), clients.as_ref(), self.alpn).map_err(unfit)
-    }
-
-    /// Reads it again if it has changed: what is there now, and what secures with it. Sessions are
-    /// not taken up again where other clients are let in than before.
-    fn renew(
-        &self,
-        before: &Contents,
-        server: &TlsServer,
-    ) -> Result<Option<(Contents, TlsServer)>, TlsError> {
-        if self.stamp() == before.stamp {
-            return Ok(None);
-        }
-        let contents = self.read(&before.shown)?;
-        let server = if contents.client_ca == before.client_ca {
-            server.showing(contents.shown.clone())
-        } else {
-            self.server(&contents)?
-        };
-        Ok(Some((contents, server)))
-    }
-}
-
-/// Puts a file's certificate on show, or leaves the one of its name as it was before.
-fn put(shown: &mut Certificates, file: PemFile, before: &Certificates) {
-    let PemFile { name, path, text, is_open } = file;
-    if is_open {
-        log::warn!("{}: anyone on this machine may read this key: chmod 600 it", path.display());
-    }
-    let put = match text {
-        Ok(pem) => shown.put(&name, &pem).map_err(|fault| format!("{}: {fault}", path.display())),
-        Err(error) => Err(error.to_string()),
-    };
-    if let Err(why) = put {
-        let kept = shown.keep(&name, before);
-        log::error!("{why}{}", if kept { "; the certificate of before stays" } else { "" });
-    }
-}
-
-/// What clients of a service may ask for by ALPN; nothing: they may ask for anything.
-fn alpn_of(service: Service) -> &'static [&'static [u8]] {
-    match service.name() {
-        "http" => &[b"http/1.1"],
-        "nntp" => &[b"nntp"],
-        _ => &[],
-    }
-}
-
 impl Shelves {
-    /// Reads the certificates of every listener that needs some.
-    pub(super) fn open(config: &Config) -> Result<Self, NodeError> {
+    /// Reads the certificates of every listener that needs some, at `wall_ns` or later.
+    pub(super) fn open(config: &Config, wall_ns: u64) -> Result<Self, NodeError> {
         let mut shelves = Vec::new();
         for listen in &config.listen {
             let Some(source) = Source::of(listen) else { continue };
-            let endpoint = listen.endpoint.clone();
-            let read = source.read(&Certificates::default());
-            let opened = read.and_then(|contents| Ok((source.server(&contents)?, contents)));
-            match opened {
-                Ok((server, contents)) => {
-                    let names: Vec<_> = contents.shown.names().collect();
-                    log::info!("{endpoint} shows the certificates of {}", names.join(", "));
-                    let listen = listen.clone();
-                    shelves.push(Shelf { listen, source, contents, server });
-                }
-                Err(error) => return Err(NodeError::Certificates(endpoint, Box::new(error))),
-            }
+            let (seen, contents, server) =
+                source.open(wall_ns).map_err(|error| unusable(listen, error))?;
+            let names: Vec<_> = contents.shown.names().collect();
+            log::info!("{} shows the certificates of {}", listen.endpoint, names.join(", "));
+            shelves.push(Shelf { listen: listen.clone(), source, seen, contents, server });
         }
         Ok(Self { shelves, is_looking: false })
     }
@@ -190,6 +83,21 @@ impl Shelves {
         let mut shelves = self.shelves.iter();
         shelves.find(|shelf| shelf.listen == *listen).map(|shelf| &shelf.server)
     }
+
+    /// For a thread of the pool: the first file that is broken by now, and of which what it was
+    /// before is shown still. Who begins anew would have nothing in its place.
+    pub(super) fn losses(&self) -> impl FnOnce() -> Option<String> + Send + 'static {
+        let of = |shelf: &Shelf| (shelf.source.clone(), shelf.contents.shown.clone());
+        let shelves: Vec<_> = self.shelves.iter().map(of).collect();
+        move || {
+            let found = shelves.into_iter().filter_map(|(source, shown)| source.check(&shown).ok());
+            found.flatten().find(|file| file.is_kept).map(|file| file.to_string())
+        }
+    }
+}
+
+fn unusable(listen: &Listen, error: TlsError) -> NodeError {
+    NodeError::Certificates(listen.endpoint.clone(), Box::new(error))
 }
 
 /// What secures a connection to an endpoint that asks for it; reads the files that it names.
@@ -210,6 +118,28 @@ pub(super) fn client(
     client.map(Some).map_err(|fault| TlsError::Unfit(named.to_owned(), fault))
 }
 
+/// Reads all files that a node of this configuration needs for TLS before it begins. What it would
+/// have to do without, a line for each file; or why it could not begin.
+pub fn check(config: &Config) -> Result<Vec<String>, NodeError> {
+    let mut without = Vec::new();
+    for listen in &config.listen {
+        let Some(source) = Source::of(listen) else { continue };
+        let left_out = source.check(&Certificates::default());
+        without.extend(left_out.map_err(|error| unusable(listen, error))?);
+    }
+    for peer in &config.peers {
+        let service = match peer.kind {
+            PeerKind::Herd => continue,
+            PeerKind::At { .. } => Service::At,
+            PeerKind::Nntp(_) => Service::Nntp,
+        };
+        let Some(endpoint) = &peer.endpoint else { continue };
+        client(endpoint, service)
+            .map_err(|error| NodeError::Dial(peer.name.clone(), Box::new(error)))?;
+    }
+    Ok(without.iter().map(LeftOut::to_string).collect())
+}
+
 impl Node {
     /// Looks at the certificates now and then, for ever, if there are any.
     pub(super) fn tend_certificates_for_ever(&mut self, cx: &mut Ctx<'_, Self>) {
@@ -227,15 +157,20 @@ impl Node {
         if self.shelves.shelves.is_empty() || self.shelves.is_looking {
             return;
         }
-        let of =
-            |shelf: &Shelf| (shelf.source.clone(), shelf.contents.clone(), shelf.server.clone());
+        let of = |shelf: &Shelf| {
+            let Shelf { source, seen, contents, server, .. } = shelf;
+            (source.clone(), seen.clone(), contents.clone(), server.clone())
+        };
         let shelves: Vec<_> = self.shelves.shelves.iter().map(of).collect();
+        let wall_ns = cx.wall_ns();
         let job = move || -> Finish<Self> {
-            let renewed: Vec<_> = shelves
+            let looks: Vec<_> = shelves
                 .into_iter()
-                .map(|(source, contents, server)| source.renew(&contents, &server))
+                .map(|(source, seen, contents, server)| {
+                    source.look(&seen, &contents, &server, wall_ns)
+                })
                 .collect();
-            Box::new(move |_, node: &mut Self| node.shelves.take_in(renewed))
+            Box::new(move |_, node: &mut Self| node.shelves.take_in(looks))
         };
         match cx.offload(Box::new(job)) {
             Ok(()) => self.shelves.is_looking = true,
@@ -245,10 +180,11 @@ impl Node {
 }
 
 impl Shelves {
-    fn take_in(&mut self, renewed: Vec<Result<Option<(Contents, TlsServer)>, TlsError>>) {
+    fn take_in(&mut self, looks: Vec<Look>) {
         self.is_looking = false;
-        for (shelf, renewed) in self.shelves.iter_mut().zip(renewed) {
-            match renewed {
+        for (shelf, Look { seen, found }) in self.shelves.iter_mut().zip(looks) {
+            shelf.seen = seen;
+            match found {
                 Ok(None) => {}
                 Ok(Some((contents, server))) => {
                     let names: Vec<_> = contents.shown.names().collect();
@@ -258,14 +194,13 @@ impl Shelves {
                     shelf.contents = contents;
                 }
                 Err(error) => {
-                    log::error!(
-                        "{}: its certificates stay as they were: {error}",
-                        shelf.listen.endpoint
-                    );
-                    // Said once; the next change is looked at again.
-                    shelf.contents.stamp = shelf.source.stamp();
+                    let endpoint = &shelf.listen.endpoint;
+                    log::error!("{endpoint}: its certificates stay as they were: {error}");
                 }
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

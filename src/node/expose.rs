@@ -219,6 +219,8 @@ fn expose_loop(cx: &Ctx<'_, Node>, out: &mut Exposition) {
     out.gauge("bellwether_handshakes", "TLS handshakes under way.", &[], stats.handshaking);
     let help = "Times that connections had to wait for the end of a handshake to be accepted.";
     out.counter("bellwether_handshakes_full_total", help, &[], stats.handshakes_full);
+    let help = "Connections closed for having been one TLS handshake too many.";
+    out.counter("bellwether_handshakes_refused_total", help, &[], stats.handshakes_refused);
     out.gauge("bellwether_jobs_waiting", "Blocking jobs under way.", &[], stats.jobs_waiting);
     out.gauge("bellwether_timers", "Timers armed.", &[], stats.timers_armed);
     let help = "How long a turn of the loop took, the wait for events left out.";

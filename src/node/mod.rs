@@ -34,8 +34,9 @@ mod steps;
 #[cfg(test)]
 mod testing;
 mod tickets;
+mod vigil;
 
-pub use certificates::TlsError;
+pub use certificates::{TlsError, check};
 pub use probe::Probe;
 pub use run::{Changes, Ended, NodeError, Orders, Running, prepare, run};
 

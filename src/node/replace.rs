@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 impl Node {
     /// Stops for a successor, once `check` (on a thread of the pool) finds nothing wrong with it:
-    /// a node that could not start again stays up.
-    pub(super) fn give_way<F>(cx: &mut Ctx<'_, Self>, check: &Arc<F>)
+    /// a node that could not start again stays up, and so does one whose certificates could not be
+    /// shown again.
+    pub(super) fn give_way<F>(&self, cx: &mut Ctx<'_, Self>, check: &Arc<F>)
     where
         F: Fn() -> Result<(), String> + Send + Sync + 'static,
     {
-        let check = Arc::clone(check);
+        let (check, losses) = (Arc::clone(check), self.shelves.losses());
         let job = move || -> Finish<Self> {
-            let checked = check();
+            let checked = check().and_then(|()| losses().map_or(Ok(()), Err));
             Box::new(move |cx, _: &mut Self| match checked {
                 Ok(()) => {
                     log::info!("another program takes over: connections wait for it");

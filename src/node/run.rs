@@ -3,6 +3,7 @@
 
 use super::certificates::{Shelves, TlsError};
 use super::search::Search;
+use super::vigil::Vigil;
 use super::{Node, erasure, replace};
 use crate::base::{Rng, ServerEndpoint};
 use crate::config::{Config, KeyError, Listen, Service, load_or_make_key};
@@ -134,7 +135,7 @@ impl Node {
     /// Binds the listeners and starts what runs for ever.
     pub fn start(&mut self, cx: &mut Ctx<'_, Self>) -> Result<Running, NodeError> {
         self.catch_up_clock(cx.wall_ns() / 1_000_000)?;
-        self.shelves = Shelves::open(&self.config)?;
+        self.shelves = Shelves::open(&self.config, cx.wall_ns())?;
         self.secure_foreign()?;
         self.secure_news()?;
         let mut bound = Vec::new();
@@ -224,7 +225,10 @@ impl Node {
             }
             Service::Pb => Box::new(PbConnection::new(limits)),
             Service::Peer => Box::new(PeerConnection::new(None)),
-            Service::Auto => Box::new(AutoConnection::new(listen, limits, told_apart)),
+            Service::Auto => {
+                let tls = self.shelves.server(listen).cloned();
+                Box::new(AutoConnection::new(listen, limits, tls, told_apart))
+            }
         }
     }
 
@@ -236,6 +240,7 @@ impl Node {
             drain_ms: limits.drain_ms,
             handshake_ms: limits.handshake_ms,
             handshakes_max: limits.handshakes,
+            handshakes_per_address_max: limits.handshakes_per_address as u32,
             proxy_ms: limits.proxy_ms,
             proxy_bytes_max: limits.proxy_bytes,
             farewell_ms: limits.farewell_ms,
@@ -313,7 +318,9 @@ where
     R: Fn() -> Result<Changes, String> + Send + Sync + 'static,
     C: Fn() -> Result<(), String> + Send + Sync + 'static,
 {
-    let disk: Arc<dyn Disk> = Arc::new(FileDisk::new(config.dir.clone()));
+    let disk = FileDisk::new(config.dir.clone());
+    let work = disk.work();
+    let vigil = Vigil::begin(&work);
     let mut settings = Node::settings(&config);
     let reserved = DESCRIPTORS_RESERVED + settings.peer_connections_reserve;
     let most = descriptors_max().saturating_sub(reserved).max(1);
@@ -329,7 +336,7 @@ where
     let seed = getrandom::u64().map_err(|error| NodeError::Loop(io::Error::other(error)))?;
     let key = load_or_make_key(&config.dir).map_err(NodeError::Key)?;
     log::info!("this node's key is {}", key.public());
-    let mut node = Node::open(config, &key, disk, seed)?;
+    let mut node = Node::open(config, &key, Arc::new(disk), seed)?;
     node.search = Search::of(&node.config);
     prepare(&mut reactor);
     reactor.on_signal(on_signal(orders)).map_err(NodeError::Loop)?;
@@ -338,10 +345,13 @@ where
         replace::reassure_for_ever(cx);
         node.start(cx)
     })?;
+    drop(vigil);
     ready(&running);
     tell_supervisor("READY=1");
     reactor.run(&mut node).map_err(NodeError::Loop)?;
+    let vigil = Vigil::begin(&work);
     node.close()?;
+    drop(vigil);
     log::info!("stopped");
     if reactor.has_successor() {
         return Ok(Ended::Replaced(reactor.backend().take_retired()));
@@ -365,6 +375,6 @@ where
             node.look_at_certificates(cx);
             Node::reread(cx, &reread);
         }
-        Signal::User2 => Node::give_way(cx, &check),
+        Signal::User2 => node.give_way(cx, &check),
     }
 }

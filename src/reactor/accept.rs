@@ -145,6 +145,9 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         peer: Peer,
         options: &ListenOptions,
     ) {
+        if !self.has_share(id, &peer) {
+            return self.refuse(socket, &peer);
+        }
         let tls = match options.secure.as_ref().map(Tls::server) {
             Some(Ok(tls)) => tls,
             Some(Err(error)) => {

@@ -57,6 +57,10 @@ impl Flags {
     pub(super) const INSIDE: Self = Self(1 << 20);
     /// To be secured once flushed.
     pub(super) const UPGRADING: Self = Self(1 << 22);
+    /// What came in the clear is the first of the handshake that it is to be secured by.
+    pub(super) const BEGUN: Self = Self(1 << 25);
+    /// It counts among the handshakes of its listener.
+    pub(super) const COUNTED: Self = Self(1 << 24);
 
     /// No call to the protocol but `lost`, no write accepted.
     pub(super) const OVER: Self =

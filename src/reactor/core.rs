@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::backend::{Ground, PoolMode, Resolve, Target};
 use super::board::{Board, Due};
 use super::pool::{Finish, Mailbox, Pool};
+use super::share::Shaking;
 use super::{
     Class, ConnId, ConnectError, Ctx, Factory, ListenOptions, ListenerId, Peer, Protocol, TlsClient,
 };
@@ -75,7 +76,7 @@ pub(super) struct Listener<S> {
     /// Descriptors ran out: waits for its timer.
     pub(super) resting: bool,
     /// Handshakes under way, of those it accepted.
-    pub(super) shaking: usize,
+    pub(super) shaking: Shaking,
     /// They are as many as may be: waits for the end of one.
     pub(super) held: bool,
 }

@@ -6,6 +6,7 @@ use super::backend::Ground;
 use super::board::Due;
 use super::conn::Flags;
 use super::core::{Call, Core, Listener, Stage};
+use super::share::Shaking;
 use super::turn::tick;
 use super::{
     ConnId, ConnectOptions, Factory, Job, ListenOptions, ListenerId, LoopStats, Peer, PoolFull,
@@ -149,7 +150,7 @@ impl<S> Ctx<'_, S> {
             local: Peer::Unix,
             queued: false,
             resting: false,
-            shaking: 0,
+            shaking: Shaking::default(),
             held: false,
         };
         let id = ListenerId(self.core.listeners.insert(listener));

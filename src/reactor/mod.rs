@@ -91,6 +91,7 @@ mod reap;
 mod secure;
 mod settings;
 mod shake;
+mod share;
 mod sim;
 mod slow;
 mod stats;
@@ -119,6 +120,6 @@ pub use self::sim::{
 };
 pub use self::slow::SlowTurn;
 pub use self::stats::LoopStats;
-pub use self::supervisor::{tell_supervisor, watchdog};
+pub use self::supervisor::{ask_supervisor_for, has_supervisor, tell_supervisor, watchdog};
 pub use self::transport::Transport;
 pub use self::turn::Reactor;

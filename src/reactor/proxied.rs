@@ -7,9 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::backend::Backend;
 use super::conn::{Conn, Flags};
 use super::feed::{Read, lend_storage, read_once};
-use super::tls::Tls;
 use super::turn::{Reactor, Role};
-use super::{ConnId, ListenOptions, ListenerId, Lost, Peer, TlsServer};
+use super::{ConnId, ListenOptions, ListenerId, Lost, Peer};
 use crate::proto::proxy::{self, Told, V1_BYTES_MAX};
 
 /// Who is told of by a proxy on this machine that does not know them: they may be from anywhere.
@@ -38,6 +37,10 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             return;
         };
         self.count_accepted(None);
+        if options.secure.is_some() {
+            // Its handshake is as good as begun: at the cap of them others wait for their turn.
+            self.count_handshake(conn);
+        }
         self.core.board.rearm(conn);
         self.core.board.enqueue(conn);
     }
@@ -84,7 +87,10 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         let peer = seen_as(conn.peer, told);
         conn.peer = peer;
         let Some(listener) = conn.listener else { return };
-        if !self.has_room_from(&peer) {
+        let options = self.core.listeners.get(listener.0).map(|listener| listener.options.clone());
+        let secure = options.and_then(|options| options.secure);
+        let has_share = secure.is_none() || self.has_share(listener, &peer);
+        if !has_share || !self.has_room_from(&peer) {
             self.core.board.stats.refuse(&peer);
             return self.core.board.doom(id, Lost::Local, false);
         }
@@ -93,9 +99,9 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
             conn.deadline = None;
         }
         self.count_from(&peer);
-        let options = self.core.listeners.get(listener.0).map(|listener| listener.options.clone());
-        match options.and_then(|options| options.secure) {
-            Some(secure) => self.shake_behind_proxy(id, &secure, state),
+        self.name_handshake(id);
+        match secure {
+            Some(secure) => self.begin_handshake_with_input(id, &secure),
             None => self.welcome(id, listener, peer, state),
         }
         if let Some(conn) = self.core.board.conns.get_mut(id.0) {
@@ -104,23 +110,6 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         }
         self.settle_input(id);
         self.core.board.enqueue(id);
-    }
-
-    /// Begins the TLS handshake with what came behind the header.
-    fn shake_behind_proxy(&mut self, id: ConnId, secure: &TlsServer, state: &mut S) {
-        let board = &mut self.core.board;
-        let Some(end) = self.ends[id.index()].as_mut() else { return };
-        let mut tls = match Tls::server(secure) {
-            Ok(tls) => tls,
-            Err(error) => {
-                log::error!("a connection can't be secured: {error}");
-                return board.doom(id, Lost::Local, false);
-            }
-        };
-        lend_storage(&mut tls.raw, &mut tls.storage, || board.spare.take_in());
-        tls.raw.push(end.input.take_all());
-        self.begin_handshake(id, tls);
-        self.shake(id, state);
     }
 
     /// No header, or none that is one: there is nobody to talk to.

@@ -55,8 +55,11 @@ pub struct Settings {
     /// How long a TLS handshake on an accepted connection may take.
     pub handshake_ms: u64,
     /// TLS handshakes under way at a time, of the connections that one listener accepted; others
-    /// wait to be accepted.
+    /// wait to be accepted, or are closed if they were accepted in the clear.
     pub handshakes_max: usize,
+    /// Those of them with one address, of IPv6 with one network of 64 bits; more are closed.
+    /// Loopback and Unix are exempt.
+    pub handshakes_per_address_max: u32,
     /// How long the header of a proxy may take.
     pub proxy_ms: u64,
     /// Bytes of a proxy's header, with all that is told in it.
@@ -98,6 +101,7 @@ impl Default for Settings {
             accept_retry_ms: 100,
             handshake_ms: 10_000,
             handshakes_max: 1_024,
+            handshakes_per_address_max: 128,
             proxy_ms: 5_000,
             proxy_bytes_max: 536,
             pool_threads: 4,
@@ -130,9 +134,9 @@ impl Settings {
         }
         assert!(self.read_bytes > 0 && self.input_bytes_max > 0, "nothing could be read");
         let budgets = [self.events_per_turn, self.accepts_per_turn];
-        let has_none =
-            budgets.contains(&0) || self.visits_per_turn == 0 || self.handshakes_max == 0;
-        assert!(!has_none, "a budget is zero");
+        assert!(!budgets.contains(&0) && self.visits_per_turn > 0, "a budget is zero");
+        let handshakes = self.handshakes_max.min(self.handshakes_per_address_max as usize);
+        assert!(handshakes > 0, "no handshake could begin");
         assert!(self.flush_bytes > 0 && self.pool_threads > 0, "a budget is zero");
     }
 }

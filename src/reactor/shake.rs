@@ -1,7 +1,7 @@
 //! The TLS handshake of a connection, before it has a protocol: begun when it is accepted or
-//! connected, taken on with each read, bounded in bytes and time. A connector's time covers it; of
-//! those that a listener accepted, no more than some are under way at a time. And the handshake of
-//! one that has a protocol, and is to be secured in place.
+//! connected, taken on with each read, bounded in bytes and time. A connector's time covers it; how
+//! many of those that a listener accepted are under way at a time is up to `share`. And the
+//! handshake of one that has a protocol, and is to be secured in place.
 
 use super::backend::Backend;
 use super::conn::{Conn, Flags};
@@ -40,66 +40,56 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         conn.flags.set(Flags::SECURED);
         self.backend.conceal(&mut end.socket);
         end.tls = Some(Box::new(tls));
-        let (listener, has_work) = (conn.listener, conn.has_work());
+        let has_work = conn.has_work();
         board.rearm(id);
         if has_work {
             board.enqueue(id);
         }
-        if let Some(listener) = listener.and_then(|id| self.core.listeners.get_mut(id.0)) {
-            listener.shaking += 1;
-        }
-    }
-
-    /// True when a listener has to wait for the end of a handshake.
-    pub(super) fn is_full_of_handshakes(&mut self, id: ListenerId) -> bool {
-        let most = self.core.board.settings.handshakes_max;
-        let Some(listener) = self.core.listeners.get_mut(id.0) else { return true };
-        if listener.shaking < most {
-            return false;
-        }
-        listener.held = true;
-        self.core.board.stats.handshakes_full += 1;
-        true
-    }
-
-    /// A handshake is over, well or not: makes room for the next.
-    pub(super) fn stop_shaking(&mut self, id: ConnId) {
-        let Some(conn) = self.core.board.conns.get_mut(id.0) else { return };
-        if !conn.flags.take(Flags::SHAKING) {
-            return;
-        }
-        if let Some(id) = conn.listener
-            && let Some(listener) = self.core.listeners.get_mut(id.0)
-        {
-            listener.shaking -= 1;
-            if std::mem::take(&mut listener.held) {
-                self.queue_listener(id);
-            }
-        }
+        self.count_handshake(id);
     }
 
     /// All that was said in the clear is on its way: the handshake of a connection that asked to be
     /// secured begins. Whatever came behind that request was not enciphered, and might be another's
-    /// word: it must not be taken for one that was.
+    /// word: it must not be taken for one that was. Of a client that has begun without asking, it
+    /// is the first of the handshake, which vouches for itself.
     pub(super) fn upgrade(&mut self, id: ConnId, with: &TlsServer) {
         let Some(end) = self.ends[id.index()].as_mut() else { return };
         let Some(conn) = self.core.board.conns.get_mut(id.0) else { return };
         conn.flags.clear(Flags::UPGRADING);
+        let has_begun = conn.flags.take(Flags::BEGUN);
+        let (listener, peer) = (conn.listener, conn.peer);
         if conn.is(Flags::EOF) {
             return self.core.board.doom(id, Lost::PeerClosed, false);
         }
-        if !end.input.is_empty() {
+        if !has_begun && !end.input.is_empty() {
             log::info!("{id}: lost: it did not wait for TLS to begin");
             self.core.board.stats.handshakes_failed += 1;
             return self.core.board.doom(id, Lost::Wire, false);
         }
-        match Tls::server(with) {
-            Ok(tls) => self.begin_handshake(id, tls),
+        if listener.is_some_and(|listener| !self.has_room_to_upgrade(listener, &peer)) {
+            log::info!("{id}: lost: too many handshakes are under way");
+            return self.core.board.doom(id, Lost::Limit, false);
+        }
+        self.begin_handshake_with_input(id, with);
+    }
+
+    /// What came so far is the first of the handshake.
+    pub(super) fn begin_handshake_with_input(&mut self, id: ConnId, with: &TlsServer) {
+        let board = &mut self.core.board;
+        let Some(end) = self.ends[id.index()].as_mut() else { return };
+        let mut tls = match Tls::server(with) {
+            Ok(tls) => tls,
             Err(error) => {
                 log::error!("a connection can't be secured: {error}");
-                self.core.board.doom(id, Lost::Local, false);
+                return board.doom(id, Lost::Local, false);
             }
+        };
+        if !end.input.is_empty() {
+            lend_storage(&mut tls.raw, &mut tls.storage, || board.spare.take_in());
+            tls.hear(end.input.take_all());
         }
+        self.begin_handshake(id, tls);
+        self.core.board.enqueue(id);
     }
 
     /// Takes a handshake on as far as what came allows.

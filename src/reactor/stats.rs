@@ -29,10 +29,14 @@ pub struct LoopStats {
     pub handshakes_resumed: u64,
     /// TLS handshakes of accepted connections that came to nothing.
     pub handshakes_failed: u64,
-    /// TLS handshakes of accepted connections under way (gauge).
+    /// TLS handshakes of accepted connections under way, with those that wait for a proxy's header
+    /// (gauge).
     pub handshaking: u64,
     /// Times that a listener had as many handshakes under way as it may, and let others wait.
     pub handshakes_full: u64,
+    /// Connections closed for having been one handshake too many, of their address or, if they were
+    /// there in the clear already, of their listener.
+    pub handshakes_refused: u64,
     /// Accepted connections without the header that a proxy owes, or with a malformed one.
     pub proxies_refused: u64,
     /// Accepts that failed for one connection.
@@ -88,6 +92,7 @@ impl LoopStats {
             handshakes_failed: 0,
             handshaking: 0,
             handshakes_full: 0,
+            handshakes_refused: 0,
             proxies_refused: 0,
             accept_errors: 0,
             accept_exhausted: 0,

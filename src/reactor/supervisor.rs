@@ -2,7 +2,7 @@
 //! know: a datagram to the socket that the environment names.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -12,12 +12,25 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 /// Says it if anyone listens, as in `READY=1`. Never blocks; that nobody hears is logged.
 pub fn tell_supervisor(words: &str) {
-    let Some(place) = env::var_os("NOTIFY_SOCKET").filter(|place| !place.is_empty()) else {
-        return;
-    };
+    let Some(place) = place() else { return };
     if let Err(error) = send(&place, words) {
         log::warn!("the supervisor at {} can't be told {words}: {error}", place.display());
     }
+}
+
+/// Asks for so much time, counted from now, to start or to end, or before the next word is due;
+/// time that there is anyway stays.
+pub fn ask_supervisor_for(time: Duration) {
+    tell_supervisor(&format!("EXTEND_TIMEOUT_USEC={}", time.as_micros()));
+}
+
+/// True when a supervisor wants to be told.
+pub fn has_supervisor() -> bool {
+    place().is_some()
+}
+
+fn place() -> Option<OsString> {
+    env::var_os("NOTIFY_SOCKET").filter(|place| !place.is_empty())
 }
 
 fn send(place: &OsStr, words: &str) -> io::Result<()> {

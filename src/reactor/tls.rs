@@ -137,6 +137,12 @@ impl Tls {
         !self.rest.is_empty()
     }
 
+    /// Takes what came before there was a filter: it is the first of the handshake.
+    pub(super) fn hear(&mut self, bytes: &[u8]) {
+        self.raw.push(bytes);
+        self.shaken += bytes.len();
+    }
+
     /// Takes the handshake on with the `came` bytes that were added to `raw`. All that has to be
     /// said for it is said; what follows it there waits as plaintext.
     pub(super) fn shake(&mut self, came: usize) -> Result<(), Error> {

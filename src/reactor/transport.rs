@@ -165,13 +165,27 @@ impl Transport<'_> {
     /// [`secured`](super::Protocol::secured) tells of its end, and what is written meanwhile goes
     /// nowhere; a time set with [`set_timeout`](Self::set_timeout) is forgotten. Input that stands
     /// behind the request to do so did not wait for our word, and loses the connection with
-    /// [`Lost::Wire`], as a failed handshake does.
+    /// [`Lost::Wire`], as a failed handshake does. So does one handshake too many with
+    /// [`Lost::Limit`].
     #[doc(alias = "startTLS")]
     pub fn start_tls(&mut self, with: &TlsServer) {
+        self.upgrade(with, false);
+    }
+
+    /// The same for a client that has begun TLS without asking for it: the input, left as it is, is
+    /// the first of the handshake.
+    pub fn accept_tls(&mut self, with: &TlsServer) {
+        self.upgrade(with, true);
+    }
+
+    fn upgrade(&mut self, with: &TlsServer, has_begun: bool) {
         if let Some(conn) = self.board.open(self.id)
             && !conn.is(Flags::SECURED)
         {
             conn.flags.set(Flags::UPGRADING);
+            if has_begun {
+                conn.flags.set(Flags::BEGUN);
+            }
             conn.upgrade = Some(with.clone());
             self.board.mark_dirty(self.id);
         }

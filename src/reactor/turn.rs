@@ -397,7 +397,7 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         board.stats.timers_armed = board.wheel.len() as u64;
         board.stats.jobs_waiting = self.core.pool.jobs as u64;
         board.stats.handshaking =
-            self.core.listeners.iter().map(|(_, listener)| listener.shaking as u64).sum();
+            self.core.listeners.iter().map(|(_, listener)| listener.shaking.all() as u64).sum();
         let slow_turn_ms = board.settings.slow_turn_ms;
         if slow_turn_ms > 0 && tick(took_ns) >= slow_turn_ms {
             let turn = course.end(tick(began_ns), &board.stats, tick(took_ns));

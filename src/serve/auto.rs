@@ -1,12 +1,13 @@
 //! One port for several protocols: waits for the first bytes of a connection, tells by them what is
 //! spoken, and gives its place to a connection of that protocol, which finds every byte where it
 //! was. A client that says nothing for a while is one of a protocol in which the server speaks
-//! first, where one of these is offered.
+//! first, where one of these is offered. TLS begins in place where the listener has certificates:
+//! what is spoken inside is then told in the same way, once.
 
 use crate::base::InBuf;
 use crate::config::{Limits, Listen, Service};
 use crate::proto::sniff::{Sign, Verdict, sniff};
-use crate::reactor::{Ctx, Lost, Outcome, Protocol};
+use crate::reactor::{Ctx, Lost, Outcome, Protocol, TlsServer};
 use std::sync::Arc;
 
 /// Makes the connection of one protocol of a listener, for the connection at hand.
@@ -16,6 +17,8 @@ pub type Make<D> = fn(&mut Ctx<'_, D>, &mut D, &Arc<Listen>, Service) -> Box<dyn
 pub struct AutoConnection<D> {
     listen: Arc<Listen>,
     make: Make<D>,
+    /// What secures it if its client begins TLS; `None`: it does not, or has done so.
+    tls: Option<TlsServer>,
     /// In which the server speaks first, if there is one.
     greeting: Option<Service>,
     silence_ms: u64,
@@ -35,12 +38,30 @@ fn sign(service: Service) -> Option<Sign> {
 }
 
 impl<D> AutoConnection<D> {
-    /// A connection of a listener of [`Service::Auto`].
-    pub fn new(listen: &Arc<Listen>, limits: &Limits, make: Make<D>) -> Self {
+    /// A connection of a listener of [`Service::Auto`], which `tls` secures if its client begins
+    /// that.
+    pub fn new(
+        listen: &Arc<Listen>,
+        limits: &Limits,
+        tls: Option<TlsServer>,
+        make: Make<D>,
+    ) -> Self {
         let greeting = listen.protocols.iter().copied().find(|service| service.greets());
         let (silence_ms, head_ms) = (limits.silence_ms, limits.head_ms);
         let listen = Arc::clone(listen);
-        Self { listen, make, greeting, silence_ms, head_ms, has_begun: false }
+        Self { listen, make, tls, greeting, silence_ms, head_ms, has_begun: false }
+    }
+
+    /// Waits for the first word, or for it to be overdue.
+    fn await_word(&mut self, cx: &mut Ctx<'_, D>) {
+        self.has_begun = false;
+        let ms = if self.greeting.is_some() { self.silence_ms } else { self.head_ms };
+        cx.transport().set_timeout(Some(ms));
+    }
+
+    /// What secures a connection whose client begins TLS now. What is in TLS already is not.
+    fn upgrade(&mut self, cx: &mut Ctx<'_, D>) -> Option<TlsServer> {
+        self.tls.take().filter(|_| !cx.transport().is_secure())
     }
 
     fn offered(&self, wanted: impl Fn(Service) -> bool) -> Option<Service> {
@@ -58,7 +79,7 @@ impl<D> AutoConnection<D> {
         let told = self.offered(|service| sign(service) == Some(found));
         // What telnet says before it is greeted; and what has no meaning in any other protocol.
         let greeting = || self.greeting.filter(|_| found == Sign::Telnet);
-        let other = || self.otherwise().filter(|_| !matches!(found, Sign::Tls | Sign::Telnet));
+        let other = || self.otherwise().filter(|_| found != Sign::Telnet);
         told.or_else(greeting).or_else(other)
     }
 
@@ -74,13 +95,21 @@ impl<D> AutoConnection<D> {
 
 impl<D> Protocol<D> for AutoConnection<D> {
     fn made(&mut self, cx: &mut Ctx<'_, D>, _desk: &mut D) -> Outcome {
-        let ms = if self.greeting.is_some() { self.silence_ms } else { self.head_ms };
-        cx.transport().set_timeout(Some(ms));
+        self.await_word(cx);
+        Ok(())
+    }
+
+    fn secured(&mut self, cx: &mut Ctx<'_, D>, _desk: &mut D) -> Outcome {
+        self.await_word(cx);
         Ok(())
     }
 
     fn received(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) -> Outcome {
         match sniff(input.data()) {
+            Verdict::Is(Sign::Tls) => match self.upgrade(cx) {
+                Some(tls) => cx.transport().accept_tls(&tls),
+                None => self.settle(cx, desk, None),
+            },
             Verdict::Is(found) => self.settle(cx, desk, self.by_sign(found)),
             Verdict::Nothing => self.settle(cx, desk, self.otherwise()),
             Verdict::Unsure if self.has_begun => {}

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const LOCK_NAME: &str = "lock";
 
@@ -13,12 +14,42 @@ const LOCK_NAME: &str = "lock";
 #[derive(Debug)]
 pub struct FileDisk {
     dir: PathBuf,
+    work: Arc<DiskWork>,
 }
 
 impl FileDisk {
     /// A disk over `dir`. Touches nothing yet.
     pub fn new(dir: PathBuf) -> Self {
-        Self { dir }
+        Self { dir, work: Arc::default() }
+    }
+
+    /// What tells whether it is at work, on whatever thread.
+    pub fn work(&self) -> Arc<DiskWork> {
+        Arc::clone(&self.work)
+    }
+}
+
+/// Counts what a disk does: by this it can be told whether one that takes long is stuck.
+#[derive(Debug, Default)]
+pub struct DiskWork {
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl DiskWork {
+    /// True while something is being done, or when it was since `last`, which remembers how far
+    /// that has come.
+    pub fn goes_on(&self, last: &mut u64) -> bool {
+        let ended = self.ended.load(Ordering::Acquire);
+        let has_moved = std::mem::replace(last, ended) != ended;
+        has_moved || self.begun.load(Ordering::Acquire) != ended
+    }
+
+    fn count<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.begun.fetch_add(1, Ordering::AcqRel);
+        let done = work();
+        self.ended.fetch_add(1, Ordering::AcqRel);
+        done
     }
 }
 
@@ -26,7 +57,8 @@ impl Disk for FileDisk {
     fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(create).truncate(false).mode(0o600);
-        Ok(Arc::new(OsFile(options.open(self.dir.join(name))?)))
+        let file = options.open(self.dir.join(name))?;
+        Ok(Arc::new(OsFile { file, work: self.work() }))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -39,7 +71,7 @@ impl Disk for FileDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.dir.join(name))
+        self.work.count(|| fs::remove_file(self.dir.join(name)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -47,7 +79,7 @@ impl Disk for FileDisk {
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        File::open(&self.dir)?.sync_all()
+        self.work.count(|| File::open(&self.dir)?.sync_all())
     }
 
     fn lock(&self) -> io::Result<DiskLock> {
@@ -76,13 +108,16 @@ impl Disk for FileDisk {
 }
 
 #[derive(Debug)]
-struct OsFile(File);
+struct OsFile {
+    file: File,
+    work: Arc<DiskWork>,
+}
 
-impl DiskFile for OsFile {
-    fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<usize> {
+impl OsFile {
+    fn fill(&self, at: u64, out: &mut [u8]) -> io::Result<usize> {
         let mut done = 0;
         while done < out.len() {
-            match self.0.read_at(&mut out[done..], at + done as u64) {
+            match self.file.read_at(&mut out[done..], at + done as u64) {
                 Ok(0) => break,
                 Ok(n) => done += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -91,21 +126,27 @@ impl DiskFile for OsFile {
         }
         Ok(done)
     }
+}
+
+impl DiskFile for OsFile {
+    fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<usize> {
+        self.work.count(|| self.fill(at, out))
+    }
 
     fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(bytes, at)
+        self.work.count(|| self.file.write_all_at(bytes, at))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.work.count(|| self.file.sync_data())
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.work.count(|| self.file.set_len(len))
     }
 }
 
@@ -114,6 +155,27 @@ mod tests {
     use super::super::{Apply, Birth, NewEpoch, Place, Store, StoreError, StoreOptions};
     use super::*;
     use crate::update::{Dot, Draft, Epoch, Kind, Update};
+
+    #[test]
+    fn a_disk_is_at_work_while_it_does_something_and_when_it_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = FileDisk::new(dir.path().to_owned());
+        let (work, mut last) = (disk.work(), 0);
+        assert!(!work.goes_on(&mut last));
+        let file = disk.open("a", true).unwrap();
+        for step in [file.write_at(0, b"a"), file.sync_data(), file.set_len(9), disk.sync_dir()] {
+            step.unwrap();
+        }
+        assert!(work.goes_on(&mut last));
+        assert!(!work.goes_on(&mut last));
+        work.count(|| {
+            assert!(work.goes_on(&mut last) && work.goes_on(&mut last));
+        });
+        assert!(work.goes_on(&mut last));
+        assert!(!work.goes_on(&mut last));
+        file.read_at(0, &mut [0]).unwrap();
+        assert!(work.goes_on(&mut last));
+    }
 
     fn disk(dir: &tempfile::TempDir) -> Arc<dyn Disk> {
         Arc::new(FileDisk::new(dir.path().join("made/at/lock")))

@@ -56,7 +56,7 @@ pub use batch::{Batch, BatchDone};
 pub use disk::{Disk, DiskFile, DiskLock};
 pub use engine::{Checkpoint, CheckpointDone};
 pub use error::{CommitFailed, StoreError};
-pub use files::FileDisk;
+pub use files::{DiskWork, FileDisk};
 pub use frame::Place;
 pub use index::{Direction, Index, KeyValue};
 pub use pending::Apply;

@@ -313,12 +313,24 @@ pub(crate) fn a_stop_lets_clients_in_use_have_their_last_answers<B: Backend>(
 }
 
 pub(crate) fn a_stop_does_not_wait_for_who_is_silent<B: Backend>(backend: &dyn Fn() -> B) {
-    let settings = Settings { farewell_ms: 50, drain_ms: 20_000, ..Settings::default() };
-    let mut bed = Bed::with_settings(backend(), settings);
-    let (_, to) = bed.listen(|| Script::new("server").echoes());
-    bed.connect(&to, "client", Script::new("client").says("one"));
-    bed.until(|log| log.got("client") == b"one");
-    bed.with(|cx, _| cx.stop());
-    bed.run();
-    assert_eq!(bed.log.lost("server"), Some(Lost::Shutdown));
+    for (silent_ms, is_waited_for) in [(50, false), (0, true)] {
+        let farewell_ms = if is_waited_for { 20_000 } else { silent_ms };
+        let settings = Settings { farewell_ms, drain_ms: 60_000, ..Settings::default() };
+        let mut bed = Bed::with_settings(backend(), settings);
+        let (_, to) = bed.listen(|| Script::new("server").echoes());
+        bed.connect(&to, "client", Script::new("client").says("one"));
+        bed.until(|log| log.got("client") == b"one");
+        bed.pass(silent_ms);
+        bed.with(|cx, _| cx.stop());
+        // At the end of this very turn what is left is ended, unless someone may still ask.
+        bed.turn();
+        assert_eq!(bed.with(|cx, _| cx.draining()), !is_waited_for);
+        if is_waited_for {
+            let client = bed.log.ids["client"];
+            bed.with(|cx, _| cx.transport_of(client).close());
+        }
+        bed.run();
+        let expected = if is_waited_for { Lost::PeerClosed } else { Lost::Shutdown };
+        assert_eq!(bed.log.lost("server"), Some(expected));
+    }
 }

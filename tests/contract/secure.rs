@@ -142,6 +142,79 @@ pub(crate) fn handshakes_have_their_number_and_no_more<B: Backend>(backend: &dyn
     assert_eq!((stats.handshakes_failed, stats.handshaking, stats.refused), (5, 0, 0));
 }
 
+/// A stranger who says only what a proxy says of them.
+fn stranger_from<B: Backend>(bed: &mut Bed<B>, to: &ClientEndpoint, name: &'static str, ip: &str) {
+    let family = if ip.contains(':') { "TCP6" } else { "TCP4" };
+    let header = format!("PROXY {family} {ip} {ip} 1 2\r\n");
+    secure(false);
+    bed.connect(to, name, Script::new(name).says(header));
+    secure(true);
+}
+
+fn await_handshakes<B: Backend>(bed: &mut Bed<B>, count: u64) {
+    while bed.reactor.stats().handshaking != count {
+        bed.turn();
+    }
+}
+
+pub(crate) fn handshakes_of_one_address_have_their_share<B: Backend>(backend: &dyn Fn() -> B) {
+    let settings = Settings { handshakes_per_address_max: 2, ..Settings::default() };
+    for [near, nearer, other] in [
+        ["192.0.2.1", "192.0.2.1", "192.0.2.2"],
+        ["2001:db8:0:7::1", "2001:db8:0:7:ffff::2", "2001:db8:0:8::1"],
+    ] {
+        let mut bed = Bed::with_settings(backend(), settings.clone());
+        let options = ListenOptions { proxied: true, ..ListenOptions::default() };
+        let (_, to) = bed.listen_with(options, || Script::new("server"));
+        stranger_from(&mut bed, &to, "one", near);
+        await_handshakes(&mut bed, 1);
+        stranger_from(&mut bed, &to, "two", nearer);
+        await_handshakes(&mut bed, 2);
+        stranger_from(&mut bed, &to, "three", near);
+        bed.until_lost(&["three"]);
+        let stats = bed.reactor.stats();
+        assert_eq!((stats.handshakes_refused, stats.refused, stats.handshaking), (1, 1, 2));
+        stranger_from(&mut bed, &to, "four", other);
+        await_handshakes(&mut bed, 3);
+        // The end of one makes room for the next.
+        let one = bed.log.ids["one"];
+        bed.with(|cx, _| cx.transport_of(one).abort());
+        await_handshakes(&mut bed, 2);
+        stranger_from(&mut bed, &to, "five", nearer);
+        await_handshakes(&mut bed, 3);
+        assert_eq!(bed.reactor.stats().handshakes_refused, 1);
+        assert_eq!(bed.log.course("server"), []);
+    }
+}
+
+/// Behind a proxy they count from the start: headers that come late can't be too many.
+pub(crate) fn handshakes_behind_a_proxy_have_their_number_too<B: Backend>(backend: &dyn Fn() -> B) {
+    let settings = Settings { handshakes_max: 2, ..Settings::default() };
+    let mut bed = Bed::with_settings(backend(), settings);
+    let options = ListenOptions { proxied: true, ..ListenOptions::default() };
+    let (_, to) = bed.listen_with(options, || Script::new("server"));
+    secure(false);
+    for name in ["one", "two", "three"] {
+        bed.connect(&to, name, Script::new(name).stays());
+    }
+    secure(true);
+    bed.until(|log| ["one", "two", "three"].iter().all(|name| log.saw(name, Seen::Made)));
+    while bed.reactor.stats().handshakes_full == 0 {
+        bed.turn();
+    }
+    assert_eq!((bed.reactor.stats().accepted, bed.reactor.stats().handshaking), (2, 2));
+    let header = b"PROXY TCP4 192.0.2.1 192.0.2.1 1 2\r\n";
+    let ids = bed.log.ids.clone();
+    bed.with(|cx, _| ids.values().for_each(|id| cx.transport_of(*id).write(header)));
+    bed.pass(100);
+    assert_eq!((bed.reactor.stats().accepted, bed.reactor.stats().handshaking), (2, 2));
+    bed.with(|cx, _| ["one", "two"].iter().for_each(|name| cx.transport_of(ids[name]).abort()));
+    while bed.reactor.stats().accepted < 3 {
+        bed.turn();
+    }
+    await_handshakes(&mut bed, 1);
+}
+
 pub(crate) fn who_is_not_whom_it_dialled_is_no_connection<B: Backend>(backend: &dyn Fn() -> B) {
     let mut bed = Bed::new(backend());
     let (_, to) = bed.listen(|| Script::new("server"));

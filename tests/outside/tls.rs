@@ -253,6 +253,45 @@ fn certificates_that_change_are_noticed_without_a_signal() {
 }
 
 #[test]
+fn a_check_reads_certificates_too_and_no_restart_loses_one() {
+    let site = Site::of(Setup::new("node1"), &[HOST, "b.example"], "");
+    let check = || {
+        let mut command = bellwether();
+        Ended::of(command.args(["serve", "--check"]).arg(site.node.config()))
+    };
+    let breaks = |name: &str| {
+        let file = site.certs().join(format!("{name}.pem"));
+        std::fs::write(file, "broken").expect("a writable folder");
+    };
+    let good = check();
+    assert_eq!((good.status.code(), good.stdout.lines().count()), (Some(0), 1), "{good:?}");
+    // A start would leave it out; a node that shows it still does not restart.
+    breaks("b.example");
+    let without = check();
+    assert_eq!(without.status.code(), Some(0), "{without:?}");
+    let line = without.stdout.lines().nth(1).unwrap_or_default();
+    assert!(line.starts_with("left out: "), "{without:?}");
+    assert!(line.ends_with("/b.example.pem: there is no certificate in it"), "{without:?}");
+    site.node.signal("USR2");
+    site.node.await_log("no certificate in it; the certificate of before stays");
+    site.node.await_log("no other program takes over: ");
+    assert_eq!(subject(&site.s_client(&["-servername", "b.example"])), "CN = b.example");
+    // With none that is good, a node can't start.
+    breaks(HOST);
+    let ended = check();
+    assert_eq!((ended.status.code(), &ended.stdout[..]), (Some(1), ""), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert!(ended.stderr.contains("/b.example.pem: there is no certificate in it"), "{ended:?}");
+    site.node.signal("USR2");
+    site.node.await_log("has a certificate with its key");
+    assert!(site.s_client(&["-servername", HOST]).contains("Hello, World!"));
+    certify(&site.dir, &[HOST, "b.example"]);
+    site.node.signal("USR2");
+    site.node.await_ready_times(2);
+    assert!(site.s_client(&["-servername", HOST]).contains("Hello, World!"));
+}
+
+#[test]
 fn only_clients_with_a_certificate_are_let_in_where_one_is_asked_for() {
     let site = Site::of(Setup::new("node1"), &[HOST, "reader"], ":clientCA=DIR/certs/ca/ca.pem");
     let me = site.certs().join("reader.pem").display().to_string();

@@ -136,6 +136,33 @@ fn run(asks: &'static [u8], rude: Option<&'static [u8]>) -> (Seen, SimReactor<Se
     (seen, reactor)
 }
 
+/// All that is seen of clients that ask with these bytes, and say these in place of their hello, a
+/// moment apart.
+fn run_all(
+    settings: Settings,
+    clients: [(&'static [u8], &'static [u8]); 4],
+) -> (Seen, SimReactor<Seen>) {
+    let backend = SimBackend::alone(1, SimFaults::none());
+    let mut reactor = SimReactor::new(backend, settings).unwrap();
+    let mut seen = Vec::new();
+    reactor.with(&mut seen, |cx, _| {
+        let server = |_: &Peer, _: &mut Seen| Box::new(Server) as Box<dyn Protocol<_>>;
+        cx.listen(&"tcp:7000".parse().unwrap(), ListenOptions::default(), server).unwrap();
+        for (at, (asks, rude)) in (1..).zip(clients) {
+            cx.call_later(at * 50, move |cx, _| {
+                let client = move |_: &Peer, _: &mut Seen| {
+                    Box::new(Client { asks, tls: None, rude: Some(rude) }) as Box<dyn Protocol<_>>
+                };
+                let to = "tcp:127.0.0.1:7000".parse().unwrap();
+                cx.connect(&to, ConnectOptions::default(), client);
+            });
+        }
+        cx.call_later(5_000, |cx, _| cx.stop());
+    });
+    reactor.run(&mut seen).unwrap();
+    (seen, reactor)
+}
+
 /// What one end saw, in order.
 fn of(seen: &Seen, who: &str) -> Vec<String> {
     let own = seen.iter().filter_map(|what| what.strip_prefix(who)?.strip_prefix(": "));
@@ -153,6 +180,19 @@ fn a_connection_is_secured_when_it_asks() {
     assert_eq!(client[1..].concat().replace("\"\"", ""), r#""hello\n""one\n""#.replace("\"\"", ""));
     let stats = reactor.stats();
     assert_eq!((stats.handshakes, stats.handshakes_failed, stats.handshaking), (1, 0, 0));
+}
+
+#[test]
+fn who_asks_at_the_cap_of_handshakes_is_lost_and_who_does_not_is_served() {
+    let settings = Settings { handshakes_max: 2, handshake_ms: 600, ..Settings::default() };
+    let asks = (&b"STARTTLS\n"[..], &b""[..]);
+    let (seen, reactor) = run_all(settings, [asks, asks, asks, (b"zero\n", b"")]);
+    let asked = "STARTTLS false";
+    let expected = [asked, asked, asked, "lost limit", "zero false", "lost wire", "lost wire"];
+    assert_eq!(of(&seen, "server")[..7], expected.map(str::to_owned));
+    let stats = reactor.stats();
+    assert_eq!((stats.handshakes_refused, stats.handshakes_failed), (1, 2));
+    assert_eq!((stats.handshakes_full, stats.handshaking, stats.refused), (0, 0, 0));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use super::*;
 use crate::base::Tick;
 use crate::reactor::{
-    ConnectOptions, ListenOptions, Peer, Settings, SimBackend, SimFaults, SimReactor,
+    ConnectOptions, ListenOptions, Peer, Settings, SimBackend, SimFaults, SimReactor, TlsClient,
 };
+use crate::update::SigningKey;
 
 /// Stands for a protocol in which the server speaks first.
 const GREETING: Service = Service::Peer;
@@ -102,12 +103,45 @@ impl Protocol<Heard> for Speaker {
     }
 }
 
+/// Where a connection is made, and how.
+#[derive(Clone, Copy, Default)]
+struct Door<'a> {
+    offered: &'a [Service],
+    /// One protocol there is the greeting one.
+    greets: bool,
+    /// TLS may begin there.
+    is_certified: bool,
+    /// The client begins with it.
+    is_secured: bool,
+    settings: Option<&'a Settings>,
+}
+
 /// What becomes of a connection where these are offered, and the greeting one, if `greets`.
 fn heard(offered: &[Service], greets: bool, speaker: Speaker) -> Heard {
+    heard_at(Door { offered, greets, ..Door::default() }, speaker)
+}
+
+/// The same of a client that begins with TLS.
+fn heard_in_tls(offered: &[Service], greets: bool, speaker: Speaker) -> Heard {
+    let door = Door { offered, greets, is_certified: true, is_secured: true, settings: None };
+    heard_at(door, speaker)
+}
+
+fn heard_at(door: Door<'_>, speaker: Speaker) -> Heard {
+    heard_behind(door, None, speaker)
+}
+
+/// The same where `outer` secures the listener from the first byte on.
+fn heard_behind(door: Door<'_>, outer: Option<TlsServer>, speaker: Speaker) -> Heard {
     let backend = SimBackend::alone(1, SimFaults::none());
-    let mut reactor = SimReactor::new(backend, Settings::default()).unwrap();
+    let settings = door.settings.cloned().unwrap_or_default();
+    let mut reactor = SimReactor::new(backend, settings).unwrap();
     let mut listen = Listen::new(Service::Auto, "tcp:80".parse().unwrap());
-    listen.protocols = offered.to_vec();
+    listen.protocols = door.offered.to_vec();
+    let [ours, theirs] = [1, 2].map(|seed| SigningKey::from_seed([seed; 32]));
+    let tls = door.is_certified.then(|| TlsServer::of_node(&ours));
+    let secure = door.is_secured.then(|| TlsClient::of_node(&theirs));
+    let greets = door.greets;
     let listen = Arc::new(listen);
     let limits = Limits::default();
     let mut heard = Heard::default();
@@ -116,14 +150,17 @@ fn heard(offered: &[Service], greets: bool, speaker: Speaker) -> Heard {
     reactor.with(&mut heard, |cx, _| {
         let factory = move |_: &Peer, _: &mut Heard| -> Box<dyn Protocol<Heard>> {
             let greeting = greets.then_some(GREETING);
-            Box::new(AutoConnection { greeting, ..AutoConnection::new(&listen, &limits, make) })
+            let auto = AutoConnection::new(&listen, &limits, tls.clone(), make);
+            Box::new(AutoConnection { greeting, ..auto })
         };
         let endpoint = "tcp:80".parse().unwrap();
-        cx.listen(&endpoint, ListenOptions::default(), factory).unwrap();
+        let options = ListenOptions { secure: outer, ..ListenOptions::default() };
+        cx.listen(&endpoint, options, factory).unwrap();
         let caller = move |_: &Peer, _: &mut Heard| -> Box<dyn Protocol<Heard>> {
             Box::new(speaker.take().expect("one connection"))
         };
-        cx.connect(&"tcp:localhost:80".parse().unwrap(), ConnectOptions::default(), caller);
+        let options = ConnectOptions { secure, ..ConnectOptions::default() };
+        cx.connect(&"tcp:localhost:80".parse().unwrap(), options, caller);
         if !closes {
             cx.call_later(60_000, |cx, _| cx.stop());
         }
@@ -181,6 +218,59 @@ fn tls_where_there_is_none_is_closed() {
     let heard = heard(&ALL, true, saying(b"\x16\x03\x01\x02\0\x01"));
     assert_eq!((heard.service, heard.bytes.len()), (None, 0));
     assert!(heard.lost.is_some(), "{heard:?}");
+}
+
+#[test]
+fn tls_begins_in_place_and_what_is_inside_is_told_apart() {
+    let bytewise = Settings { read_bytes: 1, ..Settings::default() };
+    for (text, service) in [
+        (&b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"[..], Service::Http),
+        (b"WHATSAT kiwi 1 1\n", Service::Line),
+        (b"AT Hill +0 kiwi +1+1 1\n", Service::At),
+        (b"what is this?\n", Service::Line),
+    ] {
+        let whole = heard_in_tls(&ALL, false, saying(text));
+        expect(&whole, service, text);
+        assert!(whole.ended && whole.lost == Some(Lost::PeerClosed), "{whole:?}");
+        let pieces = text.iter().map(|byte| (3, vec![*byte])).collect();
+        expect(&heard_in_tls(&ALL, true, Speaker { pieces, closes: true }), service, text);
+        let door = Door { offered: &ALL, is_certified: true, ..Door::default() };
+        let door = Door { settings: Some(&bytewise), ..door };
+        expect(&heard_at(Door { is_secured: true, ..door }, saying(text)), service, text);
+        // Who speaks in the clear is heard there as before.
+        expect(&heard_at(door, saying(text)), service, text);
+    }
+    let late = Speaker { pieces: vec![(2_000, b"hello".to_vec())], closes: true };
+    let greeted = heard_in_tls(&ALL, true, late);
+    expect(&greeted, GREETING, b"hello");
+    let silence_ms = Limits::default().silence_ms;
+    assert!((silence_ms..silence_ms + 100).contains(&greeted.settled_ms), "{greeted:?}");
+}
+
+#[test]
+fn there_is_no_tls_inside_of_tls() {
+    let inner = heard_in_tls(&ALL, true, saying(b"\x16\x03\x01\x02\0\x01"));
+    assert_eq!((inner.service, inner.bytes.len()), (None, 0));
+    assert_eq!(inner.lost, Some(Lost::PeerClosed));
+    // Nor where the port itself is over TLS.
+    let key = SigningKey::from_seed([1; 32]);
+    let secure = Some(TlsServer::of_node(&key));
+    let door = Door { offered: &ALL, is_certified: true, is_secured: true, ..Door::default() };
+    let inner = heard_behind(door, secure, saying(b"\x16\x03\x01\x02\0\x01"));
+    assert_eq!((inner.service, inner.lost), (None, Some(Lost::PeerClosed)));
+}
+
+#[test]
+fn who_begins_tls_and_never_ends_the_handshake_is_cut() {
+    let settings = Settings { handshake_ms: 300, ..Settings::default() };
+    let door = Door { offered: &ALL, greets: true, is_certified: true, ..Door::default() };
+    let door = Door { settings: Some(&settings), ..door };
+    for hello in [&b"\x16\x03\x01\x02\0\x01"[..], b"\x16\x03\x01\0\x05hello"] {
+        let pieces = vec![(1, hello.to_vec())];
+        let heard = heard_at(door, Speaker { pieces, closes: false });
+        assert_eq!((heard.service, heard.bytes.len()), (None, 0));
+        assert!(heard.lost.is_some(), "{heard:?}");
+    }
 }
 
 #[test]
