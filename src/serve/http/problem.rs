@@ -32,8 +32,23 @@ struct Object {
     members: Map<String, Value>,
 }
 
+/// Bytes of a sentence for the reader, and of a name in it: what is wrong with a long text can be
+/// said without all of it, and an answer is not to be longer than its request, however it was
+/// deflated.
+const DETAIL_BYTES_MAX: usize = 1024;
+const NAME_BYTES_MAX: usize = 64;
+
+/// The beginning of a text, which says so where there is more.
+fn beginning(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
+        text.push('…');
+    }
+    text
+}
+
 impl Problem {
-    /// A problem with one sentence for the reader.
+    /// A problem with one sentence for the reader, of a kilobyte at most.
     pub(in crate::serve) fn new(status: Status, detail: impl Into<String>) -> Self {
         Self(Box::new(Parts {
             status,
@@ -41,7 +56,7 @@ impl Problem {
                 r#type: "about:blank",
                 title: status.reason(),
                 status: status.code(),
-                detail: detail.into(),
+                detail: beginning(detail.into(), DETAIL_BYTES_MAX),
                 members: Map::new(),
             },
             fields: Vec::new(),
@@ -105,11 +120,14 @@ impl Problem {
         Self::new(Status::NOT_FOUND, detail)
     }
 
-    /// 422 with the names of the fields and what is wrong with each.
+    /// 422 with the names of the fields, of each the first 64 bytes, and what is wrong with each.
     pub(in crate::serve) fn fields(faults: impl IntoIterator<Item = (String, String)>) -> Self {
         let fields: Vec<Value> = faults
             .into_iter()
-            .map(|(field, detail)| json!({"field": field, "detail": detail}))
+            .map(|(field, detail)| {
+                let detail = beginning(detail, DETAIL_BYTES_MAX);
+                json!({"field": beginning(field, NAME_BYTES_MAX), "detail": detail})
+            })
             .collect();
         let detail = "the fields named in `fields` can't stand as they are";
         Self::new(Status::UNPROCESSABLE_CONTENT, detail).with("fields", Value::Array(fields))

@@ -9,6 +9,10 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
+/// Arguments by name beyond this many can only be unknown or repeated ones, and each is compared
+/// with all before it.
+const NAMED_MAX: usize = 64;
+
 /// What was given, by name; what was given as None was not.
 #[derive(Debug)]
 pub(super) struct Arguments<'a>(Vec<(&'a str, Jelly<'a>)>);
@@ -24,6 +28,12 @@ impl<'a> Arguments<'a> {
         if call.args.len() > places.len() {
             let (most, came) = (places.len(), call.args.len());
             let detail = format!("{method} takes {most} arguments by place, {came} were given");
+            return Err(Problem::malformed(detail));
+        }
+        if call.named.len() > NAMED_MAX {
+            let came = call.named.len();
+            let detail =
+                format!("{method} takes at most {NAMED_MAX} arguments by name, not {came}");
             return Err(Problem::malformed(detail));
         }
         let mut bound: Vec<_> = places.iter().copied().zip(call.args.drain(..)).collect();

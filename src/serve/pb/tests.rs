@@ -662,6 +662,11 @@ fn arguments_are_bound_as_python_binds_them() {
     }
     let refused = caller.ask(&mut bench, "publish", &["a", "b"], &[("x", "y")]).unwrap_err();
     assert!(refused.starts_with("bellwether.BadFields"), "{refused}");
+    let names: Vec<String> = (0..65).map(|number| format!("name{number}")).collect();
+    let many: Vec<_> = names.iter().map(|name| (&**name, "x")).collect();
+    let refused = caller.ask(&mut bench, "publish", &["a", "b"], &many).unwrap_err();
+    let says = "publish takes at most 64 arguments by name, not 65";
+    assert_eq!(refused, format!("bellwether.Malformed: {says}"));
     let unknown = caller.ask(&mut bench, "remote_read", &[], &[]).unwrap_err();
     assert!(unknown.starts_with("twisted.spread.flavors.NoSuchMethod"), "{unknown}");
 }

@@ -234,6 +234,15 @@ fn what_cannot_be_done_is_told_and_the_socket_goes_on() {
         );
         assert_eq!(error[name], message[name], "{error}");
     }
+    // A name that nobody knows is not said back whole, nor is a value that can't be read.
+    let name = "é".repeat(10_000);
+    for wrong in [
+        json!({"op": "unsubscribe", "sub": "a", name.clone(): 0}),
+        json!({"op": "subscribe", "sub": "d", "after": name}),
+    ] {
+        let said = bench.tell(no, &wrong);
+        assert!(said.len() == 1 && said[0].to_string().len() < 1500, "{said:?}");
+    }
     bench.send(no, text("no JSON"));
     bench.run(100);
     assert_eq!(bench.said(no)[0]["problem"]["status"], 400);
