@@ -207,3 +207,27 @@ fn nobody_signs_in_while_what_is_said_is_compressed() {
     let codes: Vec<&str> = rest.lines().map(|line| &line[..3]).collect();
     assert_eq!(codes, ["502", "502", "502", "201", "440", "580"], "{said}");
 }
+
+#[test]
+fn what_is_withdrawn_does_not_come_back_as_what_supersedes_it() {
+    let mut bench = Bench::new();
+    bench.put_text("/v1/stories/first?section=world", "x").is(201);
+    let made = bench.put_text("/v1/stories/made?section=world", "It rains.");
+    let made = format!("<{}@bellwether.invalid>", made.json()["id"].as_str().unwrap());
+    let no = bench.newsreader();
+    let came = "<came@there.example>";
+    let said = bench.says(no, &["POST", &format!("{HEAD}Message-ID: {came}\r\n"), "Rain.", "."]);
+    assert!(said.contains("\r\n240 "), "{said}");
+    bench.withdraw("made", "wrong");
+    bench.withdraw("news:came@there.example", "wrong");
+    for (id, name) in [(&made[..], "a"), (came, "b")] {
+        let edit = format!("{HEAD}Supersedes: {id}\r\n");
+        let said = bench.says(no, &["POST", &edit, "It rains again.", "."]);
+        assert!(said.contains("\r\n441 ") && said.contains("withdrawn, for good"), "{said}");
+        let fed = format!("{}Supersedes: {id}\r\n", fed(&format!("<{name}@there.example>")));
+        let said = bench.says(no, &[&format!("TAKETHIS <{name}@there.example>"), &fed, "x", "."]);
+        assert!(said.starts_with("439 ") && said.contains("withdrawn, for good"), "{said}");
+    }
+    let stories = bench.get("/v1/stories").json();
+    assert_eq!(stories["stories"].as_array().unwrap().len(), 1, "{stories}");
+}

@@ -90,6 +90,8 @@ pub(in crate::serve) enum Refused {
     Control,
     /// It cancels what is not here.
     Unknown,
+    /// It supersedes what was withdrawn.
+    Gone,
     /// It withdraws or replaces what is not its writer's, as far as can be shown.
     NotTheirs,
     /// It is larger than may be.
@@ -109,6 +111,7 @@ impl fmt::Display for Refused {
             Self::Duplicate => f.write_str("it was here before"),
             Self::Control => f.write_str("of control messages only cancel is acted on"),
             Self::Unknown => f.write_str("what it cancels is not here"),
+            Self::Gone => f.write_str("what it supersedes was withdrawn, for good"),
             Self::NotTheirs => f.write_str("no key of the article that it means is shown"),
             Self::Large => f.write_str("it is too large"),
             Self::Rule(text) => f.write_str(text),
