@@ -43,9 +43,10 @@ impl NntpConnection {
     }
 
     fn fault<S>(&mut self, cx: &mut Ctx<'_, S>, error: CommandError) {
+        let is_plain = !self.outlet.is_compressed();
         match &mut self.transit {
             // The block behind a TAKETHIS comes, whatever is wrong with it.
-            Some(transit) if self.codec.is_in_block() => transit.takethis(None),
+            Some(transit) if is_plain && self.codec.is_in_block() => transit.takethis(None),
             _ => self.outlet.reply(cx, error.code(), &error.to_string()),
         }
         if error.fault == CommandFault::Http {

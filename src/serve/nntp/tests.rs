@@ -184,6 +184,20 @@ fn who_locked_what_they_posted_cancels_it_by_its_key_and_nobody_else() {
     assert!(bench.says(no, &[&format!("STAT {id}")]).starts_with("430 "));
 }
 
+impl Bench {
+    /// Says the first that a compressed connection says; what is answered.
+    fn says_compressed(&mut self, no: usize, said: &str) -> String {
+        let (mut squeezed, mut input) = (Vec::new(), InBuf::new(1 << 16));
+        Deflate::new().deflate(said.as_bytes(), &mut squeezed);
+        self.send(no, squeezed);
+        self.run(100);
+        input.push(&std::mem::take(&mut self.node.state.clients[no].bytes));
+        let mut inflate = Inflate::new();
+        inflate.inflate(&mut input).unwrap();
+        String::from_utf8(inflate.plain().take_all().to_vec()).unwrap()
+    }
+}
+
 #[test]
 fn nobody_signs_in_while_what_is_said_is_compressed() {
     let mut bench = Bench::closed();
@@ -194,14 +208,7 @@ fn nobody_signs_in_while_what_is_said_is_compressed() {
     assert!(bench.says(no, &["COMPRESS DEFLATE"]).starts_with("206 "));
     let said = "CAPABILITIES\r\nAUTHINFO USER bob\r\nAUTHINFO PASS x\r\nAUTHINFO SASL PLAIN\r\n\
         MODE READER\r\nPOST\r\nSTARTTLS\r\n";
-    let (mut squeezed, mut input) = (Vec::new(), InBuf::new(1 << 16));
-    Deflate::new().deflate(said.as_bytes(), &mut squeezed);
-    bench.send(no, squeezed);
-    bench.run(100);
-    input.push(&std::mem::take(&mut bench.node.state.clients[no].bytes));
-    let mut inflate = Inflate::new();
-    inflate.inflate(&mut input).unwrap();
-    let said = String::from_utf8(inflate.plain().take_all().to_vec()).unwrap();
+    let said = bench.says_compressed(no, said);
     assert!(has(&said, "AUTHINFO") && !has(&said, "POST"), "{said}");
     let (_, rest) = said.split_once("\r\n.\r\n").unwrap();
     let codes: Vec<&str> = rest.lines().map(|line| &line[..3]).collect();
@@ -230,4 +237,15 @@ fn what_is_withdrawn_does_not_come_back_as_what_supersedes_it() {
     }
     let stories = bench.get("/v1/stories").json();
     assert_eq!(stories["stories"].as_array().unwrap().len(), 1, "{stories}");
+}
+
+#[test]
+fn a_compressed_connection_hears_nothing_uncompressed_of_a_feeders_command() {
+    let mut bench = Bench::new();
+    let no = bench.newsreader();
+    assert!(bench.says(no, &["COMPRESS DEFLATE"]).starts_with("206 "));
+    let bad = "TAKETHIS bad\r\nQUIT\r\n.\r\nTAKETHIS <a@b.example>\r\n.\r\nDATE\r\n";
+    let said = bench.says_compressed(no, bad);
+    let codes: Vec<&str> = said.lines().map(|line| &line[..3]).collect();
+    assert_eq!(codes, ["501", "480", "111"], "{said}");
 }
