@@ -164,6 +164,10 @@ impl NntpConnection {
     /// What feeders say. Of those who may not feed, what they offer is refused.
     fn transit<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, command: Command<'_>) {
         let is_plain = !self.outlet.is_compressed();
+        if is_plain && self.transit.is_none() {
+            // Who dials us may do so before its name was looked up here.
+            self.find_feeder(cx, desk);
+        }
         let Some(transit) = self.transit.as_mut().filter(|_| is_plain) else {
             // The article behind a TAKETHIS is read and dropped.
             return self.outlet.reply(cx, 480, "only feeders that are configured may do so");

@@ -204,6 +204,12 @@ impl NntpConnection {
         }
     }
 
+    /// Finds out whether the other end may feed, and with that what it is called.
+    fn find_feeder<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &D) {
+        let feeder = usenet::feeder(desk, &cx.transport().peer());
+        self.transit = feeder.map(|feeder| Box::new(Transit::new(feeder)));
+    }
+
     /// Begins a long answer. One that is short is over at once.
     fn list<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, listing: Listing) {
         self.task = Task::Listing(Box::new(listing));
@@ -299,7 +305,7 @@ impl<D: Desk> Protocol<D> for NntpConnection {
         let peer = cx.transport().peer();
         let is_secure = cx.transport().is_secure();
         self.guest = Guest::new(is_secure || peer.is_local());
-        self.transit = usenet::feeder(desk, &peer).map(|feeder| Box::new(Transit::new(feeder)));
+        self.find_feeder(cx, desk);
         cx.transport().set_idle(Some(self.idle_ms));
         self.greet(cx, desk);
         Ok(())

@@ -4,7 +4,7 @@
 use super::judge::{self, Judged};
 use super::names::{Known, known};
 use crate::base::Wildmat;
-use crate::config::{Config, Durability, FeedRules, PeerKind};
+use crate::config::{Durability, FeedRules, PeerKind};
 use crate::news;
 use crate::proto::article::{Article, ArticleError, MessageId, Path};
 use crate::proto::http::Status;
@@ -31,10 +31,10 @@ pub(in crate::serve) struct Feeder {
     address: String,
 }
 
-/// Who may hand articles over: the configured news servers, known by their address, and while
-/// accounts are open anyone on this machine. `None` for all others.
+/// Who may hand articles over: the configured news servers, known by the addresses that their
+/// endpoint leads to and those that they are said to dial from, and while accounts are open anyone on this machine. `None` for all others.
 pub(in crate::serve) fn feeder<D: Desk>(desk: &D, peer: &Peer) -> Option<Feeder> {
-    let peers = peers_at(desk.config(), peer);
+    let peers = peers_at(desk, peer);
     let is_near = peer.is_local() && desk.config().are_accounts_open();
     let address = match peer {
         Peer::Tcp(address) => address.ip().to_string(),
@@ -43,16 +43,19 @@ pub(in crate::serve) fn feeder<D: Desk>(desk: &D, peer: &Peer) -> Option<Feeder>
     (is_near || !peers.is_empty()).then_some(Feeder { peers, address })
 }
 
-fn peers_at(config: &Config, from: &Peer) -> Vec<(String, FeedRules)> {
+fn peers_at<D: Desk>(desk: &D, from: &Peer) -> Vec<(String, FeedRules)> {
     let Peer::Tcp(from) = from else { return Vec::new() };
     let from = from.ip().to_canonical();
-    let is_here = |host: &str| match host.parse::<IpAddr>() {
+    let is_here = |name: &str, host: &str| match host.parse::<IpAddr>() {
         Ok(ip) => ip.to_canonical() == from,
-        Err(_) => host == "localhost" && from.is_loopback(),
+        Err(_) if host == "localhost" => from.is_loopback(),
+        Err(_) => desk.is_news_server_at(name, from),
     };
-    let here = config.peers.iter().filter_map(|peer| match (&peer.kind, &peer.endpoint) {
+    let here = desk.config().peers.iter().filter_map(|peer| match (&peer.kind, &peer.endpoint) {
         (PeerKind::Nntp(rules), Some(endpoint)) => {
-            let is_it = endpoint.host_and_port().is_some_and(|(host, _)| is_here(host));
+            let host = endpoint.host_and_port().map(|(host, _)| host);
+            let is_it = rules.from.iter().any(|ip| ip.to_canonical() == from)
+                || host.is_some_and(|host| is_here(&peer.name, host));
             is_it.then(|| (peer.name.clone(), rules.clone()))
         }
         _ => None,
