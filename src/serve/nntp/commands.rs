@@ -3,7 +3,7 @@
 use super::articles::{Absent, Spot, article, beside, by_id, locate, marks, outline, show};
 use super::fields::Field;
 use super::listing::{Each, Listing, Of};
-use super::{NntpConnection, Task};
+use super::{CHECK_MS_MAX, NntpConnection, Task};
 use crate::base::Wildmat;
 use crate::news;
 use crate::proto::nntp::{
@@ -123,6 +123,7 @@ impl NntpConnection {
             }
             Command::AuthPass(password) => {
                 let sign_in = self.guest.pass(cx, desk, password);
+                self.due = Some(cx.now() + CHECK_MS_MAX);
                 self.signed_in(cx, sign_in);
             }
             Command::AuthOther(_) => self.outlet.reply(cx, 503, "only USER and PASS are known"),

@@ -184,6 +184,28 @@ fn who_locked_what_they_posted_cancels_it_by_its_key_and_nobody_else() {
     assert!(bench.says(no, &[&format!("STAT {id}")]).starts_with("430 "));
 }
 
+#[test]
+fn who_waits_for_a_silent_disk_is_told_that_the_article_may_yet_come() {
+    let mut bench = Bench::new();
+    bench.put_text("/v1/stories/first?section=world", "x").is(201);
+    bench.node.state.is_held = true;
+    let no = bench.newsreader();
+    let head = format!("{HEAD}Message-ID: <late@there.example>\r\n");
+    assert_eq!(bench.says(no, &["POST", &head, "Rain.", ".", "DATE"]).lines().count(), 1);
+    bench.run(29_000);
+    assert_eq!(bench.take(no), "");
+    bench.run(2_000);
+    let said = bench.take(no);
+    assert!(said.starts_with("441 this node's disk gave no answer in time"), "{said}");
+    assert!(said.contains("may yet be kept") && said.contains("\r\n111 "), "{said}");
+    bench.disk(Settled::Done);
+    let said = bench.says(no, &["STAT <late@there.example>"]);
+    assert!(said.starts_with("223 "), "{said}");
+    bench.run(60_000);
+    assert_eq!(bench.take(no), "");
+    assert!(!bench.is_closed(no));
+}
+
 impl Bench {
     /// Says the first that a compressed connection says; what is answered.
     fn says_compressed(&mut self, no: usize, said: &str) -> String {

@@ -293,7 +293,7 @@ impl Take {
 }
 
 /// What an article waits for: this node's disk at least, whatever the configuration says.
-pub(super) fn durability<D: Desk>(desk: &D) -> Durability {
+pub(in crate::serve) fn durability<D: Desk>(desk: &D) -> Durability {
     match desk.config().durability {
         Durability::None => Durability::Local,
         other => other,
