@@ -25,8 +25,8 @@ const ROOT_KEYS: [&str; 11] = [
 const LISTEN_KEYS: [&str; 5] = ["protocol", "protocols", "endpoint", "close", "certificates"];
 /// Protocols in which a client may ask for TLS, or begin it.
 const UPGRADES: [&str; 2] = ["nntp", "auto"];
-const PEER_KEYS: [&str; 8] =
-    ["name", "endpoint", "kind", "key", "per_update", "accept", "offer", "trusts_cancels"];
+const PEER_KEYS: [&str; 9] =
+    ["name", "endpoint", "kind", "key", "per_update", "accept", "offer", "from", "trusts_cancels"];
 
 pub(super) fn config(text: &str, file: &str) -> Result<Config, ConfigError> {
     let document = Document { file, text };
@@ -219,8 +219,8 @@ fn same_place(a: &ClientEndpoint, b: &ClientEndpoint) -> bool {
 fn peer_kind(section: &Section<'_>) -> Result<PeerKind, ConfigError> {
     let kind = section.parsed("kind")?.unwrap_or(PeerKind::Herd);
     let foreign = match &kind {
-        PeerKind::Herd => &["per_update", "accept", "offer", "trusts_cancels"][..],
-        PeerKind::At { .. } => &["accept", "offer", "trusts_cancels"][..],
+        PeerKind::Herd => &["per_update", "accept", "offer", "from", "trusts_cancels"][..],
+        PeerKind::At { .. } => &["accept", "offer", "from", "trusts_cancels"][..],
         PeerKind::Nntp(_) => &["per_update"][..],
     };
     if let Some(key) = foreign.iter().find(|key| section.has(key)) {
@@ -235,6 +235,7 @@ fn peer_kind(section: &Section<'_>) -> Result<PeerKind, ConfigError> {
         PeerKind::Nntp(rules) => PeerKind::Nntp(FeedRules {
             accept: wildmat(section, "accept")?.unwrap_or(rules.accept),
             offer: wildmat(section, "offer")?.unwrap_or(rules.offer),
+            from: section.parsed_list("from")?.unwrap_or(rules.from),
             trusts_cancels: section.flag("trusts_cancels")?.unwrap_or(rules.trusts_cancels),
         }),
     })

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::net::IpAddr;
 
 const MINIMAL: &str = "name = \"Hill\"\ndir = \"d\"\n";
 
@@ -555,7 +556,10 @@ proptest! {
             let endpoint = format!("tcp:127.0.0.1:{port}").parse().ok();
             let endpoint = endpoint.filter(|_| index != 4);
             let accept = "news.*,!news.x".to_owned();
-            let rules = FeedRules { accept, trusts_cancels: index > 3, ..FeedRules::default() };
+            let from = vec![IpAddr::from([192, 0, 2, index as u8])];
+            let from = if index < 3 { from } else { Vec::new() };
+            let rules =
+                FeedRules { accept, from, trusts_cancels: index > 3, ..FeedRules::default() };
             let kind = match index % 4 {
                 1 => PeerKind::Nntp(rules),
                 3 => PeerKind::At { per_update: index == 3 },

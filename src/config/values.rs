@@ -3,6 +3,7 @@
 use super::error::hint;
 use crate::update::ASKED_MAJORITY;
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// A word that is not one of those expected; says which are.
@@ -231,6 +232,8 @@ pub struct FeedRules {
     pub accept: String,
     /// A wildmat: of which groups articles are offered to it.
     pub offer: String,
+    /// Addresses that it dials from, beside those that its endpoint leads to.
+    pub from: Vec<IpAddr>,
     /// What it cancels is withdrawn without a key (RFC 8315).
     pub trusts_cancels: bool,
 }
@@ -238,7 +241,8 @@ pub struct FeedRules {
 impl Default for FeedRules {
     /// All groups, both ways; cancels need a key.
     fn default() -> Self {
-        Self { accept: "*".to_owned(), offer: "*".to_owned(), trusts_cancels: false }
+        let all = || "*".to_owned();
+        Self { accept: all(), offer: all(), from: Vec::new(), trusts_cancels: false }
     }
 }
 

@@ -48,6 +48,10 @@ fn write_config(config: &Config, out: &mut String) -> fmt::Result {
             PeerKind::Nntp(rules) => {
                 writeln!(out, "accept = {}", quoted(&rules.accept))?;
                 writeln!(out, "offer = {}", quoted(&rules.offer))?;
+                if !rules.from.is_empty() {
+                    let from: Vec<_> = rules.from.iter().map(|ip| format!("\"{ip}\"")).collect();
+                    writeln!(out, "from = [{}]", from.join(", "))?;
+                }
                 writeln!(out, "trusts_cancels = {}", rules.trusts_cancels)?;
             }
             PeerKind::Herd | PeerKind::At { .. } => {}

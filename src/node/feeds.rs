@@ -13,9 +13,13 @@ use crate::reactor::{
 use crate::serve::feed::{FeedConnection, FeedDesk};
 use crate::store::StoreError;
 use crate::update::{After, Cursor};
+use std::net::{IpAddr, SocketAddr};
 
 /// The letter of the rows, before the name of a server: its cursor as text.
 const FED: u8 = b'o';
+
+/// So many addresses of one name are remembered.
+const ADDRESSES_MAX: usize = 64;
 
 /// One configured news server.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(super) struct NewsServer {
     rules: FeedRules,
     backoff: Backoff,
     said: Option<ConnectError>,
+    /// What its name was last looked up as, by the dials: it is told as a feeder by them.
+    addresses: Vec<IpAddr>,
 }
 
 impl NewsServer {
@@ -40,6 +46,7 @@ impl NewsServer {
                 rules: rules.clone(),
                 backoff: Backoff::new(config.limits.redial_min_ms, config.limits.redial_max_ms),
                 said: None,
+                addresses: Vec::new(),
             }),
             _ => None,
         });
@@ -56,6 +63,15 @@ impl Factory<Node> for DialNews {
         Some(Box::new(FeedConnection::new(node, self.peer)))
     }
 
+    fn resolved(&mut self, addresses: &[SocketAddr], node: &mut Node) {
+        // A name that can't be looked up now has not moved.
+        if !addresses.is_empty() {
+            let addresses = addresses.iter().take(ADDRESSES_MAX);
+            let addresses = addresses.map(|address| address.ip().to_canonical()).collect();
+            node.news_servers[self.peer].addresses = addresses;
+        }
+    }
+
     fn failed(&mut self, cx: &mut Ctx<'_, Node>, node: &mut Node, why: ConnectError) {
         let server = &mut node.news_servers[self.peer];
         if server.said.replace(why) != Some(why) {
@@ -66,6 +82,12 @@ impl Factory<Node> for DialNews {
 }
 
 impl Node {
+    /// True when the news server of this name was last found at this address.
+    pub(super) fn is_news_server_at(&self, name: &str, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.news_servers.iter().any(|it| it.name == name && it.addresses.contains(&ip))
+    }
+
     /// Reads what the news servers at `tls:` endpoints are to be known by.
     pub(super) fn secure_news(&mut self) -> Result<(), NodeError> {
         for server in &mut self.news_servers {

@@ -77,6 +77,7 @@ use retention::Retention;
 use search::Search;
 use spread::Spread;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use tickets::Tickets;
 
 /// How seals are signed: the key, the epoch's salt, the first sequence number, the ids.
@@ -490,6 +491,10 @@ impl Desk for Node {
 
     fn gate(&mut self) -> &mut Gate {
         &mut self.gate
+    }
+
+    fn is_news_server_at(&self, name: &str, ip: IpAddr) -> bool {
+        Self::is_news_server_at(self, name, ip)
     }
 
     fn sessions(&mut self) -> &mut Sessions {

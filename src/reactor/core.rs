@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::backend::{Ground, PoolMode, Resolve, Target};
@@ -150,12 +150,12 @@ impl<S: 'static> Core<S> {
         let resolver = Arc::clone(&self.resolver);
         let job = move || -> Finish<S> {
             let found = resolver.resolve(&host, port);
-            Box::new(move |cx, _| {
+            Box::new(move |cx, state| {
                 if let Err(error) = &found {
                     log::debug!("looking up {host}: {error}");
                 }
                 cx.core.lookups -= 1;
-                cx.core.found(key, found.unwrap_or_default().into_iter().map(Target::Tcp));
+                cx.core.found(key, &found.unwrap_or_default(), state);
             })
         };
         // Look-ups hang for as long as the resolver likes: they must leave threads to others.
@@ -170,10 +170,11 @@ impl<S: 'static> Core<S> {
         }
     }
 
-    fn found(&mut self, key: Key, targets: impl Iterator<Item = Target>) {
+    fn found(&mut self, key: Key, addresses: &[SocketAddr], state: &mut S) {
         if let Some(dial) = self.dials.get_mut(key) {
-            dial.targets.extend(targets);
+            dial.targets.extend(addresses.iter().copied().map(Target::Tcp));
             self.dialing.push(key);
+            dial.factory.resolved(addresses, state);
         }
     }
 

@@ -81,6 +81,10 @@ pub trait Factory<S> {
     #[doc(alias = "buildProtocol")]
     fn build(&mut self, peer: &Peer, state: &mut S) -> Option<Box<dyn Protocol<S>>>;
 
+    /// The host name of a connector's endpoint has these addresses, which are tried now; none when
+    /// it could not be looked up.
+    fn resolved(&mut self, _addresses: &[SocketAddr], _state: &mut S) {}
+
     /// A connector's connection never came up; the last call of this factory.
     #[doc(alias = "clientConnectionFailed")]
     fn failed(&mut self, _cx: &mut Ctx<'_, S>, _state: &mut S, _why: ConnectError) {}

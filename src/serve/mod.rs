@@ -29,6 +29,7 @@ use crate::search::{Ask, Fault, Found};
 use crate::store::{Store, StoreError};
 use crate::update::{After, Cid, Dot, Kind, PublicKey, Signature, Update};
 use std::fmt;
+use std::net::IpAddr;
 
 pub use console::{About, Action, Console, Gathered, Told};
 pub use gate::{CheckId, Denied, Gate, Verdict};
@@ -230,6 +231,12 @@ pub trait Desk: Console {
     /// True for the keys of this node and of those that are of its herd now, whose word it takes
     /// for who is signed in.
     fn trusts(&self, key: &PublicKey) -> bool;
+
+    /// True when the host name of the configured news server of this name was last found to lead to
+    /// this address.
+    fn is_news_server_at(&self, _name: &str, _ip: IpAddr) -> bool {
+        false
+    }
 
     /// What is remembered of visitors: one value for the whole node.
     fn gate(&mut self) -> &mut Gate;

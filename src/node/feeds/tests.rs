@@ -180,10 +180,10 @@ impl Protocol<Theirs> for Says {
 
 type World = testing::World<Theirs>;
 
-fn configured(theirs: IpAddr) -> Config {
+fn configured(host: String) -> Config {
     let mut config = Config::new("node", "");
     let rules = FeedRules { offer: "*,!secret".to_owned(), ..FeedRules::default() };
-    config.peers = vec![theirs_at(PeerKind::Nntp(rules), theirs.to_string(), PORT)];
+    config.peers = vec![theirs_at(PeerKind::Nntp(rules), host, PORT)];
     let endpoint = format!("tcp:{OWN_PORT}:interface=0.0.0.0").parse().unwrap();
     config.listen = vec![Listen::new(Service::Nntp, endpoint)];
     config
@@ -191,6 +191,10 @@ fn configured(theirs: IpAddr) -> Config {
 
 impl World {
     fn new(state: Theirs) -> Self {
+        Self::of(state, |theirs| configured(theirs.to_string()))
+    }
+
+    fn of(state: Theirs, configure: impl FnOnce(IpAddr) -> Config) -> Self {
         let faults = SimFaults { job_ms: 2..=2, ..SimFaults::calm() };
         let net = SimWorld::new(5, faults);
         let mut theirs = SimLoop::new(&net, "theirs", Settings::default(), state).unwrap();
@@ -200,7 +204,7 @@ impl World {
         };
         theirs.with(|cx, _| cx.listen(&here, ListenOptions::default(), build)).unwrap();
         let disk = SimDisk::new(5);
-        let node = started(&net, configured(net.address("theirs")), &disk, 5);
+        let node = started(&net, configure(net.address("theirs")), &disk, 5);
         Self { net, node, theirs, disk }
     }
 
@@ -333,7 +337,7 @@ fn a_node_that_was_down_goes_on_where_the_server_had_everything() {
     assert!(ids.iter().all(|id| world.has(id)));
     let World { net, node, theirs, disk } = world;
     drop(node);
-    let node = started(&net, configured(net.address("theirs")), &disk, 5);
+    let node = started(&net, configured(net.address("theirs").to_string()), &disk, 5);
     let mut world = World { net, node, theirs, disk };
     let more = world.write("more", "world", "", b"");
     world.run(5_000);
@@ -358,6 +362,27 @@ fn a_withdrawal_is_a_cancel_of_what_was_taken_away() {
     let cancels = theirs.filter(|bytes| String::from_utf8_lossy(bytes).contains(&control));
     assert_eq!(cancels.count(), 1);
     assert_eq!(world.theirs.state.articles.len(), 2);
+}
+
+#[test]
+fn a_server_feeds_from_where_its_name_leads_and_from_where_it_is_said_to_dial() {
+    let by_name = |_: IpAddr| configured("theirs".to_owned());
+    let said = |theirs: IpAddr| {
+        let mut config = configured("elsewhere".to_owned());
+        if let PeerKind::Nntp(rules) = &mut config.peers[0].kind {
+            rules.from = vec![theirs];
+        }
+        config
+    };
+    let neither = |_: IpAddr| configured("elsewhere".to_owned());
+    let ask = |mut world: World| world.say("MODE STREAM\r\nCHECK <a@x.example>\r\n");
+    let mut world = World::of(Theirs::default(), by_name);
+    world.run(5_000);
+    for heard in [ask(world), ask(World::of(Theirs::default(), said))] {
+        assert!(heard.ends_with("203 stream on\r\n238 <a@x.example>\r\n"), "{heard}");
+    }
+    let heard = ask(World::of(Theirs::default(), neither));
+    assert!(!heard.contains("238 ") && heard.ends_with("may do so\r\n"), "{heard}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::articles::{Absent, Spot, article, beside, by_id, locate, marks, outline, show};
 use super::fields::Field;
 use super::listing::{Each, Listing, Of};
-use super::{NntpConnection, Task};
+use super::{CHECK_MS_MAX, NntpConnection, Task};
 use crate::base::Wildmat;
 use crate::news;
 use crate::proto::nntp::{
@@ -43,9 +43,10 @@ impl NntpConnection {
     }
 
     fn fault<S>(&mut self, cx: &mut Ctx<'_, S>, error: CommandError) {
+        let is_plain = !self.outlet.is_compressed();
         match &mut self.transit {
             // The block behind a TAKETHIS comes, whatever is wrong with it.
-            Some(transit) if self.codec.is_in_block() => transit.takethis(None),
+            Some(transit) if is_plain && self.codec.is_in_block() => transit.takethis(None),
             _ => self.outlet.reply(cx, error.code(), &error.to_string()),
         }
         if error.fault == CommandFault::Http {
@@ -122,6 +123,7 @@ impl NntpConnection {
             }
             Command::AuthPass(password) => {
                 let sign_in = self.guest.pass(cx, desk, password);
+                self.due = Some(cx.now() + CHECK_MS_MAX);
                 self.signed_in(cx, sign_in);
             }
             Command::AuthOther(_) => self.outlet.reply(cx, 503, "only USER and PASS are known"),
@@ -163,6 +165,10 @@ impl NntpConnection {
     /// What feeders say. Of those who may not feed, what they offer is refused.
     fn transit<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, command: Command<'_>) {
         let is_plain = !self.outlet.is_compressed();
+        if is_plain && self.transit.is_none() {
+            // Who dials us may do so before its name was looked up here.
+            self.find_feeder(cx, desk);
+        }
         let Some(transit) = self.transit.as_mut().filter(|_| is_plain) else {
             // The article behind a TAKETHIS is read and dropped.
             return self.outlet.reply(cx, 480, "only feeders that are configured may do so");

@@ -38,7 +38,8 @@ pub(super) enum SignIn {
 
 const GOOD: SignIn = SignIn::Answer(281, "welcome");
 const WRONG: SignIn = SignIn::Answer(481, "wrong name or password");
-const BUSY: SignIn = SignIn::Answer(403, "this can't be checked now: try again soon");
+/// Where no answer was to be had.
+pub(super) const BUSY: SignIn = SignIn::Answer(403, "this can't be checked now: try again soon");
 
 impl Guest {
     /// Nobody yet.

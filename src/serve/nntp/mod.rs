@@ -20,9 +20,10 @@ mod outlet;
 mod pace;
 mod posting;
 
+use super::offer::unsettled;
 use super::usenet::{self, Intake, Transit};
 use super::{CheckId, Desk};
-use crate::base::InBuf;
+use crate::base::{InBuf, Tick};
 use crate::config::Limits;
 use crate::proto::nntp::{CommandCodec, Event, Inflate};
 use crate::reactor::{Ctx, Lost, Outcome, Protocol, TlsServer};
@@ -41,6 +42,9 @@ const PIECES_PER_TURN: usize = 4;
 /// Bytes that are read and written for them in one turn; what goes past them is the last. Articles
 /// are up to `limits.story_bytes` large each.
 const TURN_BYTES: usize = 512 << 10;
+
+/// How long the check of a password keeps a connection waiting, in milliseconds.
+const CHECK_MS_MAX: u64 = 60_000;
 
 /// What a connection is at.
 #[derive(Debug)]
@@ -77,6 +81,8 @@ pub struct NntpConnection {
     held: Option<Held>,
     /// How fast the article comes that is under way.
     pace: Pace,
+    /// Until when the disk, or the check of a password, may keep this connection waiting.
+    due: Option<Tick>,
     /// What secures it, if it asks for that.
     tls: Option<TlsServer>,
     /// Input is left that this turn had no share for.
@@ -99,6 +105,7 @@ impl NntpConnection {
             has_fed: false,
             held: None,
             pace: Pace::default(),
+            due: None,
             tls,
             is_starved: false,
             read_closed: false,
@@ -144,13 +151,20 @@ impl NntpConnection {
         Ok(())
     }
 
-    /// Sets the time in which more must come of an article that is under way.
+    /// Sets the time in which what is waited for must come: the disk's word, or more of an article.
     fn keep_time<S>(&mut self, cx: &mut Ctx<'_, S>, limits: &Limits) {
         if self.is_blocked() {
             self.pace.pause();
         }
-        let ms = self.pace.left_ms(cx.now(), limits);
+        self.due = self.due.filter(|_| self.is_waiting());
+        let due_ms = self.due.map(|due| due.saturating_sub(cx.now()));
+        let ms = due_ms.or_else(|| self.pace.left_ms(cx.now(), limits));
         cx.transport().set_timeout(ms);
+    }
+
+    /// True while this node is to say how something went.
+    fn is_waiting(&self) -> bool {
+        matches!(self.task, Task::Checking(_) | Task::Settling(_))
     }
 
     /// What came of an article that will never be whole is kept no longer.
@@ -202,6 +216,12 @@ impl NntpConnection {
                 }
             }
         }
+    }
+
+    /// Finds out whether the other end may feed, and with that what it is called.
+    fn find_feeder<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &D) {
+        let feeder = usenet::feeder(desk, &cx.transport().peer());
+        self.transit = feeder.map(|feeder| Box::new(Transit::new(feeder)));
     }
 
     /// Begins a long answer. One that is short is over at once.
@@ -257,12 +277,14 @@ impl NntpConnection {
         self.release(cx, desk);
         if self.is_blocked() {
             self.outlet.flush(cx);
+            self.keep_time(cx, &desk.config().limits);
             return Ok(());
         }
         if self.inflate.is_some() {
             self.feed(cx, desk, &mut InBuf::new(0))?;
         }
         self.outlet.flush(cx);
+        self.keep_time(cx, &desk.config().limits);
         if !self.is_blocked() {
             cx.transport().resume();
             self.close_when_done(cx);
@@ -299,7 +321,7 @@ impl<D: Desk> Protocol<D> for NntpConnection {
         let peer = cx.transport().peer();
         let is_secure = cx.transport().is_secure();
         self.guest = Guest::new(is_secure || peer.is_local());
-        self.transit = usenet::feeder(desk, &peer).map(|feeder| Box::new(Transit::new(feeder)));
+        self.find_feeder(cx, desk);
         cx.transport().set_idle(Some(self.idle_ms));
         self.greet(cx, desk);
         Ok(())
@@ -329,8 +351,15 @@ impl<D: Desk> Protocol<D> for NntpConnection {
         self.go_on(cx, desk)
     }
 
-    /// An article comes too slowly.
+    /// An article comes too slowly, or what was waited for does not come.
     fn timeout(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+        if self.is_waiting() {
+            match std::mem::replace(&mut self.task, Task::Free) {
+                Task::Settling(_) => self.refuse(cx, desk, unsettled().detail()),
+                _ => self.signed_in(cx, guest::BUSY),
+            }
+            return self.go_on(cx, desk);
+        }
         let limits = &desk.config().limits;
         let (rate, grace_ms) = (limits.body_bytes_per_s, limits.body_grace_ms);
         let why = format!("an article has {rate} bytes a second at least after {grace_ms} ms");

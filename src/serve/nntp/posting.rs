@@ -1,10 +1,11 @@
 //! POST: an article is collected, handed to `usenet`, and answered by 240 when it is on disk, or by
-//! 441 and why not.
+//! 441 and why not; where the disk is silent for long, by 441 and that it may yet come.
 
 use super::{NntpConnection, Task};
 use crate::accounts::Scope;
 use crate::proto::nntp::BlockEnd;
 use crate::reactor::Ctx;
+use crate::serve::offer::wait_ms_max;
 use crate::serve::usenet::{self, Intake, Posting, Took};
 use crate::serve::{Desk, Lacks};
 use crate::store::StoreError;
@@ -67,13 +68,15 @@ impl NntpConnection {
         match usenet::post(cx, desk, &bytes, &visitor) {
             Ok(posting) => {
                 self.task = Task::Settling(Box::new(Settling(posting)));
+                let wait_ms = wait_ms_max(usenet::durability(desk), &desk.config().limits);
+                self.due = Some(cx.now() + wait_ms);
                 self.settle(cx, desk);
             }
             Err(refusal) => self.refuse(cx, desk, &refusal.to_string()),
         }
     }
 
-    fn refuse<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, why: &str) {
+    pub(super) fn refuse<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, why: &str) {
         self.outlet.reply(cx, 441, why);
         desk.tally().nntp.refused += 1;
     }

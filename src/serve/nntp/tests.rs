@@ -185,6 +185,42 @@ fn who_locked_what_they_posted_cancels_it_by_its_key_and_nobody_else() {
 }
 
 #[test]
+fn who_waits_for_a_silent_disk_is_told_that_the_article_may_yet_come() {
+    let mut bench = Bench::new();
+    bench.put_text("/v1/stories/first?section=world", "x").is(201);
+    bench.node.state.is_held = true;
+    let no = bench.newsreader();
+    let head = format!("{HEAD}Message-ID: <late@there.example>\r\n");
+    assert_eq!(bench.says(no, &["POST", &head, "Rain.", ".", "DATE"]).lines().count(), 1);
+    bench.run(29_000);
+    assert_eq!(bench.take(no), "");
+    bench.run(2_000);
+    let said = bench.take(no);
+    assert!(said.starts_with("441 this node's disk gave no answer in time"), "{said}");
+    assert!(said.contains("may yet be kept") && said.contains("\r\n111 "), "{said}");
+    bench.disk(Settled::Done);
+    let said = bench.says(no, &["STAT <late@there.example>"]);
+    assert!(said.starts_with("223 "), "{said}");
+    bench.run(60_000);
+    assert_eq!(bench.take(no), "");
+    assert!(!bench.is_closed(no));
+}
+
+impl Bench {
+    /// Says the first that a compressed connection says; what is answered.
+    fn says_compressed(&mut self, no: usize, said: &str) -> String {
+        let (mut squeezed, mut input) = (Vec::new(), InBuf::new(1 << 16));
+        Deflate::new().deflate(said.as_bytes(), &mut squeezed);
+        self.send(no, squeezed);
+        self.run(100);
+        input.push(&std::mem::take(&mut self.node.state.clients[no].bytes));
+        let mut inflate = Inflate::new();
+        inflate.inflate(&mut input).unwrap();
+        String::from_utf8(inflate.plain().take_all().to_vec()).unwrap()
+    }
+}
+
+#[test]
 fn nobody_signs_in_while_what_is_said_is_compressed() {
     let mut bench = Bench::closed();
     let no = bench.newsreader();
@@ -194,16 +230,44 @@ fn nobody_signs_in_while_what_is_said_is_compressed() {
     assert!(bench.says(no, &["COMPRESS DEFLATE"]).starts_with("206 "));
     let said = "CAPABILITIES\r\nAUTHINFO USER bob\r\nAUTHINFO PASS x\r\nAUTHINFO SASL PLAIN\r\n\
         MODE READER\r\nPOST\r\nSTARTTLS\r\n";
-    let (mut squeezed, mut input) = (Vec::new(), InBuf::new(1 << 16));
-    Deflate::new().deflate(said.as_bytes(), &mut squeezed);
-    bench.send(no, squeezed);
-    bench.run(100);
-    input.push(&std::mem::take(&mut bench.node.state.clients[no].bytes));
-    let mut inflate = Inflate::new();
-    inflate.inflate(&mut input).unwrap();
-    let said = String::from_utf8(inflate.plain().take_all().to_vec()).unwrap();
+    let said = bench.says_compressed(no, said);
     assert!(has(&said, "AUTHINFO") && !has(&said, "POST"), "{said}");
     let (_, rest) = said.split_once("\r\n.\r\n").unwrap();
     let codes: Vec<&str> = rest.lines().map(|line| &line[..3]).collect();
     assert_eq!(codes, ["502", "502", "502", "201", "440", "580"], "{said}");
+}
+
+#[test]
+fn what_is_withdrawn_does_not_come_back_as_what_supersedes_it() {
+    let mut bench = Bench::new();
+    bench.put_text("/v1/stories/first?section=world", "x").is(201);
+    let made = bench.put_text("/v1/stories/made?section=world", "It rains.");
+    let made = format!("<{}@bellwether.invalid>", made.json()["id"].as_str().unwrap());
+    let no = bench.newsreader();
+    let came = "<came@there.example>";
+    let said = bench.says(no, &["POST", &format!("{HEAD}Message-ID: {came}\r\n"), "Rain.", "."]);
+    assert!(said.contains("\r\n240 "), "{said}");
+    bench.withdraw("made", "wrong");
+    bench.withdraw("news:came@there.example", "wrong");
+    for (id, name) in [(&made[..], "a"), (came, "b")] {
+        let edit = format!("{HEAD}Supersedes: {id}\r\n");
+        let said = bench.says(no, &["POST", &edit, "It rains again.", "."]);
+        assert!(said.contains("\r\n441 ") && said.contains("withdrawn, for good"), "{said}");
+        let fed = format!("{}Supersedes: {id}\r\n", fed(&format!("<{name}@there.example>")));
+        let said = bench.says(no, &[&format!("TAKETHIS <{name}@there.example>"), &fed, "x", "."]);
+        assert!(said.starts_with("439 ") && said.contains("withdrawn, for good"), "{said}");
+    }
+    let stories = bench.get("/v1/stories").json();
+    assert_eq!(stories["stories"].as_array().unwrap().len(), 1, "{stories}");
+}
+
+#[test]
+fn a_compressed_connection_hears_nothing_uncompressed_of_a_feeders_command() {
+    let mut bench = Bench::new();
+    let no = bench.newsreader();
+    assert!(bench.says(no, &["COMPRESS DEFLATE"]).starts_with("206 "));
+    let bad = "TAKETHIS bad\r\nQUIT\r\n.\r\nTAKETHIS <a@b.example>\r\n.\r\nDATE\r\n";
+    let said = bench.says_compressed(no, bad);
+    let codes: Vec<&str> = said.lines().map(|line| &line[..3]).collect();
+    assert_eq!(codes, ["501", "480", "111"], "{said}");
 }

@@ -75,6 +75,7 @@ fn judge_edit<D: Desk>(desk: &D, arrived: &Arrived, superseded: &str) -> Result<
     if let Some(ticket) = desk.writing(&old_title) {
         return Ok(Judged::Wait(ticket));
     }
+    let is_gone = known(desk, superseded)? == Known::Gone;
     let superseded = story_of(desk, superseded)?;
     if let Some(ticket) = superseded.as_ref().and_then(|(title, _)| desk.writing(title)) {
         return Ok(Judged::Wait(ticket));
@@ -100,6 +101,8 @@ fn judge_edit<D: Desk>(desk: &D, arrived: &Arrived, superseded: &str) -> Result<
             }
             offer(desk, arrived, &title, (None, Some(Conflict::Overwrite)))
         }
+        // What is withdrawn stays so, under whatever name it would come back.
+        None if is_gone => Ok(Judged::Refused(Refused::Gone)),
         // What it supersedes may come yet, or never.
         None => offer(desk, arrived, &old_title, (None, None)),
     }

@@ -86,7 +86,8 @@ pub(super) fn known<D: Desk>(desk: &D, message_id: &str) -> Result<Known, StoreE
     })
 }
 
-/// The story of an article, and its revision if there is one; `None` when nothing is known of it.
+/// The story of an article, and its revision if there is one; `None` when nothing is known of it,
+/// or it was made in the herd and nothing but a stub is left.
 pub(super) fn story_of<D: Desk>(
     desk: &D,
     message_id: &str,

@@ -4,7 +4,7 @@
 use super::judge::{self, Judged};
 use super::names::{Known, known};
 use crate::base::Wildmat;
-use crate::config::{Config, Durability, FeedRules, PeerKind};
+use crate::config::{Durability, FeedRules, PeerKind};
 use crate::news;
 use crate::proto::article::{Article, ArticleError, MessageId, Path};
 use crate::proto::http::Status;
@@ -31,10 +31,10 @@ pub(in crate::serve) struct Feeder {
     address: String,
 }
 
-/// Who may hand articles over: the configured news servers, known by their address, and while
-/// accounts are open anyone on this machine. `None` for all others.
+/// Who may hand articles over: the configured news servers, known by the addresses that their
+/// endpoint leads to and those that they are said to dial from, and while accounts are open anyone on this machine. `None` for all others.
 pub(in crate::serve) fn feeder<D: Desk>(desk: &D, peer: &Peer) -> Option<Feeder> {
-    let peers = peers_at(desk.config(), peer);
+    let peers = peers_at(desk, peer);
     let is_near = peer.is_local() && desk.config().are_accounts_open();
     let address = match peer {
         Peer::Tcp(address) => address.ip().to_string(),
@@ -43,16 +43,19 @@ pub(in crate::serve) fn feeder<D: Desk>(desk: &D, peer: &Peer) -> Option<Feeder>
     (is_near || !peers.is_empty()).then_some(Feeder { peers, address })
 }
 
-fn peers_at(config: &Config, from: &Peer) -> Vec<(String, FeedRules)> {
+fn peers_at<D: Desk>(desk: &D, from: &Peer) -> Vec<(String, FeedRules)> {
     let Peer::Tcp(from) = from else { return Vec::new() };
     let from = from.ip().to_canonical();
-    let is_here = |host: &str| match host.parse::<IpAddr>() {
+    let is_here = |name: &str, host: &str| match host.parse::<IpAddr>() {
         Ok(ip) => ip.to_canonical() == from,
-        Err(_) => host == "localhost" && from.is_loopback(),
+        Err(_) if host == "localhost" => from.is_loopback(),
+        Err(_) => desk.is_news_server_at(name, from),
     };
-    let here = config.peers.iter().filter_map(|peer| match (&peer.kind, &peer.endpoint) {
+    let here = desk.config().peers.iter().filter_map(|peer| match (&peer.kind, &peer.endpoint) {
         (PeerKind::Nntp(rules), Some(endpoint)) => {
-            let is_it = endpoint.host_and_port().is_some_and(|(host, _)| is_here(host));
+            let host = endpoint.host_and_port().map(|(host, _)| host);
+            let is_it = rules.from.iter().any(|ip| ip.to_canonical() == from)
+                || host.is_some_and(|host| is_here(&peer.name, host));
             is_it.then(|| (peer.name.clone(), rules.clone()))
         }
         _ => None,
@@ -90,6 +93,8 @@ pub(in crate::serve) enum Refused {
     Control,
     /// It cancels what is not here.
     Unknown,
+    /// It supersedes what was withdrawn.
+    Gone,
     /// It withdraws or replaces what is not its writer's, as far as can be shown.
     NotTheirs,
     /// It is larger than may be.
@@ -109,6 +114,7 @@ impl fmt::Display for Refused {
             Self::Duplicate => f.write_str("it was here before"),
             Self::Control => f.write_str("of control messages only cancel is acted on"),
             Self::Unknown => f.write_str("what it cancels is not here"),
+            Self::Gone => f.write_str("what it supersedes was withdrawn, for good"),
             Self::NotTheirs => f.write_str("no key of the article that it means is shown"),
             Self::Large => f.write_str("it is too large"),
             Self::Rule(text) => f.write_str(text),
@@ -287,7 +293,7 @@ impl Take {
 }
 
 /// What an article waits for: this node's disk at least, whatever the configuration says.
-pub(super) fn durability<D: Desk>(desk: &D) -> Durability {
+pub(in crate::serve) fn durability<D: Desk>(desk: &D) -> Durability {
     match desk.config().durability {
         Durability::None => Durability::Local,
         other => other,
