@@ -1,9 +1,12 @@
 """What connections cost that do nothing: answered once and kept, or reading a quiet stream."""
 
 import resource
+import socket
+import ssl
 import time
 
-from harness import Row
+from harness import Broken, Row, free_port
+from tls_cases import bellwether_tls, certificates
 from web_cases import HELLO, ask
 
 CONNECTIONS = 15_000
@@ -20,6 +23,69 @@ def how_many(bench):
         bench.notes.append(f"RLIMIT_NOFILE is {hard}: fewer than {wanted:,} idle connections")
         wanted = hard - 200
     return wanted
+
+
+def told(port, command, end):
+    """A connection that was greeted, gave a command, and has its answer."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    for request in (b"", command):
+        connection.sendall(request)
+        answer = b""
+        while not answer.endswith(end):
+            piece = connection.recv(4096)
+            if not piece:
+                raise Broken(f"no answer to {request!r}: {answer!r}")
+            answer += piece
+    return connection
+
+
+def hello_over_tls(context, port):
+    """A connection over TLS on which a request was answered."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection = context.wrap_socket(connection, server_hostname="localhost")
+    connection.sendall(HELLO)
+    answer = b""
+    while not answer.endswith(b"Hello, World!"):
+        piece = connection.recv(4096)
+        if not piece:
+            raise Broken(f"no answer over TLS: {answer!r}")
+        answer += piece
+    return connection
+
+
+def listening(bench, protocol):
+    """A node that speaks it, at `idle_port`."""
+    port = free_port()
+    listen = f'[[listen]]\nprotocol = "{protocol}"\nendpoint = "tcp:{port}:interface=127.0.0.1"\n'
+    server = bench.bellwether("none", more=listen)
+    server.idle_port = port
+    return server
+
+
+def idle_ports(bench):
+    """RSS of connections over Telnet, NNTP and TLS that were answered once."""
+    for what, protocol, command, end in (("Telnet", "telnet", b"sections\r\n", b"\n> "),
+                                         ("NNTP", "nntp", b"DATE\r\n", b"\r\n")):
+        with listening(bench, protocol) as ours:
+            held_at(bench, ours, what, 3, lambda: told(ours.idle_port, command, end))
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with bellwether_tls(bench, certificates(bench)) as ours:
+        held_at(bench, ours, "TLS", 12, lambda: hello_over_tls(context, ours.tls_port))
+
+
+def held_at(bench, ours, what, most, begun):
+    """What each of many connections adds, beside an aim of so many KiB at most."""
+    wanted = how_many(bench)
+    warm = [begun() for _ in range(64)]
+    before = ours.rss_bytes()
+    held = [begun() for _ in range(wanted)]
+    each = (ours.rss_bytes() - before) / wanted / 1024
+    for connection in warm + held:
+        connection.close()
+    case = f"{wanted:,} idle connections, {what}"
+    bench.add(Row(case, ours.name, "KiB of RSS each", each))
+    bench.aim(f"{case}: KiB of RSS each", each, f"≤ {most}", each <= most)
 
 
 def idle(bench):
@@ -51,4 +117,4 @@ def cpu_micros_each(bench, server, connections):
     return used * 1e6 / (time.monotonic() - start) / connections
 
 
-IDLE_CASES = {"idle": idle}
+IDLE_CASES = {"idle": idle, "idle-ports": idle_ports}

@@ -2,8 +2,8 @@
 
 use super::command::Line;
 use super::follow::{self, Follow};
-use super::pager::{Pager, Turn};
-use super::run::{Begun, run};
+use super::pager::{Pager, Told, Turn};
+use super::run::{Begun, body_text, run};
 use super::talk::{At, Next, Talk};
 use super::tty::Tty;
 use super::user::User;
@@ -91,7 +91,7 @@ impl TelnetConnection {
             Phase::Page(_) if echoes || key == Key::Interrupt => {
                 if let Some(turn) = Turn::of(key) {
                     self.tty.erase_prompt(cx.transport().out().tail());
-                    self.turn(cx, turn);
+                    self.turn(cx, desk, turn);
                 }
                 return;
             }
@@ -124,7 +124,7 @@ impl TelnetConnection {
             Phase::Command => self.on_command(cx, desk, line),
             Phase::Page(pager) => {
                 self.phase = Phase::Page(pager);
-                self.turn(cx, Turn::of_line(line));
+                self.turn(cx, desk, Turn::of_line(line));
             }
             Phase::Follow(follow) => self.phase = Phase::Follow(follow),
             Phase::Talk(talk) => {
@@ -147,6 +147,9 @@ impl TelnetConnection {
                 let begun = run(&mut at, tty, (verb, rest));
                 match begun {
                     Ok(Begun::Nothing) => {}
+                    Ok(Begun::Story(text, told)) => {
+                        return self.page(cx, desk, text, Some(told));
+                    }
                     Ok(Begun::Talk(talk, next)) => return self.go_on(cx, desk, talk, next, &said),
                     Ok(Begun::Follow(section)) => {
                         return self.follow(cx, desk, section.as_deref());
@@ -166,7 +169,7 @@ impl TelnetConnection {
                 return self.goodbye(cx, "This is Telnet, not HTTP.");
             }
         }
-        self.finish(cx, said);
+        self.page(cx, desk, said, None);
     }
 
     fn on_arrow<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, is_up: bool) -> bool {
@@ -251,22 +254,29 @@ impl TelnetConnection {
             }
             Next::Over => {
                 talk.forget(cx, desk);
-                self.finish(cx, said.to_owned());
+                self.page(cx, desk, said.to_owned(), None);
             }
         }
     }
 
     /// Shows what a command said, a window at a time, and asks for the next.
-    fn finish<D>(&mut self, cx: &mut Ctx<'_, D>, said: String) {
-        self.phase = Phase::Page(Box::new(Pager::new(said)));
+    fn page<D: Desk>(
+        &mut self,
+        cx: &mut Ctx<'_, D>,
+        desk: &mut D,
+        said: String,
+        story: Option<Told>,
+    ) {
+        self.phase = Phase::Page(Box::new(Pager::new(said, story)));
         self.read_on(cx);
-        self.turn(cx, Turn::Page);
+        self.turn(cx, desk, Turn::Page);
     }
 
-    fn turn<D>(&mut self, cx: &mut Ctx<'_, D>, turn: Turn) {
+    fn turn<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, turn: Turn) {
         let Phase::Page(pager) = &mut self.phase else { return };
-        let lines = pager.turn(turn, self.tty.telnet.window());
-        let is_over = pager.is_done() || turn == Turn::End;
+        let turned = pager.turn((turn, self.tty.telnet.window()), |cid| body_text(desk, cid));
+        let is_over = pager.is_done() || turn == Turn::End || turned.is_err();
+        let lines = turned.unwrap_or_else(|told| told + "\n");
         let percent = pager.percent();
         self.tty.show(&lines, cx.transport().out().tail());
         if is_over {
@@ -312,7 +322,7 @@ impl TelnetConnection {
                 self.phase = Phase::Follow(Box::new(follow));
                 self.pump(cx, desk);
             }
-            Err(told) => self.finish(cx, told),
+            Err(told) => self.page(cx, desk, told, None),
         }
     }
 

@@ -4,6 +4,7 @@ use super::command::Verb;
 use super::find;
 use super::help::help;
 use super::login::Login;
+use super::pager::Told;
 use super::show::{self, line};
 use super::talk::{At, Next, Talk};
 use super::tty::Tty;
@@ -12,6 +13,7 @@ use super::write::Write;
 use crate::news::{self, Page, Revision, StoryLine, StoryMark};
 use crate::proto::telnet::Charset;
 use crate::serve::Desk;
+use crate::update::Cid;
 use std::fmt::Write as _;
 
 /// Stories of one list, and revisions of one history.
@@ -22,6 +24,8 @@ const LINES_MAX: usize = 50;
 pub(super) enum Begun {
     /// Nothing: it is answered.
     Nothing,
+    /// To show the text of a story.
+    Story(String, Told),
     /// A talk, and how it goes on.
     Talk(Talk, Next),
     /// To follow a section, or all.
@@ -41,8 +45,8 @@ pub(super) fn run<D: Desk>(
         Verb::More => more(at)?,
         Verb::Read => {
             let title = at.user.title(rest)?;
-            let text = story_text(at.desk, &title)?;
-            at.said.push_str(&text);
+            let (text, told) = story_text(at.desk, &title)?;
+            return Ok(Begun::Story(text, told));
         }
         Verb::History => history(at, rest)?,
         Verb::Sections => {
@@ -100,10 +104,24 @@ fn more<D: Desk>(at: &mut At<'_, '_, D>) -> Result<(), String> {
 }
 
 /// A story as it is read.
-pub(super) fn story_text<D: Desk>(desk: &D, title: &str) -> Result<String, String> {
+pub(super) fn story_text<D: Desk>(desk: &D, title: &str) -> Result<(String, Told), String> {
     let (story, update) = standing_head(desk, title)?;
     let revision = Revision::decode(update.payload()).map_err(|_| unreadable(title))?;
-    Ok(show::story(&story, &update, &revision))
+    let mut text = show::head(&story, &update, &revision);
+    let told = Told { cid: update.cid(), head_bytes: text.len() };
+    text.push_str(&show::body(update.media_type(), revision.body));
+    Ok((text, told))
+}
+
+/// The body of a revision as it is read.
+pub(super) fn body_text<D: Desk>(desk: &D, cid: Cid) -> Result<String, String> {
+    let update = desk.store().by_cid(cid).map_err(|error| show::broken(&error))?;
+    let update = update.filter(|update| !update.is_erased());
+    let body = update.as_ref().and_then(|update| {
+        let revision = Revision::decode(update.payload()).ok()?;
+        Some(show::body(update.media_type(), revision.body))
+    });
+    body.ok_or_else(|| "The rest of it can't be read here any more.".to_owned())
 }
 
 fn history<D: Desk>(at: &mut At<'_, '_, D>, named: &str) -> Result<(), String> {

@@ -70,8 +70,8 @@ pub(super) fn named(title: &str, headline: &str) -> String {
     }
 }
 
-/// A story's head, as it is read.
-pub(super) fn story(story: &Story, update: &Update, revision: &Revision<'_>) -> String {
+/// What stands before a story's body where it is read.
+pub(super) fn head(story: &Story, update: &Update, revision: &Revision<'_>) -> String {
     let mut text = String::new();
     line!(text, "{}", named(revision.title, revision.headline));
     let mut about = moment(update.clock());
@@ -92,12 +92,11 @@ pub(super) fn story(story: &Story, update: &Update, revision: &Revision<'_>) -> 
         line!(text, "Beside this version there are {others} that nobody has brought together yet.");
     }
     line!(text, "");
-    text.push_str(&body(update.media_type(), revision.body));
     text
 }
 
 /// A body, if it is text.
-fn body(media_type: &str, bytes: &[u8]) -> String {
+pub(super) fn body(media_type: &str, bytes: &[u8]) -> String {
     let shown = std::str::from_utf8(bytes).ok().filter(|_| is_textual(media_type));
     match shown {
         Some(text) if is_markdown(media_type) => plain(text),

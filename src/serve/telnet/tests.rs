@@ -249,6 +249,42 @@ fn a_text_is_shown_a_window_at_a_time() {
     has(&bench.tells(no, &[""]), &["line 30\r\n> "]);
 }
 
+/// The numbers of the lines that were shown.
+fn numbers(shown: &str) -> Vec<usize> {
+    let digits = |line: &str| line.chars().take_while(char::is_ascii_digit).collect::<String>();
+    shown.split("line ").skip(1).map(|line| digits(line).parse().unwrap()).collect()
+}
+
+#[test]
+fn a_long_story_is_shown_whole_and_no_more_of_it_once_it_is_erased() {
+    let mut bench = Bench::new();
+    let lines: Vec<String> = (1..=8_000).map(|n| format!("line {n}")).collect();
+    let no = bench.keyboard();
+    bench.types(no, window(40, 200));
+    for (name, media_type, end) in [("t", "text/plain", "\n"), ("m", "text/markdown", "\n\n")] {
+        let (path, field) = (format!("/v1/stories/{name}"), format!("Content-Type: {media_type}"));
+        bench.put(&path, &(field + "\r\n"), &lines.join(end)).is(201);
+        let mut shown = bench.types(no, format!("read {name}\r\0"));
+        for _ in 0..100 {
+            if !shown.ends_with("\r\n> ") {
+                shown += &bench.types(no, " ");
+            }
+        }
+        assert!(numbers(&shown).into_iter().eq(1..=8_000));
+    }
+    let first = bench.types(no, "read t\r\0");
+    assert_eq!(numbers(&first).len(), 196);
+    bench.with(|_, desk| {
+        let story = crate::news::story(desk.store.index(), "t").unwrap().unwrap();
+        let dot = desk.store.dot_of(story.head().unwrap().cid).unwrap().unwrap();
+        desk.store.erase(&[dot]).unwrap();
+    });
+    let told = bench.types(no, " ");
+    has(&told, &["The rest of it can't be read here any more.\r\n> "]);
+    assert!(numbers(&told).is_empty());
+    has(&bench.tells(no, &["sections"]), &["No sections"]);
+}
+
 #[test]
 fn what_is_published_anywhere_is_followed_until_a_key_comes() {
     let mut bench = Bench::new();

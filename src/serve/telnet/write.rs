@@ -283,7 +283,7 @@ impl Write {
 
     fn show_theirs<D: Desk>(&self, at: &mut At<'_, '_, D>) {
         match super::run::story_text(at.desk, &self.title) {
-            Ok(text) => at.say(text),
+            Ok((text, _)) => at.say(text),
             Err(told) => at.say(told),
         }
     }
