@@ -280,6 +280,7 @@ impl Node {
         self.audience.tell_readers(cx);
         self.sockets.notify(cx);
         self.sessions.tell(cx);
+        self.tally.nntp.tell(cx);
         self.look_at_spread(cx);
         cx.call_later(0, |cx, node| {
             node.commit_later(cx, true);

@@ -5,6 +5,7 @@ use super::*;
 use crate::base::{InBuf, ServerEndpoint};
 use crate::config::{Durability, Listen, Service};
 use crate::news::{self, Revision, TOPIC_STORIES, Withdrawal};
+use crate::node::prepare;
 use crate::node::testing::{self, started, theirs_at};
 use crate::proto::article::Article;
 use crate::proto::nntp::{Command, CommandCodec, Event};
@@ -446,4 +447,16 @@ fn large_stories_are_looked_through_in_many_turns() {
     let [few, many] = [1, 256 << 10].map(|bytes| turns_to_look_through(&vec![b'x'; bytes]));
     // Two of them are a turn's share.
     assert!(many >= few + 12, "{many} turns, and {few}");
+}
+
+#[test]
+fn whoever_is_connected_is_told_that_the_node_stops() {
+    let mut world = World::new(Theirs::default());
+    prepare(&mut world.node.reactor);
+    let heard = world.say("MODE STREAM\r\n");
+    assert!(heard.ends_with("203 stream on\r\n"), "{heard}");
+    world.node.with(|cx, _| cx.stop());
+    world.run(1_000);
+    let heard = String::from_utf8_lossy(&world.theirs.state.heard);
+    assert!(heard.ends_with("203 stream on\r\n400 this server stops\r\n"), "{heard}");
 }

@@ -82,6 +82,13 @@ pub(super) fn outline<D: Desk>(desk: &D, update: &Update) -> Result<Option<Outli
     Ok(Some(outline))
 }
 
+/// Its head alone.
+pub(super) fn head<D: Desk>(desk: &D, update: &Update) -> Result<Option<Article>, StoreError> {
+    let Some(mut head) = usenet::head_of(desk, update)? else { return Ok(None) };
+    set_xref(desk, update, &mut head)?;
+    Ok(Some(head))
+}
+
 fn set_xref<D: Desk>(desk: &D, update: &Update, head: &mut Article) -> Result<(), StoreError> {
     if let Some((section, number)) = news::number_of(desk.store().index(), update.dot())? {
         let group = usenet::group_of(&section);

@@ -1,11 +1,12 @@
 //! Each command and its answer.
 
-use super::articles::{Absent, Spot, article, beside, by_id, locate, marks, outline, show};
+use super::articles::{Absent, Spot, article, beside, by_id, head, locate, marks, outline, show};
 use super::fields::Field;
 use super::listing::{Each, Listing, Of};
 use super::{CHECK_MS_MAX, NntpConnection, Task};
 use crate::base::Wildmat;
 use crate::news;
+use crate::proto::article::Article;
 use crate::proto::nntp::{
     Articles, Command, CommandError, CommandFault, Inflate, List, MessageId, NumberRange, Selected,
     Shown, put_end, put_line, put_reply,
@@ -280,7 +281,9 @@ impl NntpConnection {
         };
         let id = usenet::message_id(&found.update);
         let article = match shown {
-            Shown::Head | Shown::Stat => outline(desk, &found.update)?.map(|outline| outline.head),
+            // It says where the article is, and nothing of it.
+            Shown::Stat => Some(Article::default()),
+            Shown::Head => head(desk, &found.update)?,
             Shown::Article | Shown::Body => article(desk, &found.update)?,
         };
         let Some(article) = article else {

@@ -1,14 +1,15 @@
 //! What newsreaders and feeders are counted by.
 
 use crate::metrics::Exposition;
-use std::collections::BTreeMap;
+use crate::reactor::{ConnId, Ctx};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Counters of NNTP, one value for a node.
 #[derive(Debug, Default)]
 pub struct Figures {
     commands: BTreeMap<&'static str, u64>,
     /// Connections open now.
-    pub connections: u64,
+    open: BTreeSet<ConnId>,
     /// Those of them that are compressed.
     pub compressed: u64,
     /// Articles shown, whole or in part.
@@ -25,6 +26,23 @@ impl Figures {
         *self.commands.entry(verb).or_default() += 1;
     }
 
+    /// A connection is opened.
+    pub(super) fn enter(&mut self, conn: ConnId) {
+        self.open.insert(conn);
+    }
+
+    /// It is gone.
+    pub(super) fn leave(&mut self, conn: ConnId) {
+        self.open.remove(&conn);
+    }
+
+    /// Notifies all connections: the node is about to stop.
+    pub fn tell<S: 'static>(&self, cx: &mut Ctx<'_, S>) {
+        for conn in &self.open {
+            cx.transport_of(*conn).notify();
+        }
+    }
+
     /// Writes all counters.
     pub fn expose(&self, out: &mut Exposition) {
         for (verb, count) in &self.commands {
@@ -32,7 +50,7 @@ impl Figures {
             out.counter("bellwether_nntp_commands_total", help, &[("verb", verb)], *count);
         }
         let help = "NNTP connections open now.";
-        out.gauge("bellwether_nntp_connections_open", help, &[], self.connections);
+        out.gauge("bellwether_nntp_connections_open", help, &[], self.open.len() as u64);
         let help = "NNTP connections that are compressed now.";
         out.gauge("bellwether_nntp_connections_compressed", help, &[], self.compressed);
         let help = "Articles shown to newsreaders, whole or in part.";

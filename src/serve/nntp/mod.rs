@@ -146,9 +146,20 @@ impl NntpConnection {
             // The loop knows only of what is not inflated yet.
             cx.transport().notify();
         }
+        self.leave_if_stopping(cx);
         self.outlet.flush(cx);
         self.keep_time(cx, &desk.config().limits);
         Ok(())
+    }
+
+    /// Says goodbye when this node is about to stop, once nothing is under way.
+    fn leave_if_stopping<S: 'static>(&mut self, cx: &mut Ctx<'_, S>) {
+        let is_free = self.is_done() && !self.codec.is_in_block();
+        if is_free && cx.draining() && cx.transport().is_open() {
+            self.outlet.reply(cx, 400, "this server stops");
+            self.outlet.flush(cx);
+            cx.transport().close_for(Lost::Shutdown);
+        }
     }
 
     /// Sets the time in which what is waited for must come: the disk's word, or more of an article.
@@ -283,6 +294,7 @@ impl NntpConnection {
         if self.inflate.is_some() {
             self.feed(cx, desk, &mut InBuf::new(0))?;
         }
+        self.leave_if_stopping(cx);
         self.outlet.flush(cx);
         self.keep_time(cx, &desk.config().limits);
         if !self.is_blocked() {
@@ -317,7 +329,7 @@ impl NntpConnection {
 
 impl<D: Desk> Protocol<D> for NntpConnection {
     fn made(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
-        desk.tally().nntp.connections += 1;
+        desk.tally().nntp.enter(cx.id());
         let peer = cx.transport().peer();
         let is_secure = cx.transport().is_secure();
         self.guest = Guest::new(is_secure || peer.is_local());
@@ -378,10 +390,10 @@ impl<D: Desk> Protocol<D> for NntpConnection {
         Ok(())
     }
 
-    fn lost(&mut self, _cx: &mut Ctx<'_, D>, desk: &mut D, _reason: Lost) {
+    fn lost(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, _reason: Lost) {
         self.forget_article(desk);
         let nntp = &mut desk.tally().nntp;
-        nntp.connections -= 1;
+        nntp.leave(cx.id());
         nntp.compressed -= u64::from(self.outlet.is_compressed());
     }
 }

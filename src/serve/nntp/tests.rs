@@ -206,6 +206,22 @@ fn who_waits_for_a_silent_disk_is_told_that_the_article_may_yet_come() {
     assert!(!bench.is_closed(no));
 }
 
+#[test]
+fn who_waits_for_a_check_that_never_ends_may_try_again() {
+    let faults = SimFaults { job_ms: 90_000..=90_000, ..SimFaults::calm() };
+    let mut bench = Bench::over(5, faults);
+    let no = bench.newsreader();
+    let said = bench.says(no, &["AUTHINFO USER ann", "AUTHINFO PASS secret", "DATE"]);
+    assert_eq!(said, "381 and the password?\r\n");
+    bench.run(59_000);
+    assert_eq!(bench.take(no), "");
+    bench.run(2_000);
+    let said = bench.take(no);
+    assert!(said.starts_with("403 ") && said.contains("\r\n111 "), "{said}");
+    bench.run(60_000);
+    assert_eq!(bench.take(no), "");
+}
+
 impl Bench {
     /// Says the first that a compressed connection says; what is answered.
     fn says_compressed(&mut self, no: usize, said: &str) -> String {
@@ -270,4 +286,34 @@ fn a_compressed_connection_hears_nothing_uncompressed_of_a_feeders_command() {
     let said = bench.says_compressed(no, bad);
     let codes: Vec<&str> = said.lines().map(|line| &line[..3]).collect();
     assert_eq!(codes, ["501", "480", "111"], "{said}");
+}
+
+#[test]
+fn a_node_that_stops_says_so_when_what_is_under_way_is_answered() {
+    let mut bench = Bench::new();
+    bench.put_text("/v1/stories/first?section=world", "x").is(201);
+    bench.node.state.is_held = true;
+    let [idle, poster, feeder, slow] = [0, 1, 2, 3].map(|_| bench.newsreader());
+    bench.says(poster, &["POST", HEAD, "Rain.", "."]);
+    bench.send(feeder, format!("TAKETHIS <a@b.example>\r\n{}\r\n.\r\n", fed("<a@b.example>")));
+    bench.says(slow, &["POST", HEAD]);
+    bench.with(|cx, desk| {
+        cx.hold();
+        cx.stop();
+        desk.tally.nntp.tell(cx);
+    });
+    bench.run(100);
+    let stops = "400 this server stops\r\n";
+    assert_eq!(bench.take(idle), stops);
+    assert!(bench.is_closed(idle));
+    assert_eq!([poster, feeder, slow].map(|no| bench.take(no)), ["", "", ""]);
+    bench.disk(Settled::Done);
+    bench.run(100);
+    for (no, code) in [(poster, "240 "), (feeder, "239 ")] {
+        let said = bench.take(no);
+        assert!(said.starts_with(code) && said.ends_with(stops) && bench.is_closed(no), "{said}");
+    }
+    bench.node.state.is_held = false;
+    let said = bench.says(slow, &["Rain.", "."]);
+    assert!(said.starts_with("240 ") && said.ends_with(stops) && bench.is_closed(slow), "{said}");
 }

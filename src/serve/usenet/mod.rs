@@ -23,7 +23,7 @@ pub(super) use intake::Intake;
 pub(super) use names::{find, message_id};
 pub(super) use outgoing::Outgoing;
 pub(super) use post::{Posting, post};
-pub(super) use print::{Outline, article_of, outline_of, withdrawn_groups};
+pub(super) use print::{Outline, article_of, head_of, outline_of, withdrawn_groups};
 pub(super) use take::{Took, durability, feeder};
 pub(super) use transit::Transit;
 

@@ -72,6 +72,14 @@ pub(in crate::serve) fn outline_of<D: Desk>(
     printed(desk, update, |head, body| Outline { body: body.extent(), head })
 }
 
+/// The head alone: the body is neither copied nor measured.
+pub(in crate::serve) fn head_of<D: Desk>(
+    desk: &D,
+    update: &Update,
+) -> Result<Option<Article>, StoreError> {
+    printed(desk, update, |head, _| head)
+}
+
 fn printed<D: Desk, T>(
     desk: &D,
     update: &Update,

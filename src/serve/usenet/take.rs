@@ -32,7 +32,8 @@ pub(in crate::serve) struct Feeder {
 }
 
 /// Who may hand articles over: the configured news servers, known by the addresses that their
-/// endpoint leads to and those that they are said to dial from, and while accounts are open anyone on this machine. `None` for all others.
+/// endpoint leads to and those that they are said to dial from, and while accounts are open anyone
+/// on this machine. `None` for all others.
 pub(in crate::serve) fn feeder<D: Desk>(desk: &D, peer: &Peer) -> Option<Feeder> {
     let peers = peers_at(desk, peer);
     let is_near = peer.is_local() && desk.config().are_accounts_open();
