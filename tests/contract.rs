@@ -73,6 +73,7 @@ macro_rules! everywhere {
                 resume_offers_what_was_left_without_new_bytes
                 a_full_buffer_stops_the_reader_and_drained_tells_of_room
                 a_protocol_takes_its_share_of_a_turn_and_no_more
+                what_was_taken_is_told_to_its_end_though_no_input_is_left
                 a_fast_sender_does_not_starve_another
                 input_beyond_its_cap_loses_the_connection
                 a_larger_cap_lets_a_larger_message_in

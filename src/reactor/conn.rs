@@ -57,6 +57,9 @@ impl Flags {
     pub(super) const INSIDE: Self = Self(1 << 20);
     /// To be secured once flushed.
     pub(super) const UPGRADING: Self = Self(1 << 22);
+    /// `more` cut the protocol short: it is owed an offer even if nothing is left of the input, for
+    /// what it took may have made more events than it was let tell.
+    pub(super) const CUT_SHORT: Self = Self(1 << 26);
     /// What came in the clear is the first of the handshake that it is to be secured by.
     pub(super) const BEGUN: Self = Self(1 << 25);
     /// It counts among the handshakes of its listener.

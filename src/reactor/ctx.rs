@@ -71,6 +71,7 @@ impl<S> Ctx<'_, S> {
         let is_late = taken > 0 && tick(took_ns) >= board.settings.visit_ms;
         if conn.is_held() || is_late || taken >= board.settings.events_per_turn {
             conn.flags.set(Flags::UNFED);
+            conn.flags.set(Flags::CUT_SHORT);
             return false;
         }
         conn.events += 1;

@@ -131,7 +131,8 @@ impl<B: Backend, S: 'static> Reactor<B, S> {
         if conn.is_held() || !conn.flags.take(Flags::UNFED) {
             return;
         }
-        if self.ends[id.index()].as_ref().is_some_and(|end| !end.input.is_empty()) {
+        let is_owed = conn.flags.take(Flags::CUT_SHORT);
+        if is_owed || self.ends[id.index()].as_ref().is_some_and(|end| !end.input.is_empty()) {
             self.call(id, state, |protocol, cx, state, input| protocol.received(cx, state, input));
         }
     }

@@ -176,7 +176,7 @@ pub(crate) fn a_protocol_takes_its_share_of_a_turn_and_no_more<B: Backend>(
     let (_, to) = bed.listen(|| {
         Script::new("server").received(|cx, log, input| {
             let mut taken = 0;
-            while cx.more() && !input.is_empty() {
+            while !input.is_empty() && cx.more() {
                 input.take(1);
                 taken += 1;
                 *log.number("taken") += 1;
@@ -190,6 +190,27 @@ pub(crate) fn a_protocol_takes_its_share_of_a_turn_and_no_more<B: Backend>(
     bed.connect(&to, "client", Script::new("client").says(vec![1; 995]));
     bed.until(|log| log.numbers.get("taken") == Some(&995));
     assert!(bed.log.count("server", Seen::Received) >= 100);
+}
+
+pub(crate) fn what_was_taken_is_told_to_its_end_though_no_input_is_left<B: Backend>(
+    backend: &dyn Fn() -> B,
+) {
+    let settings = Settings { events_per_turn: 10, ..Settings::default() };
+    let mut bed = Bed::with_settings(backend(), settings);
+    let (_, to) = bed.listen(|| {
+        let mut untold = 0;
+        Script::new("server").keeps_events().received(move |cx, log, input| {
+            // As a codec that makes many events of few bytes does.
+            untold += 25 * input.take_all().len();
+            while untold > 0 && cx.more() {
+                untold -= 1;
+                *log.number("told") += 1;
+            }
+            Ok(())
+        })
+    });
+    bed.connect(&to, "client", Script::new("client").says("x"));
+    bed.until(|log| log.numbers.get("told") == Some(&25));
 }
 
 pub(crate) fn a_fast_sender_does_not_starve_another<B: Backend>(backend: &dyn Fn() -> B) {

@@ -85,7 +85,7 @@ pub(crate) fn a_large_answer_to_a_half_closed_client_arrives<B: Backend>(backend
         // Asked twice at once: the first answer fills the buffer, the second waits for room, and
         // the end of input is told after both.
         Script::new("server").received(|cx, _, input| {
-            while cx.more() && !input.is_empty() {
+            while !input.is_empty() && cx.more() {
                 input.take(1);
                 cx.transport().write(&pattern(400_000));
             }
@@ -110,7 +110,7 @@ pub(crate) fn the_end_of_input_is_told_after_all_of_it_was_offered<B: Backend>(
     let mut bed = Bed::with_settings(backend(), settings);
     let (_, to) = bed.listen(|| {
         Script::new("server").received(|cx, _, input| {
-            while cx.more() && !input.is_empty() {
+            while !input.is_empty() && cx.more() {
                 let byte = input.take(1)[0];
                 cx.transport().write(&[byte]);
             }
