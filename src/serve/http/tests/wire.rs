@@ -32,6 +32,23 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
+fn a_write_that_ends_where_its_share_of_a_turn_does_is_answered() {
+    let text = "Content-Type: text/plain\r\n";
+    // A head is an event, and so are a body and its end: one of these ends with the 256th before
+    // the end of its body is told, and nothing is left of the input then.
+    for before in 252..=256 {
+        let mut bench = Bench::new();
+        let no = bench.connect();
+        let put = put("/v1/stories/a?durability=none", text, "x");
+        bench.send(no, format!("{}{put}", HELLO.repeat(before)));
+        bench.run(1000);
+        let answers = bench.take(no);
+        assert_eq!(answers.matches("HTTP/1.1 200 ").count(), before);
+        assert_eq!(answers.matches("HTTP/1.1 201 ").count(), 1, "behind {before}");
+    }
+}
+
+#[test]
 fn a_stuttering_network_changes_nothing() {
     let text = "Content-Type: text/plain\r\n";
     let long = "x".repeat(9000);
