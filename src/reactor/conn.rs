@@ -57,13 +57,13 @@ impl Flags {
     pub(super) const INSIDE: Self = Self(1 << 20);
     /// To be secured once flushed.
     pub(super) const UPGRADING: Self = Self(1 << 22);
-    /// `more` cut the protocol short: it is owed an offer even if nothing is left of the input, for
-    /// what it took may have made more events than it was let tell.
-    pub(super) const CUT_SHORT: Self = Self(1 << 26);
-    /// What came in the clear is the first of the handshake that it is to be secured by.
-    pub(super) const BEGUN: Self = Self(1 << 25);
     /// It counts among the handshakes of its listener.
     pub(super) const COUNTED: Self = Self(1 << 24);
+    /// What came in the clear is the first of the handshake that it is to be secured by.
+    pub(super) const BEGUN: Self = Self(1 << 25);
+    /// The protocol's share of a turn ended before its events did: it is owed an offer even if
+    /// nothing is left of the input, for what it took may have made more than it was let tell.
+    pub(super) const CUT_SHORT: Self = Self(1 << 26);
 
     /// No call to the protocol but `lost`, no write accepted.
     pub(super) const OVER: Self =

@@ -62,20 +62,37 @@ impl<S> Ctx<'_, S> {
         if conn.waiting() >= board.settings.high_mark {
             conn.flags.set(Flags::FULL);
         }
-        let taken = conn.events;
-        let now_ns = is_clock_read_behind(taken).then(|| self.ground.now_ns());
-        if taken == 0 {
-            board.visit_ns = now_ns.unwrap_or(board.visit_ns);
-        }
-        let took_ns = now_ns.map_or(0, |now_ns| now_ns.saturating_sub(board.visit_ns));
-        let is_late = taken > 0 && tick(took_ns) >= board.settings.visit_ms;
-        if conn.is_held() || is_late || taken >= board.settings.events_per_turn {
-            conn.flags.set(Flags::UNFED);
-            conn.flags.set(Flags::CUT_SHORT);
+        let is_late = match conn.events {
+            0 => {
+                board.visit_ns = self.ground.now_ns();
+                false
+            }
+            // The clock costs little, but not nothing beside the cheapest events: it is read often
+            // enough that a dear one is soon noticed.
+            taken if taken.is_power_of_two() || taken.is_multiple_of(8) => {
+                let took_ns = self.ground.now_ns().saturating_sub(board.visit_ns);
+                tick(took_ns) >= board.settings.visit_ms
+            }
+            _ => false,
+        };
+        if conn.is_held() || is_late || conn.events >= board.settings.events_per_turn {
+            self.rest_later();
             return false;
         }
         conn.events += 1;
         true
+    }
+
+    /// Ends this protocol's share of the turn by a bound of its own, in bytes say: then leave the
+    /// rest, as behind a [`more`](Self::more) that says no.
+    pub fn rest_later(&mut self) {
+        let Some(conn) = self.core.board.open(self.id) else { return };
+        conn.flags.set(Flags::UNFED);
+        conn.flags.set(Flags::CUT_SHORT);
+        // What holds it back sees to the rest when it ends.
+        if !conn.is_held() {
+            self.core.board.enqueue(self.id);
+        }
     }
 
     /// Has `next` take the place of the protocol whose call this is, once it returns `Ok`: it is
@@ -257,10 +274,4 @@ impl<S: 'static> Ctx<'_, S> {
     ) {
         self.core.dial(endpoint, options, Box::new(factory));
     }
-}
-
-/// The clock costs little, but not nothing beside the cheapest events: it is read before the first
-/// one, then often enough that a dear one is soon noticed.
-fn is_clock_read_behind(events: u32) -> bool {
-    events.is_multiple_of(8) || events.is_power_of_two()
 }

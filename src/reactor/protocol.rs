@@ -30,8 +30,9 @@ pub trait Protocol<S> {
     /// Bytes came. Take what makes whole messages, leave the rest: it is there again, with more,
     /// next time. Loop with `while cx.more()`; when that stops the loop, `received` is called
     /// again by itself as soon as it may go on, even if no new bytes came. So `input` may hold
-    /// nothing new, or nothing at all: what was taken may have made more events than were told. An input that is full and of which nothing was taken, though `more` did not
-    /// stop it and the transport is not paused, loses the connection with [`Lost::Limit`].
+    /// nothing new, or nothing at all: what was taken may have made more events than were told. An
+    /// input that is full and of which nothing was taken, though `more` did not stop it and the
+    /// transport is not paused, loses the connection with [`Lost::Limit`].
     #[doc(alias = "dataReceived")]
     fn received(&mut self, cx: &mut Ctx<'_, S>, state: &mut S, input: &mut InBuf) -> Outcome;
 

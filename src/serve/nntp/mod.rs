@@ -142,9 +142,6 @@ impl NntpConnection {
         }
         if self.is_blocked() {
             cx.transport().pause();
-        } else if self.is_starved && self.inflate.is_some() && !cx.transport().is_full() {
-            // The loop knows only of what is not inflated yet.
-            cx.transport().notify();
         }
         self.leave_if_stopping(cx);
         self.outlet.flush(cx);

@@ -89,33 +89,6 @@ impl Socket {
         desk.tally().sockets += 1;
     }
 
-    /// Takes what the input holds, as far as a turn goes.
-    fn take_all<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) {
-        let mut taken = 0;
-        while cx.more() {
-            if taken >= TURN_BYTES_MAX {
-                // What is left has its turn behind the others.
-                cx.transport().pause();
-                cx.transport().resume();
-                break;
-            }
-            let Some(bytes) = self.take(cx, desk, input) else { break };
-            taken += bytes;
-        }
-        if self.receiver.is_inflating() && !cx.transport().is_full() {
-            // It needs no input to go on.
-            cx.transport().notify();
-        }
-        self.count_kept(cx, desk);
-    }
-
-    /// Goes on with a message that is inflated.
-    fn go_on<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
-        if self.receiver.is_inflating() {
-            self.take_all(cx, desk, &mut InBuf::default());
-        }
-    }
-
     /// Takes one event off the input: how many bytes its message had. `None` when there is none, or
     /// no more shall be taken.
     #[inline]
@@ -220,10 +193,8 @@ impl Socket {
         }
     }
 
-    /// True while something that came is not answered.
-    fn is_busy(&self) -> bool {
-        let has_writes = matches!(&self.part, Part::Talk(talk) if talk.has_writes());
-        has_writes || self.receiver.is_inflating()
+    fn has_writes(&self) -> bool {
+        matches!(&self.part, Part::Talk(talk) if talk.has_writes())
     }
 }
 
@@ -251,12 +222,20 @@ impl<D: Desk> Protocol<D> for Socket {
     #[inline]
     fn received(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D, input: &mut InBuf) -> Outcome {
         self.heard = cx.now();
-        self.take_all(cx, desk, input);
+        let mut taken = 0;
+        while cx.more() {
+            if taken >= TURN_BYTES_MAX {
+                cx.rest_later();
+                break;
+            }
+            let Some(bytes) = self.take(cx, desk, input) else { break };
+            taken += bytes;
+        }
+        self.count_kept(cx, desk);
         Ok(())
     }
 
     fn drained(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
-        self.go_on(cx, desk);
         self.on_notice(cx, desk);
         Ok(())
     }
@@ -264,7 +243,7 @@ impl<D: Desk> Protocol<D> for Socket {
     /// Without a close frame it is no clean end, but what came is answered.
     fn read_closed(&mut self, cx: &mut Ctx<'_, D>, _: &mut D, _: &mut InBuf) -> Outcome {
         self.read_closed = true;
-        if !self.is_busy() {
+        if !self.has_writes() {
             cx.transport().close();
         }
         Ok(())
@@ -287,9 +266,8 @@ impl<D: Desk> Protocol<D> for Socket {
     }
 
     fn notified(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
-        self.go_on(cx, desk);
         self.on_notice(cx, desk);
-        if self.is_busy() {
+        if self.has_writes() {
             return Ok(());
         }
         if cx.draining() {
