@@ -5,9 +5,9 @@ import socket
 import ssl
 import time
 
-from harness import Broken, Row, free_port
+from harness import Row, free_port
 from tls_cases import bellwether_tls, certificates
-from web_cases import HELLO, ask
+from web_cases import HELLO, ask, asked
 
 CONNECTIONS = 15_000
 STREAM = b"GET /v1/stream?topic=quiet HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n\r\n"
@@ -29,13 +29,7 @@ def told(port, command, end):
     """A connection that was greeted, gave a command, and has its answer."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=10)
     for request in (b"", command):
-        connection.sendall(request)
-        answer = b""
-        while not answer.endswith(end):
-            piece = connection.recv(4096)
-            if not piece:
-                raise Broken(f"no answer to {request!r}: {answer!r}")
-            answer += piece
+        asked(connection, request, end)
     return connection
 
 
@@ -43,13 +37,7 @@ def hello_over_tls(context, port):
     """A connection over TLS on which a request was answered."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=10)
     connection = context.wrap_socket(connection, server_hostname="localhost")
-    connection.sendall(HELLO)
-    answer = b""
-    while not answer.endswith(b"Hello, World!"):
-        piece = connection.recv(4096)
-        if not piece:
-            raise Broken(f"no answer over TLS: {answer!r}")
-        answer += piece
+    asked(connection, HELLO, b"Hello, World!")
     return connection
 
 
@@ -74,38 +62,31 @@ def idle_ports(bench):
         held_at(bench, ours, "TLS", 12, lambda: hello_over_tls(context, ours.tls_port))
 
 
-def held_at(bench, ours, what, most, begun):
-    """What each of many connections adds, beside an aim of so many KiB at most."""
+def held_at(bench, ours, what, most, begun, has_heartbeat=False):
+    """What each of many connections adds, beside an aim of so many KiB at most; and what it costs
+    to keep them, where that is told."""
     wanted = how_many(bench)
     warm = [begun() for _ in range(64)]
     before = ours.rss_bytes()
     held = [begun() for _ in range(wanted)]
+    case = f"{wanted:,} idle connections, {what}"
+    cpu = cpu_micros_each(bench, ours, wanted + len(warm)) if has_heartbeat else None
     each = (ours.rss_bytes() - before) / wanted / 1024
     for connection in warm + held:
         connection.close()
-    case = f"{wanted:,} idle connections, {what}"
     bench.add(Row(case, ours.name, "KiB of RSS each", each))
     bench.aim(f"{case}: KiB of RSS each", each, f"≤ {most}", each <= most)
+    if has_heartbeat:
+        bench.add(Row(case, ours.name, "µs of CPU a second each", cpu))
+        bench.aim(f"{case}: µs of CPU a second each", cpu, "≤ 1", cpu <= 1)
 
 
 def idle(bench):
     """RSS and CPU of connections answered once, of quiet streams, and of quiet sockets."""
-    wanted = how_many(bench)
     for what, request, end in (("kept-alive", HELLO, b"Hello, World!"), ("SSE", STREAM, b"\r\n"),
                                ("WebSocket", SOCKET, b"\r\n\r\n")):
         with bench.bellwether("none") as ours:
-            warm = [ask(ours.port, request, end)[0] for _ in range(64)]
-            before = ours.rss_bytes()
-            held = [ask(ours.port, request, end)[0] for _ in range(wanted)]
-            case = f"{wanted:,} idle connections, {what}"
-            cpu = cpu_micros_each(bench, ours, wanted + len(warm))
-            each = (ours.rss_bytes() - before) / wanted / 1024
-            for connection in warm + held:
-                connection.close()
-        bench.add(Row(case, ours.name, "KiB of RSS each", each))
-        bench.add(Row(case, ours.name, "µs of CPU a second each", cpu))
-        bench.aim(f"{case}: KiB of RSS each", each, "≤ 3", each <= 3)
-        bench.aim(f"{case}: µs of CPU a second each", cpu, "≤ 1", cpu <= 1)
+            held_at(bench, ours, what, 3, lambda: ask(ours.port, request, end)[0], True)
 
 
 def cpu_micros_each(bench, server, connections):

@@ -15,14 +15,19 @@ GROWTH = (10, 100, 1_000, 10_000)
 def ask(port, request, end=b"Hello, World!"):
     """Sends one request on a fresh connection; returns the connection and the whole answer."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    return connection, asked(connection, request, end, b"\r\n\r\n")
+
+
+def asked(connection, request, end, within=b""):
+    """The answer to a request, which has `within` in it and is over with `end`."""
     connection.sendall(request)
     answer = b""
-    while not (b"\r\n\r\n" in answer and answer.endswith(end)):
+    while not (within in answer and answer.endswith(end)):
         chunk = connection.recv(65_536)
         if not chunk:
             raise Broken(f"the answer ends early: {answer!r}")
         answer += chunk
-    return connection, answer
+    return answer
 
 
 def answered(port, request):
