@@ -52,15 +52,16 @@ function check(is, what) {
   if (!is) throw new Error(what);
 }
 
-// Nothing is wrong with a page as it is now, as far as axe-core finds. Its policy must be bypassed.
+// Nothing is wrong with a page as it is now, as far as axe-core finds, and it is no wider than the
+// window. Its policy must be bypassed.
 async function judged(page, what) {
+  await fits(page, what);
   await page.evaluate(axe);
   const { violations } = await page.evaluate(() => globalThis.axe.run());
   const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
   check(found.length === 0, `${what}: ${found.join("\n")}`);
 }
 
-// It is no wider than the window.
 async function fits(page, what) {
   const { wide, has } = await page.evaluate(() => ({
     wide: document.scrollingElement.scrollWidth, has: document.scrollingElement.clientWidth,
@@ -101,7 +102,7 @@ async function main() {
     const run = require(`./browser/${name}.cjs`);
     const tools = {
       visit: (options) => visit(browser, options), eachLook: (look) => eachLook(browser, look),
-      shots, ask, seen, sound, check, judged, fits, weight,
+      shots, ask, seen, sound, check, judged, weight,
     };
     await run(tools, ...rest);
   } finally {

@@ -260,6 +260,13 @@ fn hear(supervisor: &UnixDatagram) -> String {
     }
 }
 
+/// A supervisor that listens at this path.
+fn supervisor_at(path: &Path) -> UnixDatagram {
+    let supervisor = UnixDatagram::bind(path).expect("a socket");
+    supervisor.set_read_timeout(Some(crate::harness::DEADLINE)).expect("a deadline");
+    supervisor
+}
+
 /// How a supervisor is asked for time.
 const ASKS: &str = "EXTEND_TIMEOUT_USEC=";
 
@@ -269,8 +276,7 @@ fn a_supervisor_is_asked_for_time_while_an_archive_opens_and_closes() {
     let port = Port::take();
     let config = written(dir.path(), &listen("http", &format!("tcp:{}", port.number)), "");
     let path = dir.path().join("notify");
-    let supervisor = UnixDatagram::bind(&path).expect("a socket");
-    supervisor.set_read_timeout(Some(crate::harness::DEADLINE)).expect("a deadline");
+    let supervisor = supervisor_at(&path);
     // How often time is asked for before this is said.
     let asked_until = |wanted: &str| {
         let mut asked = 0;
@@ -303,8 +309,7 @@ fn a_supervisor_is_told_what_becomes_of_the_node() {
     let port = Port::take();
     let config = written(dir.path(), &listen("http", &format!("tcp:{}", port.number)), "");
     let path = dir.path().join("notify");
-    let supervisor = UnixDatagram::bind(&path).expect("a socket");
-    supervisor.set_read_timeout(Some(crate::harness::DEADLINE)).expect("a deadline");
+    let supervisor = supervisor_at(&path);
     let heard = |wanted: &str| loop {
         let word = hear(&supervisor);
         if word == wanted {

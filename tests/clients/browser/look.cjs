@@ -15,7 +15,7 @@ async function clash(page, url, fetcher) {
   await page.waitForSelector("h1:has-text('edited since you began')");
 }
 
-module.exports = async ({ visit, eachLook, seen, sound, check, judged, fits, weight, shots }, url, diff) => {
+module.exports = async ({ visit, eachLook, seen, sound, check, judged, weight, shots }, url, diff) => {
   const paths = ["/", "/stories/read", "/stories/read/history", diff, "/changes", "/sections", "/sections/World",
     "/map?lat=48&lon=16", "/write", "/stories/read/edit", "/stories/read/withdraw", "/sign-in",
     "/stories/forked", "/stories/forked/edit?resolve=1", "/stories/none"];
@@ -26,18 +26,15 @@ module.exports = async ({ visit, eachLook, seen, sound, check, judged, fits, wei
       const what = `${target} at ${size}, ${scheme}`;
       await page.goto(url + target);
       await judged(page, what);
-      await fits(page, what);
       seen(what);
       if (pictured[target]) await shoot(pictured[target]);
     }
     await clash(page, url, page.request);
     await judged(page, `conflict at ${size}, ${scheme}`);
-    await fits(page, `conflict at ${size}`);
     await shoot("conflict");
     await page.click("button[value=preview]");
     await page.waitForSelector("#preview");
     await judged(page, `preview at ${size}, ${scheme}`);
-    await fits(page, `preview at ${size}`);
   });
   const page = await visit();
   for (const target of paths) {
