@@ -1,5 +1,9 @@
 //! How the tests of codecs cut bytes, and give the pieces to a codec.
 
+mod each_piece;
+
+pub(super) use each_piece::each_piece;
+
 use crate::base::InBuf;
 use std::fmt::Debug;
 
@@ -29,27 +33,4 @@ pub(super) fn at_every_cut<T: PartialEq + Debug>(bytes: &[u8], read: impl Fn(&[&
     }
     assert_eq!(read(&cut(bytes, &[1])), whole, "one by one");
     whole
-}
-
-/// Gives pieces, one after another, to who takes from a buffer of so many bytes all that it can,
-/// and says whether it wants more; the buffer in the end.
-#[track_caller]
-pub(super) fn each_piece(
-    pieces: &[&[u8]],
-    bytes_max: usize,
-    mut take: impl FnMut(&mut InBuf) -> bool,
-) -> InBuf {
-    let mut input = InBuf::new(bytes_max);
-    for piece in pieces {
-        let mut rest = *piece;
-        while !rest.is_empty() {
-            let taken = input.push(rest);
-            assert!(taken > 0, "a full buffer from which nothing is taken");
-            rest = &rest[taken..];
-            if !take(&mut input) {
-                return input;
-            }
-        }
-    }
-    input
 }

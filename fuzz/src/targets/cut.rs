@@ -1,5 +1,10 @@
 //! The ways in which a network may cut bytes into pieces, and how a codec is given these.
 
+#[path = "../../../src/proto/testing/each_piece.rs"]
+mod each_piece;
+
+pub(crate) use each_piece::each_piece;
+
 use bellwether::base::{InBuf, Rng};
 use std::fmt::Debug;
 
@@ -27,28 +32,6 @@ pub(crate) fn however_cut<T: PartialEq + Debug>(bytes: &[u8], read: impl Fn(&[&[
         assert_eq!(read(&pieces), whole, "cut into {:?}", lengths());
     }
     whole
-}
-
-/// Gives pieces, one after another, to who takes from a buffer of so many bytes all that it can,
-/// and says whether it wants more; the buffer in the end.
-pub(crate) fn each_piece(
-    pieces: &[&[u8]],
-    bytes_max: usize,
-    mut take: impl FnMut(&mut InBuf) -> bool,
-) -> InBuf {
-    let mut input = InBuf::new(bytes_max);
-    for piece in pieces {
-        let mut rest = *piece;
-        while !rest.is_empty() {
-            let taken = input.push(rest);
-            assert!(taken > 0, "a full buffer from which nothing is taken");
-            rest = &rest[taken..];
-            if !take(&mut input) {
-                return input;
-            }
-        }
-    }
-    input
 }
 
 fn pieces<'a>(bytes: &'a [u8], longest: u64, rng: &mut Rng) -> Vec<&'a [u8]> {

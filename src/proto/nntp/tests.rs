@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::{InBuf, Wildmat};
+use crate::proto::testing::{cut, each_piece};
 use proptest::prelude::*;
 
 /// What a codec said, with the pieces of a block put together.
@@ -37,23 +38,18 @@ fn note(said: &mut Vec<Said>, event: &Event<'_>) {
 /// What a server makes of pieces. POST and IHAVE are answered by asking for the block.
 fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, block_bytes_max: usize) -> Vec<Said> {
     let mut codec = CommandCodec::new(block_bytes_max);
-    let mut input = InBuf::new(1024);
+    let pieces: Vec<&[u8]> = pieces.into_iter().collect();
     let mut all = Vec::new();
-    for piece in pieces {
-        let mut rest = piece;
-        while !rest.is_empty() {
-            let taken = input.push(rest);
-            assert!(taken > 0, "the codec left a full buffer");
-            rest = &rest[taken..];
-            while let Some(event) = codec.next(&mut input) {
-                let asks = matches!(event, Event::Command(Ok(Command::Post | Command::Ihave(_))));
-                note(&mut all, &event);
-                if asks {
-                    codec.expect_block();
-                }
+    each_piece(&pieces, 1024, |input| {
+        while let Some(event) = codec.next(input) {
+            let asks = matches!(event, Event::Command(Ok(Command::Post | Command::Ihave(_))));
+            note(&mut all, &event);
+            if asks {
+                codec.expect_block();
             }
         }
-    }
+        true
+    });
     all
 }
 
@@ -340,20 +336,6 @@ fn a_line() -> impl Strategy<Value = String> {
     ]
 }
 
-fn cut(bytes: &[u8], sizes: &[usize]) -> Vec<Vec<u8>> {
-    let mut rest = bytes;
-    let mut pieces = Vec::new();
-    for size in sizes.iter().cycle() {
-        if rest.is_empty() {
-            break;
-        }
-        let (piece, behind) = rest.split_at((*size).min(rest.len()));
-        pieces.push(piece.to_vec());
-        rest = behind;
-    }
-    pieces
-}
-
 proptest! {
     #[test]
     fn a_command_written_is_read_as_the_same(line in a_line()) {
@@ -375,7 +357,7 @@ proptest! {
         let whole = read([&bytes[..]], block_bytes_max);
         prop_assert_eq!(read(bytes.chunks(1), block_bytes_max), whole.clone());
         let pieces = cut(&bytes, &sizes);
-        prop_assert_eq!(read(pieces.iter().map(|piece| &piece[..]), block_bytes_max), whole);
+        prop_assert_eq!(read(pieces, block_bytes_max), whole);
     }
 
     #[test]
@@ -386,7 +368,7 @@ proptest! {
         let mut out = b"TAKETHIS <a@b>\r\n".to_vec();
         let mut stuffing = Stuffing::new();
         for piece in cut(&text, &sizes) {
-            stuffing.put(&mut out, &piece);
+            stuffing.put(&mut out, piece);
         }
         stuffing.end(&mut out);
         let mut whole = text.clone();

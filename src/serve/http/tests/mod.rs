@@ -13,7 +13,7 @@ mod news;
 mod nntp;
 mod pages;
 mod panel;
-#[path = "../../pb/tests.rs"]
+#[path = "../../pb/tests/mod.rs"]
 mod pb;
 mod search;
 mod sockets;

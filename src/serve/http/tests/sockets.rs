@@ -426,8 +426,8 @@ fn a_silent_peer_is_pinged_and_then_closed_and_one_that_answers_is_not() {
     assert!(!bench.is_closed(alive));
 }
 
-#[test]
-fn a_reader_that_takes_nothing_is_bounded_and_then_cut() {
+/// A socket at a node with 2 MB to be read, and what the client's end of it is called.
+fn beside_much_to_read() -> (Bench, usize, ConnId) {
     let mut bench = Bench::new();
     let body = "x".repeat(100_000);
     for n in 0..20 {
@@ -435,6 +435,12 @@ fn a_reader_that_takes_nothing_is_bounded_and_then_cut() {
     }
     let no = bench.socket("/v1/ws", "");
     let conn = bench.node.state.clients[no].conn.unwrap();
+    (bench, no, conn)
+}
+
+#[test]
+fn a_reader_that_takes_nothing_is_bounded_and_then_cut() {
+    let (mut bench, no, conn) = beside_much_to_read();
     bench.send(no, text(json!({"op": "subscribe", "sub": "s", "after": "0"}).to_string()));
     bench.with(|cx, _| cx.transport_of(conn).pause());
     bench.run(30_000);
@@ -510,13 +516,7 @@ fn a_trickle_that_inflates_to_very_much_is_slow_and_keeps_little() {
 /// A message was taken for a slow one while a full out-buffer kept the node from reading it.
 #[test]
 fn a_message_that_is_not_read_is_not_slow() {
-    let mut bench = Bench::new();
-    let body = "x".repeat(100_000);
-    for n in 0..20 {
-        bench.put_text(&format!("/v1/stories/s{n}?durability=none"), &body).is(201);
-    }
-    let no = bench.socket("/v1/ws", "");
-    let conn = bench.node.state.clients[no].conn.unwrap();
+    let (mut bench, no, conn) = beside_much_to_read();
     let subscribe = text(json!({"op": "subscribe", "sub": "s", "after": "0"}).to_string());
     let end = text(json!({"op": "unsubscribe", "sub": "s", "ref": 1}).to_string());
     let (begun, rest) = end.split_at(20);

@@ -6,6 +6,9 @@ use crate::proto::pb::{Broker, Event, Jelly, ObjectId, PbLimits};
 use crate::serve::pb::PbConnection;
 use serde_json::json;
 
+mod followers;
+mod logins;
+
 /// What a client has been told: the ids of calls that were answered, and by what; calls of its
 /// objects, by object and method.
 #[derive(Debug, Default)]
@@ -348,128 +351,6 @@ fn writes_under_way_are_bounded_and_the_rest_is_not_read() {
 }
 
 #[test]
-fn a_callback_gets_updates_with_cursors_until_it_is_taken_back() {
-    let mut bench = Bench::new();
-    let mut caller = Caller::come(&mut bench);
-    let (callback, _) = caller.subscribe(&mut bench, &[("section", "sky")]);
-    for (title, section) in [("A", "sky"), ("B", "sea"), ("C", "sky")] {
-        let fields = format!("?section={section}");
-        bench.put_text(&format!("/v1/stories/{title}{fields}"), title).is(201);
-    }
-    caller.talk(&mut bench, 100);
-    let cursor = caller.told.calls[0].2[0].as_str().unwrap().to_owned();
-    assert_eq!(caller.seen(), ["A", "C"]);
-    let mut later = Caller::come(&mut bench);
-    later.subscribe(&mut bench, &[("after", &cursor)]);
-    assert_eq!(later.seen(), ["B", "C"]);
-    assert_eq!(bench.node.state.tally.pb.subscriptions, 2);
-    assert!(caller.broker.export_again(callback));
-    let args = vec![Jelly::Remote(callback)];
-    let call = caller.begin(ObjectId::Name(b"root"), "unsubscribe", args, &[]);
-    caller.talk(&mut bench, 100);
-    assert_eq!(caller.answer(call), Ok(json!(true)));
-    bench.put_text("/v1/stories/D?section=sky", "D").is(201);
-    caller.talk(&mut bench, 100);
-    assert_eq!(caller.seen(), [""; 0]);
-    assert_eq!(bench.node.state.tally.pb.subscriptions, 1);
-    bench.drop_client(later.no);
-    assert_eq!(bench.node.state.tally.pb.subscriptions, 0);
-    assert_eq!(bench.node.state.attending.len(), 0);
-}
-
-#[test]
-fn an_update_that_no_string_holds_comes_without_its_body() {
-    let mut bench = Bench::new();
-    let mut caller = Caller::come(&mut bench);
-    caller.subscribe(&mut bench, &[]);
-    bench.put_text("/v1/stories/Big?headline=H", &"x".repeat(700_000)).is(201);
-    caller.talk(&mut bench, 100);
-    let (_, _, args) = &caller.told.calls[0];
-    assert_eq!((&args[1]["left_out"], &args[1]["headline"]), (&json!(["body"]), &json!("H")));
-    assert_eq!(args[1].get("body"), None);
-}
-
-#[test]
-fn an_update_is_not_read_for_a_subscriber_that_owes_answers_and_it_is_told_of_the_gap() {
-    let mut bench = Bench::new();
-    bench.node.state.config.limits.pb_unanswered_updates = 2;
-    bench.node.state.config.limits.lag_updates = 3;
-    let mut caller = Caller::come(&mut bench);
-    caller.is_quick = false;
-    caller.subscribe(&mut bench, &[]);
-    for n in 0..10 {
-        bench.put_text(&format!("/v1/stories/A?conflict=overwrite&headline={n}"), &n.to_string());
-        caller.talk(&mut bench, 50);
-    }
-    assert_eq!(caller.seen(), ["0", "1"], "no more than may be unanswered");
-    caller.is_quick = true;
-    for id in std::mem::take(&mut caller.owed) {
-        caller.broker.answer(&mut caller.said, id.as_ref(), &Jelly::None);
-    }
-    caller.talk(&mut bench, 200);
-    // The newest of the story, and how many came between.
-    assert_eq!(caller.seen(), ["9", "gap 7"]);
-    assert!(bench.node.state.tally.lagged > 0);
-}
-
-#[test]
-fn a_subscriber_that_answers_nothing_is_cut() {
-    let mut bench = Bench::new();
-    bench.node.state.config.limits.stall_ms = 1_000;
-    let mut caller = Caller::come(&mut bench);
-    let mut quick = Caller::come(&mut bench);
-    caller.is_quick = false;
-    caller.subscribe(&mut bench, &[]);
-    quick.subscribe(&mut bench, &[]);
-    bench.put_text("/v1/stories/A", "a").is(201);
-    quick.talk(&mut bench, 100);
-    bench.run(500);
-    assert!(!bench.is_closed(caller.no));
-    bench.run(1_000);
-    assert!(bench.is_closed(caller.no) && !bench.is_closed(quick.no));
-    assert_eq!(bench.node.state.tally.stalled, 1);
-    // Who owes nothing may be silent as long as it likes.
-    bench.run(100_000);
-    assert!(!bench.is_closed(quick.no));
-}
-
-#[test]
-fn a_client_that_takes_nothing_of_what_waits_is_cut() {
-    let mut bench = Bench::new();
-    bench.node.state.config.limits.stall_ms = 2_000;
-    let body = "x".repeat(500_000);
-    bench.put_text("/v1/stories/A", &body).is(201);
-    let mut caller = Caller::come(&mut bench);
-    let conn = bench.node.state.clients[caller.no].conn.unwrap();
-    bench.with(|cx, _| cx.transport_of(conn).pause());
-    for _ in 0..10 {
-        caller.begin(ObjectId::Name(b"root"), "read", vec![Jelly::Text("A")], &[]);
-    }
-    bench.send(caller.no, &caller.said);
-    bench.run(1_500);
-    // What could not be sent is not even made.
-    assert!(bench.node.state.tally.pb.calls() < 10);
-    assert_eq!(bench.node.state.tally.pb.connections, 1);
-    bench.run(3_000);
-    assert_eq!(bench.node.state.tally.pb.connections, 0);
-}
-
-#[test]
-fn a_callback_without_the_method_is_called_once() {
-    let mut bench = Bench::new();
-    let mut caller = Caller::come(&mut bench);
-    caller.is_quick = false;
-    caller.subscribe(&mut bench, &[]);
-    bench.put_text("/v1/stories/A", "a").is(201);
-    caller.talk(&mut bench, 50);
-    let failure = crate::proto::pb::Failure::no_such_method("remote_update");
-    let id = caller.owed.pop().unwrap();
-    caller.broker.fail(&mut caller.said, id.as_ref(), &failure);
-    caller.talk(&mut bench, 50);
-    assert_eq!(bench.node.state.tally.pb.subscriptions, 0);
-}
-
-#[test]
 fn a_body_goes_in_pages_as_fast_as_they_are_taken() {
     let mut bench = Bench::new();
     let body = "0123456789".repeat(50_000);
@@ -552,89 +433,6 @@ fn subscriptions_and_pages_of_a_connection_are_bounded() {
     caller.talk(&mut bench, 100);
     let refused = caller.answer(calls[16]).unwrap_err();
     assert!(refused.starts_with("bellwether.TryLater: 16 bodies are on their way"), "{refused}");
-}
-
-#[test]
-fn a_token_logs_in_and_its_avatar_writes_in_its_name_until_it_is_revoked() {
-    let mut bench = Bench::closed();
-    let token = token_of(&mut bench, "ann", Scopes::WRITER, 5);
-    let mut caller = Caller::come(&mut bench);
-    let avatar = caller.log_in(&mut bench, "ann", &token).unwrap();
-    assert_eq!(bench.node.state.tally.pb.avatars, 1);
-    let on = ObjectId::Number(avatar);
-    caller.ask_of(&mut bench, on, "publish", &["A", "x"], &[]).unwrap();
-    let read = caller.ask(&mut bench, "read", &["A"], &[]).unwrap();
-    assert_eq!(read["author"], "ann");
-    let refused = caller.ask(&mut bench, "publish", &["B", "x"], &[]).unwrap_err();
-    assert!(refused.starts_with("bellwether.SignInRequired"), "{refused}");
-    let refused = caller.ask_of(&mut bench, on, "withdraw", &["A"], &[]).unwrap_err();
-    assert!(refused.starts_with("bellwether.Forbidden"), "{refused}");
-    bench.act(&Act::Revoke { id: token.id() });
-    let refused = caller.ask_of(&mut bench, on, "publish", &["B", "x"], &[]).unwrap_err();
-    assert!(refused.starts_with("bellwether.SignInRequired"), "{refused}");
-    // What is held no longer can't be called, and is out of the count.
-    caller.broker.release(&mut caller.said, avatar);
-    let gone = caller.ask_of(&mut bench, on, "read", &["A"], &[]).unwrap_err();
-    assert_eq!(gone, "twisted.spread.pb.Error: Invalid Object ID");
-    assert_eq!(bench.node.state.tally.pb.avatars, 0);
-}
-
-#[test]
-fn a_challenge_is_answered_once_and_by_its_token_only() {
-    let mut bench = Bench::closed();
-    let token = token_of(&mut bench, "ann", Scopes::WRITER, 5);
-    let other = token_of(&mut bench, "bob", Scopes::ALL, 6);
-    let mut caller = Caller::come(&mut bench);
-    for (name, token) in [("ann", &other), ("bob", &token), ("", &token), ("nobody", &token)] {
-        let wrong = caller.log_in(&mut bench, name, token).unwrap_err();
-        assert_eq!(wrong, "twisted.cred.error.UnauthorizedLogin: ");
-    }
-    assert_eq!(bench.node.state.tally.pb.avatars, 0);
-    // Right, but the second answer to one challenge.
-    let call = caller.begin(ObjectId::Name(b"root"), "login", vec![Jelly::Bytes(b"ann")], &[]);
-    caller.talk(&mut bench, 50);
-    let challenge = challenge_of(&caller.answer(call).unwrap()[0]);
-    let challenger = ObjectId::Number(caller.told.remotes.pop().unwrap());
-    let right = token.digest().response(&challenge);
-    for (response, is_good) in [(&b"x"[..], false), (&right, false)] {
-        let args = vec![Jelly::Bytes(response), Jelly::None];
-        let call = caller.begin(challenger, "respond", args, &[]);
-        caller.talk(&mut bench, 50);
-        assert_eq!(caller.answer(call).is_ok(), is_good);
-    }
-    assert!(caller.log_in(&mut bench, "ann", &token).is_ok());
-}
-
-#[test]
-fn an_anonymous_avatar_reads_even_where_anyone_may_write() {
-    let mut bench = Bench::new();
-    bench.put_text("/v1/stories/A", "a").is(201);
-    let mut caller = Caller::come(&mut bench);
-    let call = caller.begin(ObjectId::Name(b"root"), "loginAnonymous", vec![Jelly::None], &[]);
-    caller.talk(&mut bench, 50);
-    caller.answer(call).unwrap();
-    let avatar = ObjectId::Number(caller.told.remotes.pop().unwrap());
-    assert_eq!(caller.ask_of(&mut bench, avatar, "read", &["A"], &[]).unwrap()["body"], "a");
-    let refused = caller.ask_of(&mut bench, avatar, "publish", &["B", "b"], &[]).unwrap_err();
-    assert!(refused.starts_with("bellwether.SignInRequired"), "{refused}");
-}
-
-#[test]
-fn more_avatars_than_there_may_be_references_end_the_connection() {
-    let mut bench = Bench::new();
-    bench.node.state.config.limits.pb_references = 8;
-    let mut caller = Caller::come(&mut bench);
-    let calls: Vec<u32> = (0..11)
-        .map(|_| caller.begin(ObjectId::Name(b"root"), "loginAnonymous", Vec::new(), &[]))
-        .collect();
-    caller.talk(&mut bench, 100);
-    let answers: Vec<bool> = calls.iter().map(|call| caller.answer(*call).is_ok()).collect();
-    assert_eq!(answers.iter().filter(|good| **good).count(), 8);
-    assert!(!bench.is_closed(caller.no));
-    caller.begin(ObjectId::Name(b"root"), "loginAnonymous", Vec::new(), &[]);
-    caller.talk(&mut bench, 100);
-    assert!(bench.is_closed(caller.no));
-    assert_eq!(bench.node.state.tally.pb.avatars, 0);
 }
 
 #[test]
