@@ -33,6 +33,28 @@ def pinned(core, command):
     return [*pin, *map(str, command)]
 
 
+def on_both(command):
+    """A load of which the server's core has a second one, which only runs while the server waits.
+
+    For what costs the client more than the server: with a core each, all servers would be as fast
+    as the client.
+    """
+    return [pinned(LOAD_CORE, command), ["chrt", "--idle", "0", *pinned(SERVER_CORE, command)]]
+
+
+def spoken(commands):
+    """Runs commands side by side; what each wrote."""
+    clients = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+               for command in commands]
+    texts = []
+    for client in clients:
+        text, error = client.communicate()
+        if client.returncode:
+            raise Broken(f"{client.args}: {text.strip()} {error.strip()}")
+        texts.append(text)
+    return texts
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -196,6 +218,17 @@ def percentile_us(text, percent):
     return float(number) * {"us": 1, "ms": 1e3, "s": 1e6}[scale] or None
 
 
+def wrk_sample(text):
+    """What wrk said; it has no latency of pipelined requests."""
+    if "Socket errors" in text or "Non-2xx" in text or "Requests/sec" not in text:
+        raise Broken(f"wrk: {text.strip()}")
+    return {
+        "requests": int(re.search(r"(\d+) requests in", text)[1]),
+        "per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
+        "p50_us": percentile_us(text, 50), "p99_us": percentile_us(text, 99),
+    }
+
+
 class Bench:
     """One run: how long, with which programs, and what came out."""
 
@@ -308,16 +341,7 @@ endpoint = "tcp:{line}:interface=127.0.0.1"
         seconds = max(1, round(self.seconds))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *options,
                    f"http://127.0.0.1:{port}{path}"]
-        done = subprocess.run(pinned(LOAD_CORE, command), capture_output=True, text=True)
-        text = done.stdout
-        if done.returncode or "Socket errors" in text or "Non-2xx" in text:
-            raise Broken(f"wrk: {text.strip()} {done.stderr.strip()}")
-        return {
-            "requests": int(re.search(r"(\d+) requests in", text)[1]),
-            "per_second": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
-            # wrk has none for pipelined requests.
-            "p50_us": percentile_us(text, 50), "p99_us": percentile_us(text, 99),
-        }
+        return wrk_sample(*spoken([pinned(LOAD_CORE, command)]))
 
     def own_load(self, url, *options):
         """Runs the program's own load generator on the load's core."""
