@@ -188,7 +188,7 @@ limits! {
     /// Updates kept in memory for those who read them again.
     cache_bytes: usize = 8 * 1024 * 1024, MIB, 1024 * 1024 * MIB;
     /// Pages of the index kept in memory.
-    index_cache_bytes: usize = 32 * 1024 * 1024, MIB, 1024 * 1024 * MIB;
+    index_cache_bytes: usize = 8 * 1024 * 1024, MIB, 1024 * 1024 * MIB;
     /// A segment of the log.
     segment_bytes: u64 = 64 * 1024 * 1024, MIB, 1024 * MIB;
     /// How often at most a segment of the log is written anew, without what was erased or dropped.

@@ -12,6 +12,12 @@ mod world;
 use std::io::{self, Write};
 use std::path::Path;
 
+use tikv_jemallocator::Jemalloc;
+
+/// The shipped program's.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
+
 fn main() -> io::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let mut out = io::stdout();
