@@ -194,6 +194,11 @@ impl Receiver {
         self.message.as_deref().map(|begun| begun.bytes.len())
     }
 
+    /// True behind an [`Event::Inflating`]: there is more without more input.
+    pub fn is_inflating(&self) -> bool {
+        matches!(self.state, State::Inflating)
+    }
+
     fn step(&mut self, input: &mut InBuf, flate: &mut Flate) -> Result<Step, HeadFault> {
         match self.state {
             State::Head => self.on_head(input),

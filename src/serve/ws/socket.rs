@@ -196,6 +196,13 @@ impl Socket {
     fn has_writes(&self) -> bool {
         matches!(&self.part, Part::Talk(talk) if talk.has_writes())
     }
+
+    /// Says goodbye when this node is about to stop, once what came whole is answered.
+    fn leave_if_stopping<S: 'static>(&self, cx: &mut Ctx<'_, S>) {
+        if cx.draining() && !self.has_writes() && !self.receiver.is_inflating() {
+            close(cx, CloseCode::GOING_AWAY, "this node is about to stop", Lost::Shutdown);
+        }
+    }
 }
 
 /// How often a socket is looked at, and after which silence it is pinged: so often that only one
@@ -232,6 +239,7 @@ impl<D: Desk> Protocol<D> for Socket {
             taken += bytes;
         }
         self.count_kept(cx, desk);
+        self.leave_if_stopping(cx);
         Ok(())
     }
 
@@ -267,12 +275,8 @@ impl<D: Desk> Protocol<D> for Socket {
 
     fn notified(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
         self.on_notice(cx, desk);
-        if self.has_writes() {
-            return Ok(());
-        }
-        if cx.draining() {
-            close(cx, CloseCode::GOING_AWAY, "this node is about to stop", Lost::Shutdown);
-        } else if self.read_closed {
+        self.leave_if_stopping(cx);
+        if self.read_closed && !self.has_writes() {
             cx.transport().close();
         }
         Ok(())

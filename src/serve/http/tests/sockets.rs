@@ -606,6 +606,32 @@ fn a_node_that_stops_says_so_when_the_writes_are_safe() {
     assert!(ack.contains("\"ack\""), "{ack}");
 }
 
+/// It was dropped like one that had not come whole.
+#[test]
+fn a_node_that_stops_answers_what_it_is_inflating() {
+    fn stop_amid(cx: &mut Ctx<'_, TestDesk>, desk: &mut TestDesk) {
+        if desk.tally.body_bytes > 0 {
+            cx.hold();
+            cx.stop();
+            desk.sockets.notify(cx);
+        }
+    }
+    fn watch(cx: &mut Ctx<'_, TestDesk>, _: &mut TestDesk) {
+        // In the turn behind that in which the message comes.
+        cx.call_later(0, stop_amid);
+        cx.call_later(1, watch);
+    }
+    let mut bench = Bench::new();
+    let no = bench.socket("/v1/ws", "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    bench.with(watch);
+    let message = format!("{{\"op\": \"nothing\", \"ref\": 1{}}}", " ".repeat(9_000_000));
+    bench.send(no, deflated_frame(message.as_bytes()));
+    bench.run(1000);
+    let told = bench.hear(no);
+    let [Heard::Text(problem), Heard::Close(Some(1001))] = &told[..] else { panic!("{told:?}") };
+    assert!(problem.contains("422"), "{problem}");
+}
+
 #[test]
 fn contexts_are_taken_over_where_the_operator_gives_memory_for_them() {
     let mut bench = Bench::new();
