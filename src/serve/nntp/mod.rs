@@ -142,6 +142,8 @@ impl NntpConnection {
         }
         if self.is_blocked() {
             cx.transport().pause();
+            // What is inflated is no input that the loop knows of.
+            cx.rest_later();
         }
         self.leave_if_stopping(cx);
         self.outlet.flush(cx);
@@ -272,7 +274,7 @@ impl NntpConnection {
     }
 
     /// What was waited for may be there: goes on with it, then with the input.
-    fn go_on<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
+    fn go_on<D: Desk>(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) {
         match &self.task {
             Task::Listing(_) => self.pour(cx, desk),
             Task::Checking(check) => {
@@ -286,19 +288,13 @@ impl NntpConnection {
         if self.is_blocked() {
             self.outlet.flush(cx);
             self.keep_time(cx, &desk.config().limits);
-            return Ok(());
-        }
-        if self.inflate.is_some() {
-            self.feed(cx, desk, &mut InBuf::new(0))?;
+            return;
         }
         self.leave_if_stopping(cx);
         self.outlet.flush(cx);
         self.keep_time(cx, &desk.config().limits);
-        if !self.is_blocked() {
-            cx.transport().resume();
-            self.close_when_done(cx);
-        }
-        Ok(())
+        cx.transport().resume();
+        self.close_when_done(cx);
     }
 
     /// AUTHINFO PASS has come so far.
@@ -350,14 +346,16 @@ impl<D: Desk> Protocol<D> for NntpConnection {
     }
 
     fn drained(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
-        self.go_on(cx, desk)
+        self.go_on(cx, desk);
+        Ok(())
     }
 
     fn notified(&mut self, cx: &mut Ctx<'_, D>, desk: &mut D) -> Outcome {
         if let Some(transit) = &mut self.transit {
             transit.notified(cx, desk);
         }
-        self.go_on(cx, desk)
+        self.go_on(cx, desk);
+        Ok(())
     }
 
     /// An article comes too slowly, or what was waited for does not come.
@@ -367,7 +365,8 @@ impl<D: Desk> Protocol<D> for NntpConnection {
                 Task::Settling(_) => self.refuse(cx, desk, unsettled().detail()),
                 _ => self.signed_in(cx, guest::BUSY),
             }
-            return self.go_on(cx, desk);
+            self.go_on(cx, desk);
+            return Ok(());
         }
         let limits = &desk.config().limits;
         let (rate, grace_ms) = (limits.body_bytes_per_s, limits.body_grace_ms);
@@ -380,7 +379,7 @@ impl<D: Desk> Protocol<D> for NntpConnection {
         Ok(())
     }
 
-    /// Told once all that came was taken, but for what is inflated or waits for the disk.
+    /// Told once all that came was taken, but for what waits for the disk.
     fn read_closed(&mut self, cx: &mut Ctx<'_, D>, _desk: &mut D, _input: &mut InBuf) -> Outcome {
         self.read_closed = true;
         self.close_when_done(cx);

@@ -288,6 +288,32 @@ fn a_compressed_connection_hears_nothing_uncompressed_of_a_feeders_command() {
     assert_eq!(codes, ["501", "480", "111"], "{said}");
 }
 
+/// The loop knows nothing of what is inflated already.
+#[test]
+fn what_came_compressed_behind_an_article_is_answered_when_that_is_on_disk() {
+    let mut bench = Bench::new();
+    bench.put_text("/v1/stories/first?section=world", "x").is(201);
+    let no = bench.newsreader();
+    assert!(bench.says(no, &["COMPRESS DEFLATE"]).starts_with("206 "));
+    bench.node.state.is_held = true;
+    let mut squeezed = Vec::new();
+    let said = format!("POST\r\n{HEAD}\r\nRain.\r\n.\r\nDATE\r\nHELP\r\n");
+    Deflate::new().deflate(said.as_bytes(), &mut squeezed);
+    bench.send(no, squeezed);
+    bench.half_close(no);
+    bench.run(100);
+    bench.disk(Settled::Done);
+    bench.run(100);
+    let mut input = InBuf::new(1 << 16);
+    input.push(&std::mem::take(&mut bench.node.state.clients[no].bytes));
+    let mut inflate = Inflate::new();
+    inflate.inflate(&mut input).unwrap();
+    let said = String::from_utf8(inflate.plain().take_all().to_vec()).unwrap();
+    let codes: Vec<&str> = said.lines().take(4).map(|line| &line[..4]).collect();
+    assert_eq!(codes, ["340 ", "240 ", "111 ", "100 "], "{said}");
+    assert!(said.ends_with("\r\n.\r\n") && bench.is_closed(no), "{said}");
+}
+
 #[test]
 fn a_node_that_stops_says_so_when_what_is_under_way_is_answered() {
     let mut bench = Bench::new();
