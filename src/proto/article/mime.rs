@@ -116,7 +116,7 @@ impl Part<'_> {
         } else {
             decode_charset(&kind.charset, &bytes)
         };
-        Content { media_type: kind.essence, body: text.replace("\r\n", "\n").into_bytes() }
+        Content { media_type: kind.essence, body: lf_lines(&text) }
     }
 }
 
@@ -273,12 +273,31 @@ impl Coding {
     }
 }
 
-/// The lines of a text, without their LF or CRLF.
+/// A text with LF line ends.
+fn lf_lines(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        out.extend_from_slice(without_end(line.as_bytes()));
+        if line.ends_with('\n') {
+            out.push(b'\n');
+        }
+    }
+    out
+}
+
+/// The lines of a text, without their ends.
 fn text_lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
-    body.split_inclusive(|byte| *byte == b'\n').map(|line| match line.strip_suffix(b"\n") {
-        Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
-        None => line,
-    })
+    body.split_inclusive(|byte| *byte == b'\n').map(without_end)
+}
+
+/// A line without its LF and every CR before that: one that stood for itself there could not be
+/// told from that of a CRLF.
+fn without_end(line: &[u8]) -> &[u8] {
+    let mut line = line.strip_suffix(b"\n").unwrap_or(line);
+    while let Some(shorter) = line.strip_suffix(b"\r") {
+        line = shorter;
+    }
+    line
 }
 
 /// A text with LF line ends as it stands in an article: CRLF line ends, and one at the end.

@@ -223,9 +223,21 @@ fn long_lines_and_bytes_that_are_no_text_are_coded() {
     assert_eq!(Coding::of(&[b'x'; LINE_BYTES_MAX + 1], true), Coding::QuotedPrintable);
     assert_eq!(Coding::of(b"a\xff", true), Coding::Base64);
     assert_eq!(Coding::of(b"a", false), Coding::Base64);
-    for stray in [&b"a\rb"[..], b"a\0", b"a\r", b"a\r\r\n"] {
+    for stray in [&b"a\rb"[..], b"a\0"] {
         assert_eq!(Coding::of(stray, true), Coding::QuotedPrintable, "{}", stray.escape_ascii());
     }
+}
+
+/// A CR before a line's end came back from a reader as a part of that end.
+#[test]
+fn a_line_ends_the_same_however_many_carriage_returns_end_it() {
+    for body in [&b"a"[..], b"a\n", b"a\r", b"a\r\n", b"a\r\r\n"] {
+        assert_eq!(Coding::of(body, true), Coding::EightBit, "{}", body.escape_ascii());
+        assert_eq!(Coding::EightBit.encode(body), b"a\r\n");
+        assert_eq!(Coding::EightBit.extent(body), Extent { bytes: 3, lines: 1 });
+    }
+    let coded = "Content-Transfer-Encoding: quoted-printable\r\n";
+    assert_eq!(with(coded, b"a=0D\r\nb=0D=\r\n").content(), content("text/plain", "a\nb"));
 }
 
 #[test]
