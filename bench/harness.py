@@ -46,13 +46,11 @@ def spoken(commands):
     """Runs commands side by side; what each wrote."""
     clients = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
                for command in commands]
-    texts = []
-    for client in clients:
-        text, error = client.communicate()
+    told = [client.communicate() for client in clients]
+    for client, (text, error) in zip(clients, told):
         if client.returncode:
             raise Broken(f"{client.args}: {text.strip()} {error.strip()}")
-        texts.append(text)
-    return texts
+    return [text for text, _ in told]
 
 
 def free_port():

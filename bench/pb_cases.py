@@ -8,10 +8,13 @@ import functools
 import socket
 
 import contestants
-from harness import Broken, Row, free_port
-from idle_cases import how_many
-from web_cases import put_story
+from harness import free_port
+from idle_cases import held_at
+from web_cases import asked, put_story
 
+# The dialect, then the call of `hello` on the root object.
+HELLO = bytes.fromhex(
+    "02827062 0280138706 81 07801a870181 0482726f6f74 058268656c6c6f 0181 01800b87 01800587")
 LISTEN = """\
 [[listen]]
 protocol = "pb"
@@ -47,30 +50,14 @@ def calls(bench):
 def begun(port):
     """A connection on which a call was answered."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=10)
-    connection.sendall(bytes.fromhex(
-        "02827062 0280138706 81 07801a870181 0482726f6f74 058268656c6c6f 0181 01800b87 01800587"))
-    answer = b""
-    while b"Hello, World!" not in answer:
-        piece = connection.recv(4096)
-        if not piece:
-            raise Broken(f"no answer to a call: {answer!r}")
-        answer += piece
+    asked(connection, HELLO, b"Hello, World!")
     return connection
 
 
 def idle(bench):
     """RSS of a connection on which a call was answered."""
-    wanted = how_many(bench)
     with node(bench) as ours:
-        warm = [begun(ours.pb_port) for _ in range(64)]
-        before = ours.rss_bytes()
-        held = [begun(ours.pb_port) for _ in range(wanted)]
-        each = (ours.rss_bytes() - before) / wanted / 1024
-        for connection in warm + held:
-            connection.close()
-    case = f"{wanted:,} idle connections, Perspective Broker"
-    bench.add(Row(case, ours.name, "KiB of RSS each", each))
-    bench.aim(f"{case}: KiB of RSS each", each, "≤ 3", each <= 3)
+        held_at(bench, ours, "Perspective Broker", 3, lambda: begun(ours.pb_port))
 
 
 PB_CASES = {"pb": calls, "pb-idle": idle}

@@ -18,8 +18,8 @@ const SLOW_MS: u64 = 1_000;
 /// Between two tries of a disk that failed.
 const RETRY_MS: u64 = 1_000;
 const CHECKPOINT_MS: u64 = 2_000;
-/// This much of the index in memory starts a checkpoint before its time; while that is written as
-/// much may come again.
+/// This much of the index in memory starts a checkpoint before its time; while that is written more
+/// may come, up to `OVERLAY_BYTES_MAX` with it.
 const CHECKPOINT_BYTES: usize = 8 << 20;
 /// At this much writers hear "later", and peers get no credit, until a checkpoint has come through.
 pub(super) const OVERLAY_BYTES_MAX: usize = 128 << 20;
