@@ -11,15 +11,7 @@ use crate::store::Place;
 impl Bench {
     /// Someone comes with a newsreader, or to feed.
     fn newsreader(&mut self) -> usize {
-        let endpoint = "tcp:119:interface=0.0.0.0".parse().unwrap();
-        self.with(|cx, _| {
-            let factory = |_: &Peer, desk: &mut TestDesk| -> Box<dyn Protocol<TestDesk>> {
-                Box::new(NntpConnection::new(&desk.config.limits, None))
-            };
-            // The second time it listens already.
-            drop(cx.listen(&endpoint, ListenOptions::default(), factory));
-        });
-        let no = self.connect_to("tcp:127.0.0.1:119");
+        let no = self.connect_over(119, |limits| NntpConnection::new(limits, None));
         self.run(50);
         assert!(self.take(no).starts_with("20"));
         no

@@ -17,15 +17,7 @@ fn window(columns: u8, rows: u8) -> Vec<u8> {
 impl Bench {
     /// Someone comes to a console, of a client that edits lines itself.
     fn console(&mut self) -> usize {
-        let endpoint = "tcp:23:interface=0.0.0.0".parse().unwrap();
-        self.with(|cx, _| {
-            let factory = |_: &Peer, desk: &mut TestDesk| -> Box<dyn Protocol<TestDesk>> {
-                Box::new(TelnetConnection::new(&desk.config.limits))
-            };
-            // The second time it listens already.
-            drop(cx.listen(&endpoint, ListenOptions::default(), factory));
-        });
-        let no = self.connect_to("tcp:127.0.0.1:23");
+        let no = self.connect_over(23, TelnetConnection::new);
         self.run(50);
         let hello = self.shown(no);
         assert_eq!(hello, "Bellwether, node node1. help lists the commands.\r\n> ");

@@ -25,7 +25,7 @@ mod wire;
 mod withdrawals;
 
 use crate::base::{Chunk, InBuf};
-use crate::config::{Config, Durability};
+use crate::config::{Config, Durability, Limits};
 use crate::herd::{Feed, Trail};
 use crate::metrics::Exposition;
 use crate::news::{Applied, Revision, UpdateView, Withdrawal, apply, title_of};
@@ -436,6 +436,23 @@ impl Bench {
 
     fn connect(&mut self) -> usize {
         self.connect_to("tcp:127.0.0.1:80")
+    }
+
+    /// Someone comes to another protocol, which is served at this port.
+    fn connect_over<P: Protocol<TestDesk> + 'static>(
+        &mut self,
+        port: u16,
+        protocol: fn(&Limits) -> P,
+    ) -> usize {
+        let endpoint = format!("tcp:{port}:interface=0.0.0.0").parse().unwrap();
+        self.with(|cx, _| {
+            let factory = move |_: &Peer, desk: &mut TestDesk| -> Box<dyn Protocol<TestDesk>> {
+                Box::new(protocol(&desk.config.limits))
+            };
+            // The second time it listens already.
+            drop(cx.listen(&endpoint, ListenOptions::default(), factory));
+        });
+        self.connect_to(&format!("tcp:127.0.0.1:{port}"))
     }
 
     fn connect_to(&mut self, endpoint: &str) -> usize {

@@ -34,15 +34,7 @@ struct Caller {
 
 impl Caller {
     fn come(bench: &mut Bench) -> Self {
-        let endpoint = "tcp:8787:interface=0.0.0.0".parse().unwrap();
-        bench.with(|cx, _| {
-            let factory = |_: &Peer, desk: &mut TestDesk| -> Box<dyn Protocol<TestDesk>> {
-                Box::new(PbConnection::new(&desk.config.limits))
-            };
-            // The second time it listens already.
-            drop(cx.listen(&endpoint, ListenOptions::default(), factory));
-        });
-        let no = bench.connect_to("tcp:127.0.0.1:8787");
+        let no = bench.connect_over(8787, PbConnection::new);
         let limits = PbLimits { references: 1 << 20, ..PbLimits::default() };
         let mut caller = Self {
             no,
@@ -90,6 +82,17 @@ impl Caller {
                 }
             }
         }
+    }
+
+    /// Begins so many posts, each to a topic of its own.
+    fn begin_posts(&mut self, count: u32) -> Vec<u32> {
+        (0..count)
+            .map(|n| {
+                let topic = format!("t{n}");
+                let args = vec![Jelly::Text(&topic), Jelly::Text("x")];
+                self.begin(ObjectId::Name(b"root"), "post", args, &[])
+            })
+            .collect()
     }
 
     fn begin(
@@ -305,13 +308,7 @@ fn a_client_that_ends_its_side_still_gets_its_answers() {
     let mut bench = Bench::new();
     let mut caller = Caller::come(&mut bench);
     bench.node.state.is_held = true;
-    let calls: Vec<u32> = (0..70)
-        .map(|n| {
-            let topic = format!("t{n}");
-            let args = vec![Jelly::Text(&topic), Jelly::Text("x")];
-            caller.begin(ObjectId::Name(b"root"), "post", args, &[])
-        })
-        .collect();
+    let calls = caller.begin_posts(70);
     bench.send(caller.no, std::mem::take(&mut caller.said));
     bench.half_close(caller.no);
     bench.run(100);
@@ -332,13 +329,7 @@ fn writes_under_way_are_bounded_and_the_rest_is_not_read() {
     let mut bench = Bench::new();
     let mut caller = Caller::come(&mut bench);
     bench.node.state.is_held = true;
-    let topics: Vec<u32> = (0..100)
-        .map(|n| {
-            let topic = format!("t{n}");
-            let args = vec![Jelly::Text(&topic), Jelly::Text("x")];
-            caller.begin(ObjectId::Name(b"root"), "post", args, &[])
-        })
-        .collect();
+    let topics = caller.begin_posts(100);
     caller.talk(&mut bench, 100);
     assert_eq!(bench.node.state.open.len(), 64);
     bench.disk(Settled::Done);
