@@ -100,6 +100,7 @@ def start(bench):
 def memory(bench):
     """The memory of a fresh node, and of one with stories: as they came, a while later, anew."""
     stories, body = (2000 if bench.smoke else 100_000), 2000
+    wait_s = 0 if bench.smoke else SETTLED_S
     node = lone_node(bench, "memory")
     node.start()
     try:
@@ -107,7 +108,7 @@ def memory(bench):
         fresh = node.rss_bytes() / 2**20
         put_stories(node, stories, body)
         filled_up = node.rss_bytes() / 2**20
-        time.sleep(0 if bench.smoke else SETTLED_S)
+        time.sleep(wait_s)
         settled = node.rss_bytes() / 2**20
         node.stop()
         node.start()
@@ -118,7 +119,7 @@ def memory(bench):
     case = "memory of a node"
     rows = (("fresh", fresh, FRESH_MIB),
             (f"as {stories:,} stories of 2 kB came", filled_up, STORIES_MIB),
-            (f"{SETTLED_S} s behind {stories:,} stories of 2 kB", settled, STORIES_MIB),
+            (f"{wait_s} s behind {stories:,} stories of 2 kB", settled, STORIES_MIB),
             (f"started anew with {stories:,} stories of 2 kB", anew, STORIES_MIB))
     for who, mib, most in rows:
         bench.add(Row(case, who, "MiB of RSS", mib))

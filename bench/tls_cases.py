@@ -5,6 +5,7 @@ import functools
 import re
 import shutil
 import subprocess
+import time
 
 import contestants
 from harness import LOAD_CORE, Broken, free_port, on_both, pinned, spoken, wrk_sample
@@ -61,6 +62,8 @@ def resumed(bench, port):
     seconds = max(1, round(bench.seconds))
     command = ["openssl", "s_time", "-connect", f"127.0.0.1:{port}", "-tls1_3",
                "-www", "/hello", "-reuse", "-time", str(seconds)]
+    # It runs on to the end of a second of the clock, so from the start of one it has one more.
+    time.sleep(1 - time.time() % 1)
     requests = 0
     for said in spoken(on_both(command) * CLIENTS):
         found = re.search(r"(\d+) connections in \d+ real seconds", said)
@@ -70,7 +73,7 @@ def resumed(bench, port):
         if not found or ("*" in marks and marks.count("r") <= marks.count("*")):
             raise Broken(f"openssl s_time: sessions are not taken up again: {said.strip()}")
         requests += int(found[1])
-    return {"requests": requests, "per_second": requests / seconds}
+    return {"requests": requests, "per_second": requests / (seconds + 1)}
 
 
 def tls(bench):
